@@ -1,0 +1,62 @@
+"""Tile sizes, and why.
+
+A micro-kernel keeps MR x NV vector accumulators in registers: MR rows of A (pixels) by NV vectors
+of W output channels. Per step along k it loads NV vectors of B, broadcasts MR scalars of A and does
+MR x NV fused multiply-adds. Two things bound the tile:
+
+- enough independent accumulators to hide the FMA latency: at least 8 (4 cycles x 2 per cycle);
+- the register file: 32 registers with AVX-512 and NEON, 16 with AVX2 and SSE2.
+
+AVX-512: 12 x 2 = 24 accumulators, 14 loads to 24 FMAs. Narrow layers (16 channels) 12 x 1.
+AVX2:     6 x 2 = 12 accumulators,  8 loads to 12 FMAs.
+4 lanes:  4 x 2 = 8, which fits the 16 registers of SSE2; NEON has room for 8 x 2.
+
+The other heights finish a row of pixels: rows are powers of two (or 3 x powers of two) wide.
+"""
+
+from __future__ import annotations
+
+from .jit import VECTOR, WIDTH
+
+# Heights (pixels) of the tiles, the largest first; the last is 1 so that any row can be finished.
+TILE_HEIGHTS = {16: (12, 8, 4, 1), 8: (6, 4, 2, 1), 4: (4, 3, 2, 1)}[WIDTH]
+
+# Widest panel of output channels: NV = 2 vectors.
+PANEL = 2 * WIDTH
+
+# Weights of a layer up to this size stay in the second-level cache while the rows of the image pass
+# by, so the row loop is outermost; larger layers go panel by panel, each panel over all rows.
+ROWS_OUTERMOST_BYTES = 220_000
+
+# Weight panels are read once per row of pixels: for the deep layers, whose panels come from the
+# third-level cache or from memory, asking this many float32 ahead keeps the FMAs fed.
+PREFETCH_AHEAD = 512
+
+# Input pixels per step of the thin kernel: each gives 4 outputs, and W dot products (accumulators)
+# at a time are transposed and added into one vector.
+THIN_PIXELS = WIDTH // 4
+
+# Slack behind every array of packed weights, so that prefetching and the last vector load stay inside.
+PACK_SLACK = 4096
+
+# GEMM blocks: a packed block of A (MC x KC, 192 kB) lives in the second-level cache, a packed panel of
+# B (KC x PANEL, 16-32 kB) in the first.
+GEMM_KC = 256
+GEMM_MC = 16 * TILE_HEIGHTS[0]
+
+
+def panel_width(channels: int) -> int:
+    """Width of the panels that `channels` output channels are packed in: 2 W or W.
+
+    Raises ValueError where no panel width divides them: such layers go the general way.
+    """
+    for width in (PANEL, WIDTH):
+        if channels % width == 0:
+            return width
+    raise ValueError(f"{channels} output channels are no multiple of {WIDTH} lanes")
+
+
+__all__ = [
+    "GEMM_KC", "GEMM_MC", "PACK_SLACK", "PANEL", "PREFETCH_AHEAD", "ROWS_OUTERMOST_BYTES",
+    "THIN_PIXELS", "TILE_HEIGHTS", "VECTOR", "WIDTH", "panel_width",
+]  # fmt: skip

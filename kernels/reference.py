@@ -1,0 +1,95 @@
+"""The kernels in readable NumPy: the same signatures, and the tests' idea of what is right.
+
+Everything is summed in float64, so that a difference is the fast kernel's own rounding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .epilogue import ELU, PIECEWISE
+from .shapes import ConvShape
+
+
+def activate(x, act, slope):
+    """The activation with code `act`."""
+    if act == PIECEWISE:
+        return np.where(x > 0, x, x * slope)
+    if act == ELU:
+        return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+    return 1 / (1 + np.exp(-x))
+
+
+def apply_epilogue(sums, epilogue, act, slope, skip, y):
+    """See epilogue.apply_epilogue."""
+    bias, pre_scale, pre_shift, post_scale, post_shift = np.asarray(epilogue, np.float64)
+    raw = sums + bias
+    if skip.size:
+        skip[:] = raw
+    y[:] = activate(raw * pre_scale + pre_shift, act, slope) * post_scale + post_shift
+
+
+def gemm(a, b, c, workspace, accumulate):
+    """See gemm.gemm."""
+    product = a.astype(np.float64) @ b.astype(np.float64)
+    c[:] = c + product if accumulate else product
+
+
+def _padded(x, shape: ConvShape):
+    """The image with zeros around it, as far as the kernel reaches; and where tap (i, j) starts."""
+    reach = [
+        (n - 1) * s + (k - 1) * d + 1
+        for n, s, k, d in zip(shape.small, shape.stride, shape.kernel, shape.dilation)
+    ]
+    behind = [
+        max(0, r - b - n) for r, b, n in zip(reach, shape.before, shape.large)
+    ]
+    around = [(b, a) for b, a in zip(shape.before, behind)]
+    return np.pad(x, (*around, (0, 0)))
+
+
+def _taps(padded, shape: ConvShape):
+    """Views of the padded image, one per kernel tap: (time, frequency, channels) of the small image."""
+    (rows, columns), (s0, s1), (d0, d1) = shape.kernel, shape.stride, shape.dilation
+    for i in range(rows):
+        for j in range(columns):
+            last_t = i * d0 + (shape.small[0] - 1) * s0 + 1
+            last_f = j * d1 + (shape.small[1] - 1) * s1 + 1
+            yield padded[i * d0 : last_t : s0, j * d1 : last_f : s1]
+
+
+def im2col(x, shape: ConvShape, columns):
+    """See im2col.im2col."""
+    stacked = np.stack(list(_taps(_padded(x, shape), shape)), axis=2)
+    columns[:] = stacked.reshape(columns.shape)
+    return columns
+
+
+def col2im(columns, shape: ConvShape, x):
+    """See col2im.col2im."""
+    padded = np.zeros_like(_padded(x, shape), np.float64)
+    by_tap = columns.reshape(*shape.small, shape.taps, x.shape[2])
+    for tap, view in enumerate(_taps(padded, shape)):
+        view += by_tap[:, :, tap]
+    (t, f), (t0, f0) = shape.large, shape.before
+    x[:] = padded[t0 : t0 + t, f0 : f0 + f]
+    return x
+
+
+def conv2d(x, weights, epilogue, act, slope, shape: ConvShape, out, workspace=None, skip=None):
+    """See conv.conv2d."""
+    views = list(_taps(_padded(x.astype(np.float64), shape), shape))
+    kernels = weights.reshape(shape.taps, *weights.shape[2:])
+    sums = sum(view @ kernel for view, kernel in zip(views, kernels))
+    skip = np.zeros(0) if skip is None else skip
+    apply_epilogue(sums, epilogue, act, slope, skip, out)
+    return out
+
+
+def conv_transpose2d(x, weights, epilogue, act, slope, shape: ConvShape, out, workspace=None):
+    """See deconv.conv_transpose2d."""
+    columns = x.astype(np.float64) @ weights.reshape(-1, weights.shape[3]).T
+    sums = np.zeros(out.shape)
+    col2im(columns.reshape(shape.small_pixels, -1), shape, sums)
+    apply_epilogue(sums, epilogue, act, slope, np.zeros(0), out)
+    return out

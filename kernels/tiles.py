@@ -1,0 +1,34 @@
+"""The micro-kernels of the chosen kernel set: vector code or plain Numba, under the same names."""
+
+from .jit import VECTOR
+
+if VECTOR:
+    from .micro import (
+        GEMM_MR,
+        GEMM_NR,
+        conv_row_ahead,
+        conv_row_narrow,
+        conv_row_wide,
+        gemm_tile,
+        thin_tile,
+    )
+else:
+    from .micro_plain import (
+        GEMM_MR,
+        GEMM_NR,
+        conv_row_ahead,
+        conv_row_narrow,
+        conv_row_wide,
+        gemm_tile,
+        thin_tile,
+    )
+
+__all__ = [
+    "GEMM_MR",
+    "GEMM_NR",
+    "conv_row_ahead",
+    "conv_row_narrow",
+    "conv_row_wide",
+    "gemm_tile",
+    "thin_tile",
+]

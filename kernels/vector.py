@@ -1,0 +1,128 @@
+"""Vector primitives: the few LLVM instructions that the micro-kernels are written in.
+
+Every function takes an LLVM IR builder and emits code at its position. Vectors are float32, W
+lanes. Loads and stores claim an alignment of 4 bytes only: on every processor of interest an
+unaligned access to aligned data costs nothing, and skips start at odd channels.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.core import cgutils
+from numba.np.arrayobj import make_array
+
+F32 = ir.FloatType()
+I8 = ir.IntType(8)
+I32 = ir.IntType(32)
+I64 = ir.IntType(64)
+
+
+def vector_type(width):
+    """The LLVM type of `width` float32 lanes."""
+    return ir.VectorType(F32, width)
+
+
+def int64(value):
+    """An i64 constant."""
+    return ir.Constant(I64, value)
+
+
+def constant(value, width):
+    """A vector with `value` in every lane."""
+    return ir.Constant(vector_type(width), [float(value)] * width)
+
+
+def lanes(indices):
+    """A shuffle mask."""
+    indices = list(indices)
+    return ir.Constant(ir.VectorType(I32, len(indices)), indices)
+
+
+def pointer(context, builder, array_type, array, offset):
+    """Address of element `offset` (i64) of a one-dimensional Numba float32 array."""
+    return advance(builder, make_array(array_type)(context, builder, array).data, offset)
+
+
+def advance(builder, address, elements):
+    """`address` moved by `elements` (i64) float32."""
+    return builder.gep(address, [elements], inbounds=True)
+
+
+def load(builder, address, width):
+    """Load `width` consecutive float32."""
+    value = builder.load(builder.bitcast(address, vector_type(width).as_pointer()))
+    value.align = 4
+    return value
+
+
+def store(builder, value, address):
+    """Store a vector to consecutive float32."""
+    instruction = builder.store(value, builder.bitcast(address, value.type.as_pointer()))
+    instruction.align = 4
+
+
+def broadcast(builder, scalar, width):
+    """A vector with `scalar` in every lane."""
+    undefined = ir.Constant(vector_type(width), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
+    return builder.shuffle_vector(first, undefined, lanes([0] * width))
+
+
+def multiply_add(builder, x, y, z):
+    """x * y + z, fused where the processor can.
+
+    llvm.fmuladd lets LLVM choose; llvm.fma would call libm lane by lane on a processor without FMA.
+    llvmlite cannot name the vector overloads of an intrinsic, so the name is spelled out.
+    """
+    kind = x.type
+    name = f"llvm.fmuladd.v{kind.count}f32"
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [kind] * 3), name
+    )
+    return builder.call(function, [x, y, z])
+
+
+def maximum(builder, x, y):
+    """Lane-wise maximum; a NaN in x is kept out, so x must be the constant where NaN matters."""
+    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
+
+
+def prefetch(builder, address):
+    """Ask for the cache line at `address`, for reading, to be kept."""
+    kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    flags = [ir.Constant(I32, flag) for flag in (0, 3, 1)]  # read, high locality, data
+    builder.call(function, [builder.bitcast(address, I8.as_pointer()), *flags])
+
+
+def exp_nonpositive(builder, x):
+    """exp(x) for x <= 0 to about 2 ulp; below -87 it stays at exp(-87), NaN goes through.
+
+    exp(x) = 2^n * exp(r) with n = round(x / ln 2), |r| <= ln 2 / 2 and ln 2 split in two parts,
+    then the degree-6 polynomial of Cephes' expf (Moshier, 1989).
+    """
+    width = x.type.count
+    integers = ir.VectorType(I32, width)
+    too_small = builder.fcmp_ordered("<", x, constant(-87.0, width))
+    x = builder.select(too_small, constant(-87.0, width), x)
+    # Adding and taking away 1.5 * 2^23 rounds to the nearest integer.
+    magic = constant(12582912.0, width)
+    n = builder.fsub(multiply_add(builder, x, constant(1.44269504088896341, width), magic), magic)
+    r = multiply_add(builder, n, constant(-0.693359375, width), x)
+    r = multiply_add(builder, n, constant(2.12194440e-4, width), r)
+    p = constant(1.9875691500e-4, width)
+    for coefficient in (
+        1.3981999507e-3,
+        8.3334519073e-3,
+        4.1665795894e-2,
+        1.6666665459e-1,
+        5.0000001201e-1,
+    ):
+        p = multiply_add(builder, p, r, constant(coefficient, width))
+    y = multiply_add(builder, p, builder.fmul(r, r), r)
+    y = builder.fadd(y, constant(1.0, width))
+    exponent = builder.add(
+        builder.fptosi(n, integers), ir.Constant(integers, [127] * width)
+    )
+    power = builder.shl(exponent, ir.Constant(integers, [23] * width))
+    return builder.fmul(y, builder.bitcast(power, x.type))

@@ -1,0 +1,33 @@
+"""rtsep separates music into stems, while it plays or from files.
+
+    import rtsep
+    stems = rtsep.Separator("spleeter:2stems").separate(audio, sample_rate=44_100)
+
+The names below are loaded when they are first used, so that `import rtsep` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rtsep.errors import RtsepError, UsageError
+    from rtsep.offline import Separator, StreamSeparator
+
+__version__ = "0.1.0"
+__all__ = ["RtsepError", "Separator", "StreamSeparator", "UsageError", "__version__"]
+
+_HOMES = {
+    "Separator": "rtsep.offline",
+    "StreamSeparator": "rtsep.offline",
+    "RtsepError": "rtsep.errors",
+    "UsageError": "rtsep.errors",
+}
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'rtsep' has no attribute {name!r}")

@@ -1,0 +1,35 @@
+"""What every rtsep program does the same way: report errors in one line, exit 1 or 2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from rtsep.errors import RtsepError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line on stderr, exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and where to find help; never the whole usage."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def run(program: str, action: Callable[[], int]) -> int:
+    """Run `action`; turn deliberate errors into one line on stderr and their exit status."""
+    try:
+        return action()
+    except RtsepError as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,1 @@
+"""Signal processing around the networks: transforms, windows, masks, resampling."""

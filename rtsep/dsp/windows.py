@@ -1,0 +1,58 @@
+"""Analysis and synthesis windows: a pair multiplies to a constant when its frames are overlapped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.errors import UsageError
+
+
+@dataclass(frozen=True)
+class WindowPair:
+    """Windows of one transform, each (frame_length,) float32.
+
+    The analysis window is applied before the FFT, the synthesis window after the inverse FFT;
+    overlapped at `hop` samples, the sum of their products is 1 at every sample.
+    synthesis_start: first sample of a frame that the synthesis window does not silence. What comes
+        before needs no overlap-add, which is what makes an asymmetric pair quick.
+    """
+
+    analysis: NDArray[np.float32]
+    synthesis: NDArray[np.float32]
+    hop: int
+    synthesis_start: int = 0
+
+    @property
+    def frame_length(self) -> int:
+        """Samples of a frame."""
+        return len(self.analysis)
+
+    @property
+    def overlap_hops(self) -> int:
+        """Hops that a frame's synthesis spans: the delay between a frame's last and first sample."""
+        return (self.frame_length - self.synthesis_start) // self.hop
+
+
+def hann(length: int) -> NDArray[np.float64]:
+    """Periodic Hann window, (length,) float64."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+
+
+def hann_pair(frame_length: int, hop: int) -> WindowPair:
+    """Hann before and after, as Spleeter has it; at a quarter overlap the squares add up to 3 / 2.
+
+    Raises UsageError unless hop divides frame_length at least three times.
+    """
+    if frame_length % hop or frame_length // hop < 3:
+        raise UsageError(
+            f"hop must divide frame_length three times or more: got hop={hop}, "
+            f"frame_length={frame_length}"
+        )
+    window = hann(frame_length)
+    overlapped = np.sum(window[::hop] ** 2)
+    return WindowPair(
+        window.astype(np.float32), (window / overlapped).astype(np.float32), hop
+    )

@@ -1,0 +1,1 @@
+"""The networks: configurations, weights, and the U-Net that turns magnitudes into masks."""

@@ -1,0 +1,77 @@
+"""The models rtsep knows, as data: stems, activations, bandwidth.
+
+A model is a set of U-Nets of one shape, one per stem. The 11 kHz and 16 kHz variants share their
+weights: the network is fully convolutional, only the number of frequency bins it is shown differs.
+Configurations after Hennequin et al., "Spleeter: a fast and efficient music source separation tool
+with pre-trained models" (JOSS 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtsep.errors import UsageError
+
+SAMPLE_RATE = 44_100
+FRAME_LENGTH = 4096
+HOP = 1024
+OFFICIAL_FRAMES = 512
+
+BINS_11KHZ = 1024
+BINS_16KHZ = 1536
+SUFFIX_16KHZ = "-16kHz"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What distinguishes one model from another.
+
+    name: as on the command line, e.g. ``spleeter:2stems`` or ``spleeter:2stems-16kHz``.
+    weights_name: the name its weights are stored under (shared by both bandwidths).
+    stems: in the order of the checkpoint's variables.
+    encoder_activation, decoder_activation: ``leaky_relu`` (slope 0.2), ``relu`` or ``elu``.
+    output: ``sigmoid`` per stem, or ``softmax`` across the stems' logits.
+    bins: frequency bins the network sees, from 0 Hz up (a multiple of 64).
+    """
+
+    name: str
+    weights_name: str
+    stems: tuple[str, ...]
+    encoder_activation: str
+    decoder_activation: str
+    output: str
+    bins: int = BINS_11KHZ
+
+
+_BASE = (
+    ModelConfig(
+        "spleeter:2stems", "spleeter:2stems", ("vocals", "accompaniment"),
+        "leaky_relu", "relu", "sigmoid",
+    ),
+    ModelConfig(
+        "spleeter:4stems", "spleeter:4stems", ("vocals", "drums", "bass", "other"),
+        "elu", "elu", "sigmoid",
+    ),
+    ModelConfig(
+        "spleeter:5stems", "spleeter:5stems", ("vocals", "piano", "drums", "bass", "other"),
+        "elu", "elu", "softmax",
+    ),
+)  # fmt: skip
+
+MODELS: dict[str, ModelConfig] = {}
+for _config in _BASE:
+    MODELS[_config.name] = _config
+    _wide = ModelConfig(
+        _config.name + SUFFIX_16KHZ, _config.weights_name, _config.stems,
+        _config.encoder_activation, _config.decoder_activation, _config.output, BINS_16KHZ,
+    )  # fmt: skip
+    MODELS[_wide.name] = _wide
+
+
+def find_model(name: str) -> ModelConfig:
+    """Return the configuration called `name`; raises UsageError naming the known ones."""
+    try:
+        return MODELS[name]
+    except KeyError:
+        known = ", ".join(sorted(MODELS))
+        raise UsageError(f"unknown model {name!r}: choose one of {known}") from None
