@@ -1,0 +1,159 @@
+"""Offline separation: the official pipeline, block sizes, channels, rates and bad input."""
+
+import numpy as np
+import pytest
+
+import rtsep
+from rtsep.models import weights
+from rtsep.models.registry import find_model
+from rtsep.models.unet import UNet, UNetState
+
+RATE = 44_100
+pytestmark = pytest.mark.usefixtures("made_up_weights")
+
+
+def _music(seconds, rate=RATE, channels=2, seed=0, noise=0.3):
+    """Chords with noise bursts: something for every bin, different on both sides."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int(seconds * rate)) / rate
+    sound = [
+        sum(np.sin(2 * np.pi * f * t + c) / (i + 2) for i, f in enumerate((110, 554, 3520)))
+        + noise * rng.standard_normal(len(t)) * (np.sin(2 * np.pi * 2 * t) > 0.7)
+        for c in range(channels)
+    ]
+    return (0.2 * np.stack(sound, axis=1)).astype(np.float32)
+
+
+def _official(audio, model, extension):
+    """Spleeter's pipeline in float64, written out: everything but the nets themselves."""
+    config = find_model(model)
+    arrays = weights.load(config)
+    length, hop, segment = 4096, 1024, 512
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    padded = np.concatenate([np.zeros((length, 2)), audio.astype(np.float64)])
+    frames = -(-len(padded) // hop)
+    padded = np.concatenate([padded, np.zeros((length, 2))])
+    spectra = np.stack(
+        [np.fft.rfft(padded[t * hop : t * hop + length].T * window) for t in range(frames)]
+    )
+    whole = -(-frames // segment) * segment
+    magnitude = np.zeros((whole, config.bins, 2), np.float32)
+    magnitude[:frames] = np.abs(spectra[:, :, : config.bins]).transpose(0, 2, 1)
+    state, masks = UNetState(segment, config.bins), []
+    for stem in config.stems:
+        net, mask = UNet(config, arrays[stem]), np.zeros((whole, 2, config.bins), np.float32)
+        for first in range(0, whole, segment):
+            part = slice(first, first + segment)
+            state.run(net, magnitude[part], mask[part])
+        masks.append(mask[:frames].astype(np.float64))
+    estimates = [mask * magnitude[:frames].transpose(0, 2, 1) for mask in masks]
+    total = sum(e**2 for e in estimates) + 1e-10
+    stems = {}
+    for name, estimate in zip(config.stems, estimates):
+        ratio = (estimate**2 + 1e-10 / len(estimates)) / total
+        beyond = ratio.mean(2, keepdims=True) if extension == "average" else np.zeros_like(ratio)
+        full = np.concatenate([ratio, np.repeat(beyond[:, :, :1], 2049 - config.bins, 2)], 2)
+        out = np.zeros_like(padded)
+        for t in range(frames):
+            frame = np.fft.irfft(spectra[t] * full[t]).T
+            out[t * hop : t * hop + length] += frame * window[:, None] * 2 / 3
+        stems[name] = out[length : length + len(audio)]
+    return stems
+
+
+@pytest.mark.parametrize("extension", ["zeros", "average"])
+def test_stems_are_the_official_pipelines(extension):
+    audio = _music(13.1)
+    got = rtsep.Separator("spleeter:2stems", mask_extension=extension).separate(audio, RATE)
+    expected = _official(audio, "spleeter:2stems", extension)
+    for stem, reference in expected.items():
+        assert got[stem].shape == audio.shape
+        noise = np.sum((got[stem] - reference) ** 2)
+        assert 10 * np.log10(np.sum(reference**2) / noise) > 100, stem
+
+
+@pytest.mark.parametrize("samples", [1, 700, 4096, 13_001])
+def test_short_recordings_keep_their_length(samples):
+    audio = _music(1)[:samples]
+    out = rtsep.Separator(mask_extension="average").separate(audio, RATE)
+    assert [part.shape for part in out.values()] == [audio.shape] * 2
+    np.testing.assert_allclose(out["vocals"] + out["accompaniment"], audio, atol=1e-6)
+
+
+def test_any_block_sizes_give_the_same_samples():
+    audio = _music(14)
+    separator = rtsep.Separator()
+    whole = separator.separate(audio, RATE)["vocals"]
+    rng = np.random.default_rng(4)
+    for longest in (900, 100_000):
+        stream, parts, at = separator.stream(), [], 0
+        while at < len(audio):
+            size = int(rng.integers(0, longest))
+            parts.append(stream.push(audio[at : at + size])["vocals"])
+            at += size
+        parts.append(stream.flush()["vocals"])
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_output_comes_before_the_input_ends():
+    stream = rtsep.Separator().stream()
+    assert len(stream.push(_music(13))["vocals"]) > 11 * RATE
+
+
+def test_everything_but_a_stem_is_the_sum_of_the_others():
+    audio = _music(2)
+    every = rtsep.Separator("spleeter:4stems", jobs=2).separate(audio, RATE)
+    two = rtsep.Separator("spleeter:4stems", stems=["drums", "no_drums"], jobs=1)
+    got = two.separate(audio, RATE)
+    assert two.stems == ("drums", "no_drums")
+    np.testing.assert_array_equal(got["drums"], every["drums"])
+    others = every["vocals"] + every["bass"] + every["other"]
+    np.testing.assert_allclose(got["no_drums"], others, atol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(48_000, 2), (22_050, 1), (44_100, 1)])
+def test_other_rates_and_mono_come_back_as_they_came(rate, channels):
+    # Tones only: resampling cannot give back what stands next to half the lower rate.
+    audio = _music(3, rate, channels, noise=0.0)
+    out = rtsep.Separator(mask_extension="average").separate(audio, rate)
+    total = sum(out.values())
+    assert total.shape == audio.shape
+    middle = slice(rate // 2, -rate // 2)
+    error = np.sum((total - audio)[middle] ** 2) / np.sum(audio[middle] ** 2)
+    assert 10 * np.log10(error) < (-100 if rate == RATE else -70)
+
+
+def test_one_dimensional_audio_is_mono():
+    assert rtsep.Separator().separate(np.zeros(5000), RATE)["vocals"].shape == (5000, 1)
+
+
+def test_silence_stays_silent():
+    out = rtsep.Separator().separate(np.zeros((60_000, 2)), RATE)
+    assert max(np.abs(part).max() for part in out.values()) == 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_with_its_place(bad):
+    audio = _music(2)
+    audio[44_100, 1] = bad
+    with pytest.raises(rtsep.UsageError, match=r"sample 44100 \(1\.000 s\)"):
+        rtsep.Separator().separate(audio, RATE)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"model": "spleeter:3stems"}, "unknown model 'spleeter:3stems'.*spleeter:2stems"),
+        ({"stems": ["voice"]}, "no stem 'voice'.*vocals"),
+        ({"mask_extension": "mirror"}, "mask extension 'mirror'"),
+        ({"jobs": 0}, "jobs must be at least 1: got 0"),
+    ],
+)
+def test_impossible_options_are_named(options, words):
+    with pytest.raises(rtsep.UsageError, match=words):
+        rtsep.Separator(**options)
+
+
+def test_three_channels_are_refused():
+    with pytest.raises(rtsep.UsageError, match="got 3"):
+        rtsep.Separator().separate(np.zeros((100, 3)), RATE)
