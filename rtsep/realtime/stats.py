@@ -1,0 +1,48 @@
+"""What a stream counts about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+# Durations kept for the percentiles: 10 minutes of callbacks at a block of 1024, the newest ones.
+KEPT = 1 << 15
+
+
+class Durations:
+    """Durations of something done again and again. One writer; `summary` from any thread."""
+
+    def __init__(self) -> None:
+        self._seconds = np.zeros(KEPT, np.float64)
+        self.count = 0
+        self.longest_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Note one duration. Real-time safe."""
+        self._seconds[self.count % KEPT] = seconds
+        self.count += 1
+        if seconds > self.longest_s:
+            self.longest_s = seconds
+
+    def summary(self) -> dict[str, float]:
+        """p50 and p99 of the newest durations and the longest of all, in milliseconds."""
+        kept = self._seconds[: min(self.count, KEPT)]
+        if not len(kept):
+            return {"p50": 0.0, "p99": 0.0, "max": 0.0}
+        p50, p99 = np.percentile(kept, [50, 99])
+        return {"p50": 1e3 * float(p50), "p99": 1e3 * float(p99), "max": 1e3 * self.longest_s}
+
+
+@dataclass
+class Counters:
+    """Writer: audio thread. Readers: any."""
+
+    hops: int = 0
+    late_masks: int = 0
+    nonfinite_blocks: int = 0
+    xruns: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(
+            ("input_overflow", "input_underflow", "output_overflow", "output_underflow"), 0
+        )
+    )
