@@ -1,0 +1,1 @@
+"""Known weights: the manifest, installed with the package as data."""
