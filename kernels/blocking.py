@@ -36,11 +36,11 @@ PREFETCH_AHEAD = 512
 # at a time are transposed and added into one vector.
 THIN_PIXELS = WIDTH // 4
 
-# Slack behind every array of packed weights, so that prefetching and the last vector load stay inside.
+# Slack behind every array of packed weights: prefetching and the last vector load stay inside.
 PACK_SLACK = 4096
 
-# GEMM blocks: a packed block of A (MC x KC, 192 kB) lives in the second-level cache, a packed panel of
-# B (KC x PANEL, 16-32 kB) in the first.
+# GEMM blocks: a packed block of A (MC x KC, 192 kB) lives in the second-level cache, a packed panel
+# of B (KC x PANEL, 16-32 kB) in the first.
 GEMM_KC = 256
 GEMM_MC = 16 * TILE_HEIGHTS[0]
 

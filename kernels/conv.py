@@ -37,8 +37,8 @@ def conv_rows(
     """Rows `first` to `stop` - 1 of a 5x5 stride-2 convolution, TensorFlow `same` padding.
 
     x: image of x_rows rows and 2 * width_out pixels of channels_in channels (even), its pixels
-        adjacent (x_plane.pixel_stride == channels_in) with one zero pixel before and two behind each
-        row. Rows above and below the image are never read: their taps are left out.
+        adjacent (x_plane.pixel_stride == channels_in) with one zero pixel before and two behind
+        each row. Rows above and below the image are never read: their taps are left out.
     w, e: packed by pack_conv and pack_epilogue.  channels_out: a multiple of W.
     skip: receives sum + bias unless skip_plane.pixel_stride is 0.  y: receives the activations.
     Each output row is computed the same way whatever the range. Real-time safe.
@@ -59,9 +59,7 @@ def conv_rows(
                 # Kernel rows that fall on the image: 0 <= 2 row - 1 + k < x_rows.
                 k_first = max(0, 1 - 2 * row)
                 k_stop = min(5, x_rows + 1 - 2 * row)
-                x_at = (
-                    x_plane.origin + (2 * row - 1 + k_first) * x_plane.row_stride - channels_in
-                )
+                x_at = x_plane.origin + (2 * row - 1 + k_first) * x_plane.row_stride - channels_in
                 w_at = (block * steps + k_first * run) * panel
                 skip_at = skip_plane.origin + row * skip_plane.row_stride + channel
                 y_at = y_plane.origin + row * y_plane.row_stride + channel

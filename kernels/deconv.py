@@ -2,9 +2,9 @@
 
 The fast way never scatters. A 5x5 transposed convolution of stride 2 writes four interleaved
 images, one per parity of (row, column), and each is an ordinary stride-1 convolution of the input
-with the taps of its parity: 2x2, 2x3, 3x2 and 3x3 of the 25 taps (Shi et al., "Real-time single image
-and video super-resolution using an efficient sub-pixel CNN", 2016). Every output is written once,
-bias, activation and batch norm included.
+with the taps of its parity: 2x2, 2x3, 3x2 and 3x3 of the 25 taps (Shi et al., "Real-time single
+image and video super-resolution using an efficient sub-pixel CNN", 2016). Every output is written
+once, bias, activation and batch norm included.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from .tiles import conv_row_ahead, conv_row_narrow, conv_row_wide
 
 @kernel
 def upconv_rows(
-    x, x_plane, x_rows, channels_in, w, e, act, slope, channels_out, width_in, y, y_plane, first, stop
-):
+    x, x_plane, x_rows, channels_in, w, e, act, slope, channels_out, width_in,
+    y, y_plane, first, stop,
+):  # fmt: skip
     """Rows `first` to `stop` - 1 of a 5x5 stride-2 transposed convolution, `same` padding.
 
     x: image of x_rows rows and width_in pixels of channels_in channels, its pixels adjacent, with
@@ -55,9 +56,8 @@ def upconv_rows(
                     k_stop = min(rows, x_rows - top)
                     x_at = x_plane.origin + (top + k_first) * x_plane.row_stride - channels_in
                     w_at = phase_at + (block * rows + k_first) * run * panel
-                    y_at = (
-                        y_plane.origin + row * y_plane.row_stride + q * y_plane.pixel_stride + channel
-                    )
+                    y_at = y_plane.origin + row * y_plane.row_stride + channel
+                    y_at += q * y_plane.pixel_stride
                     if panel == WIDTH:
                         conv_row_narrow(
                             x, x_at, channels_in, x_plane.row_stride, k_stop - k_first, run,
@@ -80,7 +80,7 @@ def upconv_rows(
 
 
 def deconv_workspace(shape: ConvShape, channels_out: int):
-    """Buffers for `conv_transpose2d`: the matrix that col2im adds up, and GEMM's. One user at a time."""
+    """Buffers for `conv_transpose2d`: what col2im adds up, and GEMM's. One user at a time."""
     columns = np.zeros((shape.small_pixels, shape.taps * channels_out), np.float32)
     return columns, gemm_workspace(shape.taps * channels_out)
 

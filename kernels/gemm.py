@@ -67,7 +67,8 @@ def _pack_b(b, first_step, steps, even_steps, packed):
 def gemm(a, b, c, workspace, accumulate):
     """C = A B, or C += A B where `accumulate` is true.
 
-    a: (m, k), b: (k, n) float32 of any strides; c: (m, n) float32, C-contiguous, overlapping neither.
+    a: (m, k), b: (k, n) float32 of any strides.
+    c: (m, n) float32, C-contiguous, overlapping neither.
     workspace: from gemm_workspace(n). m, n and k are at least 1. Real-time safe.
     """
     packed_a, packed_b, tile = workspace

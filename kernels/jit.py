@@ -23,6 +23,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import llvmlite.binding as llvm
 import numba
@@ -82,6 +83,8 @@ def _cache_folder() -> Path:
 
 
 CACHE_FOLDER = _cache_folder()
+# Numba makes the attributes of this module at run time, which no type checker sees.
+_NUMBA_CONFIG: Any = numba.config
 _cache_complaint_made = False
 
 
@@ -99,8 +102,8 @@ def kernel(function=None, *, inline="never", fastmath=None):
         "inline": inline,
         "fastmath": fastmath or {"contract"},
     }
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(CACHE_FOLDER)
+    before = _NUMBA_CONFIG.CACHE_DIR
+    _NUMBA_CONFIG.CACHE_DIR = str(CACHE_FOLDER)
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError as error:
@@ -116,4 +119,4 @@ def kernel(function=None, *, inline="never", fastmath=None):
             )
         return njit(**options)(function)
     finally:
-        numba.config.CACHE_DIR = before
+        _NUMBA_CONFIG.CACHE_DIR = before

@@ -51,11 +51,17 @@ def _multiply_accumulate(builder, a, a_pixel, a_row, a_step, rows, run, b, mr, n
     a_of_row = loop_carried(a, entry)
     b_of_row = loop_carried(b, entry)
     acc_of_row = [loop_carried(zero, entry) for _ in range(mr * nv)]
+    multiples = [builder.mul(a_pixel, v.int64(i)) for i in range(4)]
+    quads_of_row = [
+        v.advance(builder, a_of_row, builder.mul(a_pixel, v.int64(p))) for p in range(0, mr, 4)
+    ]
 
     builder.branch(step_loop)
     builder.position_at_end(step_loop)
     k = loop_carried(v.int64(0), row_loop)
-    a_now = loop_carried(a_of_row, row_loop)
+    # One address per four rows of A; small multiples of the stride reach the rows between. A pointer
+    # of its own for each row would not fit the general registers and be reloaded at every step.
+    a_now = [loop_carried(address, row_loop) for address in quads_of_row]
     b_now = loop_carried(b_of_row, row_loop)
     acc = [loop_carried(value, row_loop) for value in acc_of_row]
     new = list(acc)
@@ -69,7 +75,7 @@ def _multiply_accumulate(builder, a, a_pixel, a_row, a_step, rows, run, b, mr, n
             for i in range(nv)
         ]
         for p in range(mr):
-            at = v.advance(builder, a_now, builder.mul(a_pixel, v.int64(p)))
+            at = v.advance(builder, a_now[p // 4], multiples[p % 4])
             at = v.advance(builder, at, builder.mul(a_step, v.int64(u)))
             a_broadcast = v.broadcast(builder, builder.load(at), WIDTH)
             for i in range(nv):
@@ -78,10 +84,11 @@ def _multiply_accumulate(builder, a, a_pixel, a_row, a_step, rows, run, b, mr, n
     for phi, value in zip(acc, new):
         phi.add_incoming(value, step_loop)
     k_next = builder.add(k, v.int64(unroll))
-    a_next = v.advance(builder, a_now, builder.mul(a_step, v.int64(unroll)))
+    a_steps = builder.mul(a_step, v.int64(unroll))
     b_next = v.advance(builder, b_now, v.int64(unroll * panel))
     k.add_incoming(k_next, step_loop)
-    a_now.add_incoming(a_next, step_loop)
+    for address in a_now:
+        address.add_incoming(v.advance(builder, address, a_steps), step_loop)
     b_now.add_incoming(b_next, step_loop)
     builder.cbranch(builder.icmp_signed("<", k_next, run), step_loop, row_end)
 
@@ -127,7 +134,8 @@ def _store_epilogue(builder, acc, epilogue, act, slope, skip, skip_pixel, y, y_p
     panel = nv * WIDTH
 
     def parameter(which, i):
-        return v.load(builder, v.advance(builder, epilogue, v.int64(which * panel + i * WIDTH)), WIDTH)
+        offset = v.int64(which * panel + i * WIDTH)
+        return v.load(builder, v.advance(builder, epilogue, offset), WIDTH)
 
     def at(base, pixel_stride, p, i):
         row = v.advance(builder, base, builder.mul(pixel_stride, v.int64(p)))
@@ -278,9 +286,8 @@ def _make_thin_tile():
             total = builder.select(
                 builder.icmp_signed("==", act, v.int64(PIECEWISE)), linear, _elu(builder, total)
             )
-            total = _affine(
-                builder, total, v.broadcast(builder, scale, WIDTH), v.broadcast(builder, shift, WIDTH)
-            )
+            scales, shifts = v.broadcast(builder, scale, WIDTH), v.broadcast(builder, shift, WIDTH)
+            total = _affine(builder, total, scales, shifts)
             for half, offset in ((0, y_even), (1, y_odd)):
                 part = builder.shuffle_vector(
                     total, total, v.lanes(range(half * WIDTH // 2, (half + 1) * WIDTH // 2))
@@ -344,9 +351,7 @@ def _transpose_and_add(builder, vectors):
     even, odd = v.lanes(range(0, 2 * WIDTH, 2)), v.lanes(range(1, 2 * WIDTH, 2))
     while len(vectors) > 1:
         vectors = [
-            builder.fadd(
-                builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd)
-            )
+            builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
             for a, b in zip(vectors[::2], vectors[1::2])
         ]
     return vectors[0]

@@ -1,10 +1,10 @@
 """Weights rearranged once, when a net is built, into the order the micro-kernels read them in.
 
 A panel is NR output channels wide (2 W, or W for layers of W channels); within it the taps follow
-each other as the input lies in memory, so that one step of the micro-kernel is one row of NR floats:
+each other as the input lies in memory, so that a step of the micro-kernel is one row of NR floats:
 
     convolution          [panel][kernel row][kernel column][channel in][NR]
-    sub-pixel phase p, q [panel][2 + p rows][2 + q columns][channel in][NR], four phases one after another
+    sub-pixel phase p, q [panel][2 + p rows][2 + q columns][channel in][NR], phase after phase
     thin (1 channel out) [channel block][25 taps, see shapes.thin_taps][W]
     epilogue             [panel][5][NR]
 

@@ -41,15 +41,13 @@ def _padded(x, shape: ConvShape):
         (n - 1) * s + (k - 1) * d + 1
         for n, s, k, d in zip(shape.small, shape.stride, shape.kernel, shape.dilation)
     ]
-    behind = [
-        max(0, r - b - n) for r, b, n in zip(reach, shape.before, shape.large)
-    ]
+    behind = [max(0, r - b - n) for r, b, n in zip(reach, shape.before, shape.large)]
     around = [(b, a) for b, a in zip(shape.before, behind)]
     return np.pad(x, (*around, (0, 0)))
 
 
 def _taps(padded, shape: ConvShape):
-    """Views of the padded image, one per kernel tap: (time, frequency, channels) of the small image."""
+    """Views of the padded image, one per tap: (time, frequency, channels) of the small image."""
     (rows, columns), (s0, s1), (d0, d1) = shape.kernel, shape.stride, shape.dilation
     for i in range(rows):
         for j in range(columns):

@@ -70,7 +70,7 @@ def torch_padding(
     large: Pair, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
 ):  # fmt: skip
-    """ConvShape of PyTorch's conv2d; raises ValueError where the kernel is larger than the image."""
+    """ConvShape of PyTorch's conv2d; raises ValueError where the kernel exceeds the image."""
     small = []
     for size, k, s, p, d in zip(large, kernel, stride, padding, dilation):
         out = (size + 2 * p - _span(k, d)) // s + 1
@@ -93,7 +93,8 @@ def torch_padding_transposed(
         out = (size - 1) * s - 2 * p + _span(k, d) + o
         if out < 1:
             raise ValueError(
-                f"padding must leave some image: got padding={p}, image={size}, stride={s}, kernel={k}"
+                f"padding must leave some image: got padding={p}, image={size}, stride={s}, "
+                f"kernel={k}"
             )
         large.append(out)
     return ConvShape(_pair(large), small, kernel, stride, dilation, padding)

@@ -21,9 +21,10 @@ MASK_PADDING = 3
 
 @kernel
 def thin_upconv_rows(
-    x, x_plane, x_rows, zero_row, channels, w, parameters, act, slope, width_in, y, y_plane, first, stop
-):
-    """Rows `first` to `stop` - 1 (widened to whole pairs) of a 5x5 stride-2 upconvolution to 1 channel.
+    x, x_plane, x_rows, zero_row, channels, w, parameters, act, slope, width_in,
+    y, y_plane, first, stop,
+):  # fmt: skip
+    """Rows `first` to `stop` - 1, widened to whole pairs, of the 5x5 stride-2 layer to 1 channel.
 
     x: image of x_rows rows and width_in pixels (a multiple of THIN_PIXELS), pixels adjacent, one
         zero pixel before and behind each row. zero_row: where a row of zeros of the same length

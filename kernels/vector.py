@@ -121,8 +121,6 @@ def exp_nonpositive(builder, x):
         p = multiply_add(builder, p, r, constant(coefficient, width))
     y = multiply_add(builder, p, builder.fmul(r, r), r)
     y = builder.fadd(y, constant(1.0, width))
-    exponent = builder.add(
-        builder.fptosi(n, integers), ir.Constant(integers, [127] * width)
-    )
+    exponent = builder.add(builder.fptosi(n, integers), ir.Constant(integers, [127] * width))
     power = builder.shl(exponent, ir.Constant(integers, [23] * width))
     return builder.fmul(y, builder.bitcast(power, x.type))

@@ -1,11 +1,12 @@
-"""Spleeter's U-Net: constants packed once, state allocated once, the forward pass as straight-line code.
+"""Spleeter's U-Net: constants packed once, state allocated once, a straight-line forward pass.
 
     magnitudes (T, F, 2) -> conv1 .. conv6 -> up1 .. up6 -> mask (T, 2, F)
 
-Encoder: 5x5 convolutions of stride 2. Each stores its sums + bias twice: bare into the skip half of the
-decoder's buffer of that level, and batch-normed and activated as the next layer's input; conv6 goes to
-the decoder bare. Decoder: 5x5 transposed convolutions of stride 2; activation, *then* batch norm;
-each writes into the second channel half of the next buffer, so that nothing is ever concatenated.
+Encoder: 5x5 convolutions of stride 2. Each stores its sums + bias twice: bare into the skip half of
+the decoder's buffer of that level, and batch-normed and activated as the next layer's input; conv6
+goes to the decoder bare. Decoder: 5x5 transposed convolutions of stride 2; activation, *then* batch
+norm; each writes into the second channel half of the next buffer, so that nothing is ever
+concatenated.
 
 The network after Jansson et al., "Singing voice separation with deep U-Net convolutional networks"
 (ISMIR 2017) in the form of Hennequin et al., "Spleeter" (JOSS 2020).
@@ -76,7 +77,7 @@ class UNet:
         # One array per layer, in the order of LAYERS without the mask.
         self.weights = tuple(weights)
         self.epilogues = tuple(epilogues)
-        self.mask_weights = np.ascontiguousarray(arrays["mask/kernel"][:, :, 0], np.float32)
+        self.mask_weights = np.array(arrays["mask/kernel"][:, :, 0], np.float32)
         self.mask_bias = np.array(arrays["mask/bias"], np.float32)
 
 
@@ -93,7 +94,9 @@ class UNetState:
     def __init__(self, frames: int, bins: int):
         for name, count in (("frames", frames), ("bins", bins)):
             if count < GRID or count % GRID:
-                raise ValueError(f"{name} must be a positive multiple of {GRID}: got {name}={count}")
+                raise ValueError(
+                    f"{name} must be a positive multiple of {GRID}: got {name}={count}"
+                )
         self.frames, self.bins = frames, bins
         # Level n has frames >> n rows of bins >> n pixels.
         # encoder[n], n = 0..5: input of conv n+1, one zero pixel before and two behind each row.
@@ -104,8 +107,9 @@ class UNetState:
             row_stride = ((bins >> level) + 3) * channels
             encoder.append(aligned_zeros((frames >> level) * row_stride + channels))
             encoder_planes.append(Plane(channels, row_stride, channels))
-        # decoder[n-1], n = 1..6: input of the upconvolution from level n, [skip, up] channels, one zero
-        # pixel before and behind each row, and behind the last row a row of zeros for the thin kernel.
+        # decoder[n-1], n = 1..6: input of the upconvolution from level n, [skip, up] channels, one
+        # zero pixel before and behind each row, and behind the last row a row of zeros for the thin
+        # kernel.
         # writers: conv n (skip half), up 6-n (up half); reader: up 7-n.
         decoder, decoder_planes = [], []
         for level in range(1, LEVELS + 1):
