@@ -1,0 +1,224 @@
+"""`rtsep-separate`: split audio files into stems.
+
+Arguments are checked first, then the inputs; only then are the network and its weights loaded. A
+file that fails does not keep the others from being done: failures are listed at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from rtsep.audio.formats import OutputFormat, find_format
+from rtsep.cli.common import run
+from rtsep.cli.progress import clock, show_progress
+from rtsep.cli.separate_arguments import PROGRAM, build_parser, chosen_stems
+from rtsep.cli.targets import check_collisions, check_pattern, targets_of
+from rtsep.errors import AudioFileError, RtsepError
+
+if TYPE_CHECKING:
+    from rtsep.models.download import Progress
+    from rtsep.offline import Separator
+    from rtsep.separate_file import SeparationReport
+
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and the files its stems go to."""
+
+    source: Path
+    targets: dict[str, Path]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program with these arguments (those of the command line); return its exit status."""
+    arguments = build_parser().parse_args(argv)
+    with _terminate_cleanly():
+        return run(PROGRAM, lambda: separate(arguments))
+
+
+def separate(arguments: argparse.Namespace) -> int:
+    """Do what the arguments say; return the exit status."""
+    stems = chosen_stems(arguments)
+    output_format = find_format(arguments.format)
+    output_format.bit_depth(arguments.bit_depth)
+    check_pattern(arguments.filename)
+    jobs = [
+        Job(
+            source,
+            targets_of(
+                source, arguments.output, arguments.filename, stems, output_format.name,
+                arguments.model,
+            ),
+        )
+        for source in arguments.inputs
+    ]  # fmt: skip
+    check_collisions((job.source, job.targets) for job in jobs)
+    _check_output_folder(arguments.output)
+
+    failures: dict[Path, str] = {}
+    try:
+        readable = [job for job in jobs if _is_readable(job, arguments, failures)]
+        if readable:
+            separator = _load_separator(arguments, stems)
+            for job in readable:
+                _separate_one(separator, job, output_format, arguments, failures)
+    finally:
+        for job in jobs:
+            if job.source in failures:
+                _complain(f"error: {failures[job.source]}")
+    return 1 if failures else 0
+
+
+def _check_output_folder(output: Path) -> None:
+    """Raise AudioFileError if `output` is no folder, or no folder in which files can be made."""
+    existing = output
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        raise AudioFileError(f"cannot write to {output}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise AudioFileError(f"cannot write to {output}: no permission to write in {existing}")
+
+
+def _is_readable(job: Job, arguments: argparse.Namespace, failures: dict[Path, str]) -> bool:
+    """Open an input once, before anything slow is loaded; note in `failures` why it cannot be."""
+    from rtsep.audio.reader import AudioReader
+
+    try:
+        AudioReader(job.source, arguments.start, arguments.duration).close()
+    except AudioFileError as error:
+        failures[job.source] = str(error)
+        return False
+    return True
+
+
+def _load_separator(arguments: argparse.Namespace, stems: tuple[str, ...]) -> Separator:
+    """Load the model; its weights are fetched first if they are not there."""
+    from rtsep.cli.download_progress import download_progress
+    from rtsep.offline import Separator  # here: compiled kernels take their time to load
+
+    def load(progress: Progress | None) -> Separator:
+        return Separator(
+            arguments.model,
+            stems=stems,
+            mask_extension=arguments.mask_extension,
+            jobs=arguments.jobs,
+            progress=progress,
+        )
+
+    if arguments.quiet:
+        return load(None)
+    with download_progress() as progress:
+        return load(progress)
+
+
+def _separate_one(
+    separator: Separator,
+    job: Job,
+    output_format: OutputFormat,
+    arguments: argparse.Namespace,
+    failures: dict[Path, str],
+) -> None:
+    """Separate one input and report on it; note in `failures` why it failed, if it does."""
+    from rtsep.separate_file import separate_file
+
+    try:
+        with show_progress(_printable(job.source.name), arguments.quiet) as progress:
+            report = separate_file(
+                separator,
+                job.source,
+                job.targets,
+                format=output_format.name,
+                bit_depth=arguments.bit_depth,
+                start_s=arguments.start,
+                duration_s=arguments.duration,
+                on_progress=progress,
+            )
+    except RtsepError as error:
+        failures[job.source] = str(error)
+        return
+    _warn(report, output_format)
+    if not arguments.quiet:
+        _print_report(report)
+
+
+def _warn(report: SeparationReport, output_format: OutputFormat) -> None:
+    """Say on stderr what was not kept as it was."""
+    name = report.source
+    if report.source_channels > report.channels:
+        _complain(f"note: {name} has {report.source_channels} channels: mixed down to stereo")
+    if report.stored_rate != report.sample_rate:
+        _complain(
+            f"note: {output_format.name} cannot hold {report.sample_rate} Hz: the stems of {name}"
+            f" are at {report.stored_rate} Hz"
+        )
+    if report.clipping:
+        loudest = max(report.clipping.values(), key=lambda clipping: clipping.peak)
+        stems = ", ".join(report.clipping)
+        remedy = (
+            "use --bit-depth float"
+            if "float" in output_format.encodings
+            else "use --format wav --bit-depth float"
+        )
+        _complain(
+            f"warning: {stems} of {name}: peaks at {loudest.peak_dbfs:+.1f} dBFS were clipped:"
+            f" {remedy}"
+        )
+
+
+def _print_report(report: SeparationReport) -> None:
+    width = max(len(stem) for stem in report.targets)
+    lines = [
+        f"{report.source}: {clock(report.duration_s)} of sound in {report.elapsed_s:.1f} s,"
+        f" {report.times_real_time:.1f} times faster than real time"
+    ]
+    lines += [f"  {stem:{width}}  {target}" for stem, target in report.targets.items()]
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        line = _printable(line).encode(encoding, "backslashreplace").decode(encoding)
+        print(line, flush=True)
+
+
+def _complain(message: str) -> None:
+    print(f"{PROGRAM}: {_printable(message)}", file=sys.stderr, flush=True)
+
+
+def _printable(text: str) -> str:
+    """Escape what would break a line or an encoding: names of files may hold anything."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+
+
+@contextmanager
+def _terminate_cleanly() -> Iterator[None]:
+    """Let SIGTERM unwind the program as Ctrl-C does, so that partial files are removed."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(EXIT_TERMINATED)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread: whoever called from elsewhere handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

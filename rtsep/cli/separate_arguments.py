@@ -1,0 +1,116 @@
+"""The command line of `rtsep-separate`: its options, and which stems they ask for."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+from rtsep.audio.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
+from rtsep.cli.common import OneLineParser
+from rtsep.cli.targets import DEFAULT_PATTERN, FIELDS
+from rtsep.errors import UsageError
+from rtsep.models.registry import MODELS, find_model
+
+PROGRAM = "rtsep-separate"
+DEFAULT_MODEL = "spleeter:2stems"
+DEFAULT_OUTPUT = "separated"
+
+
+def build_parser() -> OneLineParser:
+    """Return the parser of the command line."""
+    fields = "; ".join(f"{{{field}}} {meaning}" for field, meaning in FIELDS.items())
+    parser = OneLineParser(
+        prog=PROGRAM,
+        description="Split audio files, or the sound of videos, into stems.",
+        epilog=f"Fields of --filename: {fields}. Exit status: 0 all done, 1 something failed,"
+        " 2 impossible arguments, 130 interrupted.",
+    )
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", type=Path, help="audio or video file")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, default=Path(DEFAULT_OUTPUT),
+        help="folder for the stems (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-m", "--model", default=DEFAULT_MODEL,
+        help=f"one of {', '.join(MODELS)} (default: %(default)s)",
+    )  # fmt: skip
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--stems", metavar="STEM,...", help="write only these; no_STEM is all but that one"
+    )
+    which.add_argument("--two-stems", metavar="STEM", help="write STEM and no_STEM, the rest")
+    parser.add_argument(
+        "--mask-extension", choices=("zeros", "average"), default="zeros",
+        help="above the model's frequencies: silence, or the mean of the mask below, with which"
+        " the stems sum to the input (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-f", "--filename", metavar="PATTERN", default=DEFAULT_PATTERN,
+        help="names of the stems' files inside DIR (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format", metavar="FORMAT", default=DEFAULT_FORMAT,
+        help=f"one of {', '.join(FORMATS)} (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bit-depth", choices=BIT_DEPTHS,
+        help="of formats without loss (default: 16); float cannot clip",
+    )  # fmt: skip
+    parser.add_argument(
+        "--start", metavar="S", type=_seconds, default=0.0, help="begin S seconds into the input"
+    )
+    parser.add_argument(
+        "--duration", metavar="S", type=_positive_seconds, help="take S seconds (default: all)"
+    )
+    parser.add_argument(
+        "-j", "--jobs", metavar="N", type=_count, help="threads (default: one per processor core)"
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="print nothing but warnings and errors"
+    )
+    return parser
+
+
+def chosen_stems(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the stems to write, in the order asked for; raises UsageError for unknown ones."""
+    model = find_model(arguments.model)
+    if arguments.two_stems is not None:
+        option, names = "--two-stems", [arguments.two_stems]
+        known = list(model.stems)
+    elif arguments.stems is not None:
+        option, names = "--stems", [name.strip() for name in arguments.stems.split(",")]
+        known = [*model.stems, *(f"no_{stem}" for stem in model.stems)]
+    else:
+        return model.stems
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"{option}: {model.name} has no stem {name!r}: choose from {', '.join(known)}"
+            )
+    if arguments.two_stems is not None:
+        names.append(f"no_{arguments.two_stems}")
+    return tuple(dict.fromkeys(names))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, 0 or more: got {text!r}")
+    return seconds
+
+
+def _positive_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds == 0:
+        raise argparse.ArgumentTypeError(f"must be more than 0 seconds: got {text!r}")
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1: got {text!r}")
+    return int(text)

@@ -1,0 +1,125 @@
+"""`rtsep-separate` as a process: signals, start-up, and real runs on made-up weights."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtsep.cli.separate import main
+from tests.audio.sounds import music, read_file, signal_to_noise_db, write_file
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# In a process of its own: a signal is for the whole process.
+SLOW_DOUBLE = """
+import sys, time
+from rtsep.cli import separate
+from tests.audio.gain_separator import GainSeparator, GainStream
+push = GainStream.push
+def slow_push(stream, block):
+    time.sleep(0.1)
+    return push(stream, block)
+GainStream.push = slow_push
+separate._load_separator = lambda arguments, stems: GainSeparator(dict.fromkeys(stems, 0.5))
+sys.exit(separate.main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(
+    ("number", "status", "message"),
+    [(signal.SIGINT, 130, "rtsep-separate: interrupted\n"), (signal.SIGTERM, 143, "")],
+)
+def test_a_signal_leaves_nothing_half_written(folder, number, status, message):
+    write_file(folder / "long.wav", music(120.0))
+    old = folder / "separated" / "long" / "vocals.wav"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"the old one")
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_DOUBLE, "long.wav", "--quiet"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        part = old.with_name("vocals.wav.part")
+        while process.poll() is None and not (part.exists() and part.stat().st_size > 100_000):
+            time.sleep(0.02)
+        process.send_signal(number)
+        _out, error = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert error == message
+    assert [path.name for path in old.parent.iterdir()] == ["vocals.wav"]
+    assert old.read_bytes() == b"the old one"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--help"], 0, "usage: rtsep-separate"),
+        (["a.wav", "-m", "none"], 2, "unknown model 'none'"),
+    ],
+)
+def test_help_and_usage_errors_load_nothing_heavy(folder, arguments, status, said):
+    code = (
+        "import sys\nfrom rtsep.cli.separate import main\n"
+        "try:\n    status = main()\nexcept SystemExit as end:\n    status = end.code\n"
+        "heavy = {'numba', 'scipy', 'av', 'soxr', 'rich', 'pyfftw', 'rtsep.offline'}\n"
+        "print('loaded:', sorted(heavy & set(sys.modules)))\nsys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "loaded: []"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_the_stems_of_a_real_run_sum_to_the_mixture(folder, made_up_weights, rate):
+    sound = music(14.0, rate)
+    write_file(folder / "long.wav", sound, rate)
+    arguments = ["long.wav", "--two-stems", "drums", "-m", "spleeter:4stems", "--quiet"]
+    assert main([*arguments, "--mask-extension", "average", "--bit-depth", "float"]) == 0
+    stems = [
+        read_file(folder / "separated" / "long" / f"{name}.wav") for name in ("drums", "no_drums")
+    ]
+    assert all(stem.shape == sound.shape and np.any(stem) for stem in stems)
+    assert signal_to_noise_db(stems[0] + stems[1], sound) > (120 if rate == 44_100 else 60)
+
+
+@pytest.mark.slow
+def test_a_real_run_as_a_process(folder, made_up_weights):
+    write_file(folder / "mono.mp3", music(3.0, channels=1))
+    done = subprocess.run(
+        [sys.executable, "-m", "rtsep.cli.separate", "mono.mp3", "gone.wav", "-o", "out"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "rtsep-separate: error: no such file: gone.wav"
+    assert "times faster than real time" in done.stdout
+    for stem in ("vocals", "accompaniment"):
+        assert read_file(folder / "out" / "mono" / f"{stem}.wav").shape == (132_300, 1)
