@@ -7,7 +7,8 @@ MR x NV fused multiply-adds. Two things bound the tile:
 - enough independent accumulators to hide the FMA latency: at least 8 (4 cycles x 2 per cycle);
 - the register file: 32 registers with AVX-512 and NEON, 16 with AVX2 and SSE2.
 
-AVX-512: 12 x 2 = 24 accumulators, 14 loads to 24 FMAs. Narrow layers (16 channels) 12 x 1.
+AVX-512:  8 x 2 = 16 accumulators, 10 loads to 16 FMAs. 12 x 2 would fit the registers, but LLVM then
+                  moves the broadcasts of both unrolled steps in front of the FMAs and spills them.
 AVX2:     6 x 2 = 12 accumulators,  8 loads to 12 FMAs.
 4 lanes:  4 x 2 = 8, which fits the 16 registers of SSE2; NEON has room for 8 x 2.
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 from .jit import VECTOR, WIDTH
 
 # Heights (pixels) of the tiles, the largest first; the last is 1 so that any row can be finished.
-TILE_HEIGHTS = {16: (12, 8, 4, 1), 8: (6, 4, 2, 1), 4: (4, 3, 2, 1)}[WIDTH]
+TILE_HEIGHTS = {16: (8, 4, 2, 1), 8: (6, 4, 2, 1), 4: (4, 3, 2, 1)}[WIDTH]
 
 # Widest panel of output channels: NV = 2 vectors.
 PANEL = 2 * WIDTH
