@@ -22,8 +22,6 @@ from rtsep.models.registry import OFFICIAL_FRAMES, SAMPLE_RATE, find_model
 from rtsep.models.unet import UNet
 from rtsep.segments import SegmentSeparator
 
-WITHOUT = "no_"
-
 
 class Separator:
     """A model, loaded and ready to separate any number of recordings.
@@ -32,8 +30,8 @@ class Separator:
         ``-16kHz``. Its weights are fetched if they are not there yet.
     stems: what to give out, by name: stems of the model, or ``no_`` and a stem for everything but
         that stem. None gives every stem of the model.
-    mask_extension: above the nets' bandwidth, ``zeros`` (silence, Spleeter's default) or ``average``
-        (the mask's mean over frequency; the stems then add up to the recording).
+    mask_extension: above the nets' bandwidth, ``zeros`` (silence, Spleeter's default) or
+        ``average`` (the mask's mean over frequency; the stems then add up to the recording).
     jobs: nets computed at the same time; None for one per processor core.
     progress: called while weights are fetched, see rtsep.models.download.
 
@@ -50,7 +48,7 @@ class Separator:
         progress: Progress | None = None,
     ):
         self.model = find_model(model)
-        self._outputs = {name: self._members(name) for name in stems or self.model.stems}
+        self._outputs = {name: self.model.members(name) for name in stems or self.model.stems}
         self._extension = find_mask_extension(mask_extension)
         if jobs is not None and jobs < 1:
             raise UsageError(f"jobs must be at least 1: got {jobs}")
@@ -86,16 +84,6 @@ class Separator:
         )
         return StreamSeparator(segments, sample_rate, channels)
 
-    def _members(self, name: str) -> tuple[str, ...]:
-        stems = self.model.stems
-        if name in stems:
-            return (name,)
-        without = name.removeprefix(WITHOUT)
-        if name.startswith(WITHOUT) and without in stems:
-            return tuple(stem for stem in stems if stem != without)
-        known = ", ".join([*stems, *(WITHOUT + stem for stem in stems)])
-        raise UsageError(f"{self.model.name} has no stem {name!r}: choose from {known}")
-
 
 class StreamSeparator:
     """A stream being separated. Made by Separator.stream; one user at a time.
@@ -119,8 +107,8 @@ class StreamSeparator:
     def push(self, block: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Take the next samples; return what is finished of each stem (often nothing).
 
-        block: (samples, channels) float32, any number of samples. Returns arrays of the same kind, all
-        of one length. Raises UsageError for another shape or where a sample is not finite, and
+        block: (samples, channels) float32, any number of samples. Returns arrays of the same kind,
+        all of one length. Raises UsageError for another shape or where a sample is not finite, and
         ValueError after `flush`.
         """
         if self._flushed:
@@ -133,7 +121,8 @@ class StreamSeparator:
         if not np.isfinite(block).all():
             at = self._samples_in + int(np.argmin(np.isfinite(block).all(axis=1)))
             raise UsageError(
-                f"audio must be finite: sample {at} ({at / self.sample_rate:.3f} s) is not; clean it"
+                f"audio must be finite: sample {at} ({at / self.sample_rate:.3f} s) is not;"
+                " clean it"
             )
         self._samples_in += len(block)
         return self._through_nets(self._to_net.push(block), last=False)

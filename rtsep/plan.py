@@ -125,6 +125,4 @@ def find_plan(name: str) -> StreamPlan:
     try:
         return PLANS[name]
     except KeyError:
-        raise UsageError(
-            f"unknown latency {name!r}: choose one of {', '.join(PLANS)}"
-        ) from None
+        raise UsageError(f"unknown latency {name!r}: choose one of {', '.join(PLANS)}") from None

@@ -55,8 +55,8 @@ class SegmentSeparator:
         self._states: SimpleQueue[UNetState] = SimpleQueue()
         for _ in range(min(jobs, len(nets))):
             self._states.put(UNetState(frames, config.bins))
-        # writer: `push` (caller's thread); reader: analysis. The last FRAME_LENGTH - HOP samples of the
-        # segment before, then this segment's; at first the frame of zeros.
+        # writer: `push` (caller's thread); reader: analysis. The last FRAME_LENGTH - HOP samples of
+        # the segment before, then this segment's; at first the frame of zeros.
         self._samples = np.zeros((self.tail + self.samples_per_segment, NET_CHANNELS), np.float32)
         # The zero frame in front of the stream leaves room for `tail` samples and one hop.
         self._filled = self.tail + HOP
@@ -141,9 +141,7 @@ class _Output:
         s = self.separator
         for first in range(0, s.frames, FFT_BATCH):
             frames = min(FFT_BATCH, s.frames - first)
-            ratio_mask(
-                s._masks, s._magnitudes, self.members, first, frames, s.extension, self.mask
-            )
+            ratio_mask(s._masks, s._magnitudes, self.members, first, frames, s.extension, self.mask)
             apply_mask(s._spectra, first, frames, self.mask, self.synthesis.spectra)
             self.synthesis.add(self.samples, first, frames)
         finished = self.samples[: s.samples_per_segment][to_skip:].copy()

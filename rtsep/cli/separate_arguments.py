@@ -10,7 +10,7 @@ from rtsep.audio.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.targets import DEFAULT_PATTERN, FIELDS
 from rtsep.errors import UsageError
-from rtsep.models.registry import MODELS, find_model
+from rtsep.models.registry import MODELS, WITHOUT, find_model
 
 PROGRAM = "rtsep-separate"
 DEFAULT_MODEL = "spleeter:2stems"
@@ -75,21 +75,19 @@ def build_parser() -> OneLineParser:
 def chosen_stems(arguments: argparse.Namespace) -> tuple[str, ...]:
     """Return the stems to write, in the order asked for; raises UsageError for unknown ones."""
     model = find_model(arguments.model)
-    if arguments.two_stems is not None:
-        option, names = "--two-stems", [arguments.two_stems]
-        known = list(model.stems)
-    elif arguments.stems is not None:
-        option, names = "--stems", [name.strip() for name in arguments.stems.split(",")]
-        known = [*model.stems, *(f"no_{stem}" for stem in model.stems)]
-    else:
-        return model.stems
-    for name in names:
-        if name not in known:
+    stem = arguments.two_stems
+    if stem is not None:
+        if stem not in model.stems:
             raise UsageError(
-                f"{option}: {model.name} has no stem {name!r}: choose from {', '.join(known)}"
+                f"--two-stems: {model.name} has no stem {stem!r}: choose from "
+                f"{', '.join(model.stems)}"
             )
-    if arguments.two_stems is not None:
-        names.append(f"no_{arguments.two_stems}")
+        return stem, WITHOUT + stem
+    if arguments.stems is None:
+        return model.stems
+    names = [name.strip() for name in arguments.stems.split(",")]
+    for name in names:
+        model.members(name)
     return tuple(dict.fromkeys(names))
 
 

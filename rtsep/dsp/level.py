@@ -1,7 +1,7 @@
 """The level that the nets are shown: a slow gain towards the loudness they were trained on.
 
-Spleeter's nets lose several dB of separation on quiet input. Only what they see is scaled; the masks
-go onto the unscaled spectrum, so nothing pumps.
+Spleeter's nets lose several dB of separation on quiet input. Only what they see is scaled; the
+masks go onto the unscaled spectrum, so nothing pumps.
 """
 
 from __future__ import annotations

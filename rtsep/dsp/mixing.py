@@ -10,6 +10,7 @@ import numpy as np
 
 from rtsep.kernels.jit import kernel
 
+
 @kernel
 def mix_frame(spectrum, masks, gains, out, powers):
     """out = spectrum * sum over stems of gains * masks; powers: mean square of each stem.

@@ -1,4 +1,4 @@
-"""Analysis and synthesis windows: a pair multiplies to a constant when its frames are overlapped."""
+"""Analysis and synthesis windows: overlapped, the products of a pair add up to a constant."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class WindowPair:
 
     @property
     def overlap_hops(self) -> int:
-        """Hops that a frame's synthesis spans: the delay between a frame's last and first sample."""
+        """Hops that a frame's synthesis spans: what lies between its last and first sample."""
         return (self.frame_length - self.synthesis_start) // self.hop
 
 
@@ -53,6 +53,4 @@ def hann_pair(frame_length: int, hop: int) -> WindowPair:
         )
     window = hann(frame_length)
     overlapped = np.sum(window[::hop] ** 2)
-    return WindowPair(
-        window.astype(np.float32), (window / overlapped).astype(np.float32), hop
-    )
+    return WindowPair(window.astype(np.float32), (window / overlapped).astype(np.float32), hop)

@@ -51,7 +51,9 @@ def check_stem(arrays: Mapping[str, np.ndarray], what: str) -> None:
     expected = stem_shapes()
     for name, shape in expected.items():
         if name not in arrays:
-            raise WeightsError(f"weights of {what} lack the array {name}: fetch or import them again")
+            raise WeightsError(
+                f"weights of {what} lack the array {name}: fetch or import them again"
+            )
         if arrays[name].shape != shape:
             raise WeightsError(
                 f"weights of {what}: {name} has shape {arrays[name].shape}, the network needs {shape}:"

@@ -21,6 +21,9 @@ BINS_11KHZ = 1024
 BINS_16KHZ = 1536
 SUFFIX_16KHZ = "-16kHz"
 
+# `no_vocals` is everything but the vocals.
+WITHOUT = "no_"
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -41,6 +44,19 @@ class ModelConfig:
     decoder_activation: str
     output: str
     bins: int = BINS_11KHZ
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """The stems that make up the output `name`: a stem, or all but one for ``no_`` and a stem.
+
+        Raises UsageError naming what there is.
+        """
+        if name in self.stems:
+            return (name,)
+        without = name.removeprefix(WITHOUT)
+        if name.startswith(WITHOUT) and without in self.stems:
+            return tuple(stem for stem in self.stems if stem != without)
+        known = ", ".join([*self.stems, *(WITHOUT + stem for stem in self.stems)])
+        raise UsageError(f"{self.name} has no stem {name!r}: choose from {known}")
 
 
 _BASE = (

@@ -27,11 +27,11 @@ from rtsep.errors import RtsepError, UsageError
 from rtsep.models.registry import SAMPLE_RATE, ModelConfig
 from rtsep.models.unet import UNet
 from rtsep.plan import StreamPlan
+from rtsep.realtime import ON_LATE
 from rtsep.realtime.double_buffer import FrameHistory
 from rtsep.realtime.stats import Counters, Durations
 from rtsep.realtime.worker import Worker
 
-ON_LATE = ("hold", "dry", "mute")
 # Hops that the last masks are held for before the dry or muted signal takes over.
 HOLD_HOPS = 8
 
@@ -223,9 +223,7 @@ class Engine:
         else:
             mix_frame(spectrum, self._masks, self.gains, mix.spectra[0], self._powers)
         for stem, synthesis in enumerate(self._syntheses[1:]):
-            mix_frame(
-                spectrum, self._masks, self._alone[stem], synthesis.spectra[0], self._powers
-            )
+            mix_frame(spectrum, self._masks, self._alone[stem], synthesis.spectra[0], self._powers)
         for synthesis, samples in zip(self._syntheses, self._overlap):
             synthesis.add(samples, 0, 1)
 

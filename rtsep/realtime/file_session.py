@@ -1,13 +1,22 @@
-"""The engine driven from an array or file in place of a device: as fast as it goes."""
+"""The engine driven from a file in place of a device: as fast as it goes, or paced like a device."""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.audio.reader import AudioReader
+from rtsep.audio.writer import StemWriter
+from rtsep.dsp.channels import to_stereo
+from rtsep.dsp.resample import StreamResampler
+from rtsep.models.registry import SAMPLE_RATE
 from rtsep.realtime.engine import Engine
+from rtsep.realtime.recorder import Recorder
 
 
 def run_unpaced(
@@ -26,3 +35,65 @@ def run_unpaced(
             part = slice(at, at + engine.plan.hop)
             engine.process(block[part], out[part])
         yield out
+
+
+def run_paced(
+    engine: Engine, blocks: Iterable[NDArray[np.float32]]
+) -> Iterator[NDArray[np.float32]]:
+    """Like run_unpaced, but each block at the time a device would ask for it; masks may be late."""
+    due = time.perf_counter()
+    for block in blocks:
+        due += len(block) / SAMPLE_RATE
+        time.sleep(max(0.0, due - time.perf_counter()))
+        engine.check()
+        out = np.zeros((len(block), engine.output_channels), np.float32)
+        engine.process(block, out)
+        yield out
+
+
+def run_file(
+    engine: Engine,
+    source: Path,
+    target: Path | None,
+    recorder: Recorder | None,
+    *,
+    paced: bool,
+    duration_s: float | None,
+) -> None:
+    """Play `source` through the engine into the WAV file `target` and the recorder.
+
+    The engine's latency is taken out: the target begins with the source's first sample and is as
+    long. Raises AudioFileError where a file cannot be read or written.
+    """
+    drive = run_paced if paced else run_unpaced
+    with contextlib.ExitStack() as stack:
+        reader = stack.enter_context(AudioReader(source, duration_s=duration_s))
+        writer = None
+        if target is not None:
+            writer = stack.enter_context(StemWriter(target, SAMPLE_RATE, 2, "wav", "float"))
+        to_skip = engine.plan.latency_samples
+        for out in drive(engine, _stereo_blocks(engine, reader)):
+            kept = out[min(to_skip, len(out)) :]
+            to_skip -= len(out) - len(kept)
+            if recorder is not None:
+                recorder.push(kept, wait=not paced)
+            if writer is not None:
+                writer.write(np.ascontiguousarray(kept[:, :2]))
+        if writer is not None:
+            writer.finish()
+            writer.commit()
+
+
+def _stereo_blocks(engine: Engine, reader: AudioReader) -> Iterator[NDArray[np.float32]]:
+    """The file at 44.1 kHz in stereo, in blocks of a hop, and as much silence as the latency."""
+    resampler = StreamResampler(reader.sample_rate, SAMPLE_RATE, reader.channels)
+    hop = engine.plan.hop
+    for block in reader.blocks(16 * hop):
+        yield from _pieces(to_stereo(resampler.push(block)), hop)
+    yield from _pieces(to_stereo(resampler.flush()), hop)
+    yield from _pieces(np.zeros((engine.plan.latency_samples, 2), np.float32), hop)
+
+
+def _pieces(block: NDArray[np.float32], length: int) -> Iterator[NDArray[np.float32]]:
+    for at in range(0, len(block), length):
+        yield block[at : at + length]

@@ -46,3 +46,9 @@ class Counters:
             ("input_overflow", "input_underflow", "output_overflow", "output_underflow"), 0
         )
     )
+
+    def count_xruns(self, status) -> None:
+        """Count the flags that PortAudio reports with a block."""
+        for name in self.xruns:
+            if getattr(status, name):
+                self.xruns[name] += 1

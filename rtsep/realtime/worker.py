@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from queue import SimpleQueue
@@ -12,6 +14,9 @@ from rtsep.models.unet import UNet, UNetState
 from rtsep.plan import StreamPlan
 from rtsep.realtime.double_buffer import FrameHistory, MaskSlots
 from rtsep.realtime.stats import Durations
+
+# Added to the niceness of the workers' threads: the audio thread and the display go first.
+NICENESS = 5
 
 
 class Worker:
@@ -53,6 +58,7 @@ class Worker:
         self._thread.join()
 
     def _work(self) -> None:
+        _lower_priority()
         try:
             while (job := self._newest_job()) is not None:
                 begun = time.perf_counter()
@@ -71,3 +77,9 @@ class Worker:
         while job is not None and not self._inbox.empty():
             job = self._inbox.get()
         return job
+
+
+def _lower_priority() -> None:
+    """Let the audio thread go first, where threads have priorities of their own (Linux)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -126,7 +126,7 @@ def test_a_wav_file_beyond_4_gb_becomes_rf64(tmp_path):
 def test_a_format_that_is_full_says_so(tmp_path, monkeypatch):
     small = dataclasses.replace(FORMATS["aiff"], bytes_max=20_000)
     monkeypatch.setitem(formats.FORMATS, "aiff", small)
-    with pytest.raises(AudioFileError, match="longer than its format allows .* w64 or flac"):  # noqa: RUF043
+    with pytest.raises(AudioFileError, match="longer than its format allows .* w64 or flac"):
         write(tmp_path / "stem.aiff", music(0.2), format="aiff", block=1000)
     assert list(tmp_path.iterdir()) == []
 

@@ -51,8 +51,8 @@ def files_in(folder: Path) -> list[str]:
 IMPOSSIBLE = {
     "": "the following arguments are required: INPUT",
     "song.wav -m spleeter:3stems": "unknown model 'spleeter:3stems': choose one of spleeter:2stems",
-    "song.wav --stems drums": "--stems: spleeter:2stems has no stem 'drums': choose from vocals",
-    "song.wav --stems vocals,": "--stems: spleeter:2stems has no stem ''",
+    "song.wav --stems drums": "spleeter:2stems has no stem 'drums': choose from vocals",
+    "song.wav --stems vocals,": "spleeter:2stems has no stem ''",
     "song.wav --two-stems no_vocals": "--two-stems: spleeter:2stems has no stem 'no_vocals'",
     "song.wav --stems vocals --two-stems vocals": "not allowed with argument --stems",
     "song.wav --mask-extension none": "--mask-extension: invalid choice: 'none'",

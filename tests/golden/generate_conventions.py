@@ -1,6 +1,6 @@
 """Write conventions.npz: what PyTorch's conv2d and conv_transpose2d compute (needs torch).
 
-    python tests/golden/generate_conventions.py
+python tests/golden/generate_conventions.py
 """
 
 from pathlib import Path

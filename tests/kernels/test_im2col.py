@@ -18,9 +18,7 @@ def conv_shapes(draw):
     kernel, stride, dilation = draw(pairs), draw(pairs), draw(pairs)
     image = draw(images)
     if draw(st.booleans()):
-        make = draw(
-            st.sampled_from([shapes.tensorflow_same, shapes.tensorflow_same_transposed])
-        )
+        make = draw(st.sampled_from([shapes.tensorflow_same, shapes.tensorflow_same_transposed]))
         return make(image, kernel, stride, dilation)
     padding = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
     try:
@@ -29,9 +27,7 @@ def conv_shapes(draw):
         appended = draw(
             st.tuples(*(st.integers(0, max(s, d) - 1) for s, d in zip(stride, dilation)))
         )
-        return shapes.torch_padding_transposed(
-            image, kernel, stride, padding, appended, dilation
-        )
+        return shapes.torch_padding_transposed(image, kernel, stride, padding, appended, dilation)
     except ValueError:
         assume(False)
 

@@ -14,7 +14,7 @@ from rtsep.models.registry import find_model
 from rtsep.models.unet import UNet, UNetState
 from rtsep.plan import PLANS, StreamPlan, find_plan
 from rtsep.realtime.engine import HOLD_HOPS, Engine
-from rtsep.realtime.from_file import run_unpaced
+from rtsep.realtime.file_session import run_unpaced
 
 CLASSIC = PLANS["classic"]
 SMALL = StreamPlan("small", frames=64, stride=64, look_ahead=0, compute_delay=61)
@@ -184,9 +184,7 @@ class Gate:
 
 @pytest.mark.parametrize(("on_late", "level"), [("dry", 1.0), ("mute", 0.0)])
 def test_late_masks_are_counted_and_follow_the_policy(make_engine, monkeypatch, on_late, level):
-    engine = make_engine(
-        EVERY_HOP, {"vocals": 1.0, "accompaniment": 1.0}, on_late=on_late
-    )
+    engine = make_engine(EVERY_HOP, {"vocals": 1.0, "accompaniment": 1.0}, on_late=on_late)
     gate = Gate(monkeypatch)
     audio, out = _noise(40 * HOP, seed=6), np.zeros((40 * HOP, 2), np.float32)
     engine.process(audio, out)  # nobody waits for the workers, and they are held back

@@ -1,0 +1,92 @@
+"""`rtsep-bench`: measure rtsep on this machine, beside other runtimes where they are installed.
+
+A subcommand is one module of rtsep.benchmarks, named in COMMANDS, with
+
+    add_arguments(parser)           its options, besides --json and --plot
+    measure(arguments, say)         does the work, returns a Report
+    tables(report)                  rich tables for stdout
+    plot(report, figure)            fills a matplotlib figure
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from rtsep.cli.common import OneLineParser, run
+
+PROGRAM = "rtsep-bench"
+
+DESCRIPTION = "Measure rtsep on this machine, beside other runtimes where they are installed."
+
+COMMANDS = {
+    "kernels": "every layer and the whole net beside the FMA peak; GEMM beside NumPy's BLAS",
+    "peers": "the same net in ONNX Runtime, OpenVINO and torch, as far as they are installed",
+    "offline": "separation of a song: speed, memory, agreement with the official pipeline",
+}
+
+EPILOG = """\
+Measurements are interleaved in rounds; see benchmarks/README.md for how to read them. They want a
+machine with nothing else to do. Exit status: 0, 1 if something failed (contenders that disagree
+included), 2 for an impossible option, 130 interrupted."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program with these arguments (those of the command line); return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return run(PROGRAM, lambda: _run(words))
+
+
+def _run(words: Sequence[str]) -> int:
+    module = _module(words)
+    arguments = _parser(words, module).parse_args(words)
+    assert module is not None  # argparse has refused anything but a known command
+    return _bench(module, arguments)
+
+
+def _module(words: Sequence[str]) -> ModuleType | None:
+    """The module of the command, the only one that is imported: compiled kernels take a while."""
+    if words and words[0] in COMMANDS:
+        return import_module(f"rtsep.benchmarks.{words[0]}")
+    return None
+
+
+def _parser(words: Sequence[str], module: ModuleType | None) -> OneLineParser:
+    parser = OneLineParser(prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=f"Measure {text}.")
+        if module is not None and name == words[0]:
+            module.add_arguments(command)
+            command.add_argument(
+                "--json", type=Path, metavar="FILE", help="write all figures, with the machine's"
+            )
+            command.add_argument(
+                "--plot", type=Path, metavar="FILE", help="draw a .png, .pdf or .svg (extra plot)"
+            )
+    return parser
+
+
+def _bench(module: ModuleType, arguments: argparse.Namespace) -> int:
+    from rtsep.benchmarks.report import check_outputs, print_report, write_json, write_plot
+
+    check_outputs(arguments.json, arguments.plot)
+    report = module.measure(arguments, _say)
+    print_report(report, module.tables(report))
+    if arguments.json is not None:
+        write_json(report, arguments.json)
+    if arguments.plot is not None:
+        write_plot(report, module.plot, arguments.plot)
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

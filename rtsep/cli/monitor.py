@@ -1,0 +1,234 @@
+"""`rtsep-monitor`: separate what is playing, while it plays.
+
+The main path reads top to bottom: arguments, model, engine, devices or files, loop, summary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtsep.cli.common import run
+from rtsep.cli.monitor_arguments import (
+    PROGRAM,
+    build_parser,
+    chosen_model,
+    device_latency,
+    mix_gains,
+    parse_gains,
+)
+from rtsep.errors import RtsepError, UsageError
+from rtsep.models.registry import find_model
+from rtsep.plan import find_plan
+
+if TYPE_CHECKING:
+    from rtsep.realtime.engine import Engine
+    from rtsep.realtime.recorder import Recorder
+
+# The display and the keys are looked after this often.
+TICK_S = 0.05
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit status."""
+    args = build_parser().parse_args(argv)
+    return run(PROGRAM, lambda: monitor(args))
+
+
+def monitor(args: argparse.Namespace) -> int:
+    """List the devices, or run a session."""
+    if args.list_devices:
+        from rtsep.audio.portaudio import device_list
+
+        print(device_list())
+        return 0
+    if args.output_file and not args.input_file:
+        raise UsageError("--output-file needs --input-file: to record a device use --record DIR")
+    gains = parse_gains(args.gain)
+    config = find_model(chosen_model(args, gains))
+    plan = find_plan(args.latency)
+    gains = mix_gains(args, config.stems, gains)
+    session = _file_session if args.input_file else _device_session
+    return session(args, lambda: _make_engine(args, config, plan, gains), gains)
+
+
+def _make_engine(args, config, plan, gains) -> Engine:
+    from rtsep.cli.download_progress import download_progress
+    from rtsep.models import weights
+    from rtsep.models.unet import UNet
+    from rtsep.realtime.engine import Engine
+
+    with download_progress() as progress:
+        arrays = weights.load(config, progress)
+    return Engine(
+        config,
+        [UNet(config, arrays[stem]) for stem in config.stems],
+        plan,
+        gains,
+        separate_stems=bool(args.record or args.all_stems),
+        on_late=args.on_late,
+        auto_level=not args.no_auto_level,
+        average_extension=args.mask_extension == "average",
+    )
+
+
+def _recorder(args, stems) -> Recorder | None:
+    from rtsep.realtime.recorder import Recorder
+
+    return Recorder(args.record, stems) if args.record else None
+
+
+# --- devices ------------------------------------------------------------------------------------
+
+
+def _device_session(args, make_engine, gains) -> int:
+    from rtsep.audio.portaudio import DeviceSettings, DuplexStream, choose_devices
+    from rtsep.realtime.bridge import DeviceBridge
+
+    settings = DeviceSettings(
+        args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
+        None if args.all_stems else args.channels, args.blocksize,
+        device_latency(args.device_latency),
+    )  # fmt: skip
+    devices = choose_devices(settings, 2 * len(gains) if args.all_stems else 2)
+    engine = make_engine()
+    recorder = _recorder(args, engine.config.stems)
+    bridge = DeviceBridge(
+        engine, devices.sample_rate, devices.channels_in, devices.channels_out,
+        block=args.blocksize, all_stems=args.all_stems, recorder=recorder,
+    )  # fmt: skip
+    sys.setswitchinterval(0.0005)
+    engine.start()
+    stream = DuplexStream(devices, settings, bridge.process, engine.counters.count_xruns)
+    latency_ms = _latency_ms(engine, bridge, stream, devices.sample_rate)
+    header = [
+        f"input   {devices.input_name}",
+        f"output  {devices.output_name}, {devices.sample_rate} Hz",
+        *_describe(engine, latency_ms),
+    ]
+    try:
+        stream.start()
+        _loop(args, engine, gains, header, stream, recorder)
+    finally:
+        stream.close()
+        engine.stop()
+        if recorder is not None:
+            recorder.close()
+        _report(args, engine, latency_ms, recorder)
+    return 0
+
+
+def _latency_ms(engine, bridge, stream, rate) -> dict[str, float]:
+    device_in, device_out = (1000 * seconds for seconds in stream.latency_s)
+    device_out += 1000 * bridge.delay_samples / rate
+    algorithm = engine.plan.latency_ms
+    return {
+        "algorithm": algorithm,
+        "device_input": device_in,
+        "device_output": device_out,
+        "total": algorithm + device_in + device_out,
+    }
+
+
+def _describe(engine, latency_ms) -> list[str]:
+    heard = ", ".join(stem for stem, gain in zip(engine.config.stems, engine.gains) if gain > 0)
+    return [
+        f"heard   {heard or 'nothing'} ({engine.config.name})",
+        f"latency {latency_ms['total']:.1f} ms: plan {engine.plan.name} "
+        f"{latency_ms['algorithm']:.1f} + device in {latency_ms['device_input']:.1f} + out "
+        f"{latency_ms['device_output']:.1f}",
+    ]
+
+
+def _loop(args, engine, gains, header, stream, recorder) -> None:
+    """Look after display and keys until the session is over; raises where something failed."""
+    from rtsep.cli.display import make_display
+    from rtsep.cli.keys import KeyReader, handle_key
+    from rtsep.realtime.controls import MixControls
+
+    controls = MixControls(engine, gains)
+    display = make_display(engine, controls, header, quiet=args.quiet)
+    ends = time.monotonic() + args.duration if args.duration else float("inf")
+    complained = False
+    display.start()
+    try:
+        with KeyReader() as keys:
+            while (now := time.monotonic()) < ends:
+                engine.check()
+                if stream.failure is not None:
+                    raise RtsepError(f"the audio callback failed: {stream.failure!r}")
+                if not stream.active:
+                    raise RtsepError("the audio device has stopped: reconnect it and start again")
+                if recorder is not None and recorder.failure is not None and not complained:
+                    complained = True
+                    print(f"{PROGRAM}: recording ended: {recorder.failure}", file=sys.stderr)
+                controls.tick(now)
+                display.refresh(now)
+                key = keys.poll()
+                if key is not None and not handle_key(key, controls, display):
+                    break
+                time.sleep(TICK_S)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        display.stop()
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def _file_session(args, make_engine, gains) -> int:
+    from rtsep.realtime.file_session import run_file
+
+    engine = make_engine()
+    recorder = _recorder(args, engine.config.stems)
+    engine.start()
+    try:
+        run_file(
+            engine, args.input_file, args.output_file, recorder,
+            paced=args.realtime, duration_s=args.duration,
+        )  # fmt: skip
+    finally:
+        engine.stop()
+        if recorder is not None:
+            recorder.close()
+    algorithm = engine.plan.latency_ms
+    latency_ms = {
+        "algorithm": algorithm, "device_input": 0.0, "device_output": 0.0, "total": algorithm
+    }  # fmt: skip
+    if not args.quiet:
+        print("\n".join(_describe(engine, latency_ms)), file=sys.stderr)
+    _report(args, engine, latency_ms, recorder)
+    return 0
+
+
+# --- afterwards ---------------------------------------------------------------------------------
+
+
+def _report(args, engine, latency_ms, recorder) -> None:
+    from rtsep.cli.display import summary
+    from rtsep.machine import versions
+
+    stats = {**engine.stats(), "latency_ms": latency_ms, "versions": versions()}
+    if args.stats is not None:
+        _write_json(args.stats, stats)
+    if not args.quiet:
+        print("\n".join(summary(stats)), file=sys.stderr)
+    if recorder is not None and recorder.failure is None and not args.quiet:
+        print(f"recorded {', '.join(str(path) for path in recorder.paths)}", file=sys.stderr)
+
+
+def _write_json(path: Path, stats: dict) -> None:
+    try:
+        path.write_text(json.dumps(stats, indent=2) + "\n")
+    except OSError as error:
+        raise RtsepError(f"cannot write {path}: {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

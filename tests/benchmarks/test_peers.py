@@ -1,0 +1,90 @@
+"""The contenders compute the same net, and one that does not is found before anything is timed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtsep.benchmarks import contenders, peers
+from rtsep.benchmarks.contenders import RUNTIMES, Runtime, open_contender
+from rtsep.benchmarks.made_up import made_up_stems
+from rtsep.benchmarks.net_case import NetCase, read_arrays, read_case, write_case
+from rtsep.benchmarks.peer_rss import measure_peak_rss_mb
+from rtsep.benchmarks.reference_unet import reference_masks
+from rtsep.errors import RtsepError
+from rtsep.models.registry import find_model
+
+NETS = {
+    "spleeter:2stems": ("vocals", "accompaniment", "vocals"),
+    "spleeter:5stems": ("piano",),
+}
+
+
+def small_case(model: str, folder: Path, with_onnx: bool) -> NetCase:
+    """Nets of 64 frames and bins, in the folder; several of them on two threads."""
+    nets = NETS[model]
+    case = NetCase("small", 64, nets, min(2, len(nets)), model, 64)
+    write_case(case, made_up_stems(find_model(model)), folder, with_onnx)
+    return case
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("model", NETS)
+def test_contenders_compute_the_reference(name: str, model: str, tmp_path: Path) -> None:
+    for package in RUNTIMES[name].packages:
+        pytest.importorskip(package)
+    case = small_case(model, tmp_path, contenders.need_onnx([name]))
+    contender = open_contender(name, tmp_path)
+    contender.run()
+    for net, stem in enumerate(case.nets):
+        arrays = read_arrays(tmp_path, stem)
+        wanted = reference_masks(case.config, arrays, contender.magnitudes)
+        np.testing.assert_allclose(contender.masks(net), wanted, rtol=0, atol=2e-5)
+    contender.close()
+
+
+def test_a_case_comes_back_from_its_folder(tmp_path: Path) -> None:
+    case = small_case("spleeter:2stems", tmp_path, with_onnx=False)
+    assert read_case(tmp_path) == case
+    stems = made_up_stems(case.config)
+    np.testing.assert_array_equal(
+        read_arrays(tmp_path, "vocals")["up3/kernel"], stems["vocals"]["up3/kernel"]
+    )
+
+
+@pytest.mark.parametrize("spoil", [lambda masks: masks + 2e-4, lambda masks: masks * np.nan])
+def test_a_contender_that_disagrees_is_an_error(spoil, tmp_path: Path) -> None:
+    small_case("spleeter:2stems", tmp_path, with_onnx=False)
+    honest, other = (open_contender("rtsep", tmp_path) for _ in range(2))
+    agreed = peers.compare({"rtsep": honest, "other": other}, tmp_path)
+    assert agreed["rtsep"] == agreed["other"] < 2e-5
+    right = other.masks
+    # Wrong in its second net only.
+    other.masks = lambda net: spoil(right(net)) if net == 1 else right(net)  # type: ignore[method-assign]
+    with pytest.raises(RtsepError, match="other on small: masks of accompaniment differ from") as e:
+        peers.compare({"rtsep": honest, "other": other}, tmp_path)
+    assert "\n" not in str(e.value)
+
+
+def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = Runtime("net_absent", "Absent", ("numpy", "no_such_package"))
+    monkeypatch.setitem(RUNTIMES, "absent", absent)
+    assert "absent" not in contenders.installed_runtimes()
+    assert contenders.installed_runtimes()[0] == "rtsep"
+    said = [line for line in contenders.missing_runtimes() if line.startswith("absent")]
+    assert said == ["absent: not installed (needs no_such_package; pip install 'rtsep[bench]')."]
+
+
+@pytest.mark.slow
+def test_memory_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
+    small_case("spleeter:2stems", tmp_path, with_onnx=False)
+    ballast = bytearray(10**9)
+    peak_mb = measure_peak_rss_mb("rtsep", tmp_path)
+    del ballast
+    # Python and NumPy alone take 30; the nets' weights are there twice, packed and not.
+    assert peak_mb is None or 100 < peak_mb < 700
+    with pytest.raises(RtsepError, match=r"memory of rtsep failed: .*case\.json") as caught:
+        measure_peak_rss_mb("rtsep", tmp_path / "nowhere")
+    assert "\n" not in str(caught.value)
