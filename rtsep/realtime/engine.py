@@ -29,6 +29,7 @@ from rtsep.models.unet import UNet
 from rtsep.plan import StreamPlan
 from rtsep.realtime import ON_LATE
 from rtsep.realtime.double_buffer import FrameHistory
+from rtsep.realtime.levels import Levels
 from rtsep.realtime.stats import Counters, Durations
 from rtsep.realtime.worker import Worker
 
@@ -74,6 +75,7 @@ class Engine:
         # writer: whoever controls the mix; reader: audio thread
         self.gains = np.array([gains.get(stem, 0.0) for stem in config.stems], np.float32)
         self.bypass = False
+        self._levels = Levels(config.stems, plan.windows)
         self._extension = AVERAGE if average_extension else ZEROS
         self._level = NetworkLevel(plan.hop / SAMPLE_RATE) if auto_level else None
         self._progress = threading.Condition()
@@ -131,6 +133,7 @@ class Engine:
         if self._level is not None:
             self._level.update(self._hop_in)
         self._overlap[:] = 0.0
+        self._levels.note(self._powers, self._overlap[0, : self.plan.hop])
         self.history.newest = -1
 
     # --- the audio thread -----------------------------------------------------------------------
@@ -173,6 +176,7 @@ class Engine:
         if heard >= 0:
             self._masks_of(heard)
             self._mix(heard)
+        self._levels.note(self._powers, self._overlap[0, : self.plan.hop])
         self._overlap_add()
         self.counters.hops += 1
 
@@ -218,10 +222,9 @@ class Engine:
     def _mix(self, frame: int) -> None:
         spectrum = self.history.spectra[self.history.row(frame)]
         mix = self._syntheses[0]
+        mix_frame(spectrum, self._masks, self.gains, mix.spectra[0], self._powers)
         if self.bypass:
             mix.spectra[0] = spectrum
-        else:
-            mix_frame(spectrum, self._masks, self.gains, mix.spectra[0], self._powers)
         for stem, synthesis in enumerate(self._syntheses[1:]):
             mix_frame(spectrum, self._masks, self._alone[stem], synthesis.spectra[0], self._powers)
         for synthesis, samples in zip(self._syntheses, self._overlap):
@@ -268,6 +271,10 @@ class Engine:
         for worker in self.workers:
             if worker.failure is not None:
                 raise RtsepError(f"the worker of {worker.stem} failed: {worker.failure!r}")
+
+    def levels_dbfs(self) -> dict[str, float]:
+        """Level of each stem before its gain, and of the ``mix`` as heard; see realtime/levels.py."""
+        return self._levels.dbfs()
 
     def stats(self) -> dict:
         """What the stream has counted so far, as written by `--stats`; from any thread."""

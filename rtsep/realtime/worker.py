@@ -10,6 +10,7 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from rtsep.models.rows import rows_for
 from rtsep.models.unet import UNet, UNetState
 from rtsep.plan import StreamPlan
 from rtsep.realtime.double_buffer import FrameHistory, MaskSlots
@@ -32,6 +33,7 @@ class Worker:
         self.durations = Durations()
         self.failure: BaseException | None = None
         self._state = UNetState(plan.frames, net.config.bins)
+        self._rows = rows_for(plan.frames, plan.rows.start, plan.rows.stop)
         shape = (plan.frames, 2, net.config.bins)
         # writer: the net; reader: `slots.write`, both in this worker's thread
         self._masks = np.zeros(shape, np.float32)
@@ -64,7 +66,7 @@ class Worker:
                 begun = time.perf_counter()
                 run, gain = job
                 if self.history.copy_window(run, gain, self._state.input):
-                    self._state.forward(self.net, self._masks, self._state.all_rows)
+                    self._state.forward(self.net, self._masks, self._rows)
                     self.slots.write(run, self._masks[self.plan.rows])
                     self.durations.add(time.perf_counter() - begun)
                 self._wake()

@@ -1,0 +1,184 @@
+"""The mixing desk of a live stream: solo, mute, fade and trim of stems, and bypass.
+
+Nothing here touches sound. Only `engine.gains` and `engine.bypass` are written, which the audio
+thread reads once per hop and fades over its synthesis window, so that no step clicks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from numpy.typing import NDArray
+
+from rtsep.errors import UsageError
+from rtsep.models.registry import ModelConfig
+
+# How far `trim` goes; a gain given at start may lie beyond.
+LOWEST_TRIM_DB, HIGHEST_TRIM_DB = -60.0, 24.0
+
+
+class Mixed(Protocol):
+    """What the desk needs of an engine."""
+
+    config: ModelConfig
+    # (stems,) float32, linear; writer: the desk
+    gains: NDArray
+    bypass: bool
+
+
+@dataclass
+class _Fade:
+    """From `start` to `target` in `duration_s`, counted from the first tick on."""
+
+    start: float
+    target: float
+    duration_s: float
+    begun_s: float | None = None
+
+    def at(self, now_s: float) -> float:
+        if self.begun_s is None:
+            self.begun_s = now_s
+        if now_s - self.begun_s >= self.duration_s:
+            return self.target
+        done = max(0.0, now_s - self.begun_s) / self.duration_s
+        return self.start + done * (self.target - self.start)
+
+
+@dataclass
+class Strip:
+    """One stem's place on the desk. Its gain is trim times fader, unless it is silenced.
+
+    trim_db: decibels. fader: linear, moved by fades. mute_lifted: the mute stands back for a solo.
+    """
+
+    trim_db: float = 0.0
+    fader: float = 1.0
+    muted: bool = False
+    soloed: bool = False
+    mute_lifted: bool = False
+    fade: _Fade | None = None
+
+
+class MixControls:
+    """The desk of `engine`, to be used from one thread only.
+
+    gains: linear gain of each stem at start. A stem without gain, or left out, starts muted with its
+    trim at 0 dB, so that it can be brought in.
+
+    A desk's solo: while any stem is soloed, only those are heard. Soloing a muted stem lifts its
+    mute until the solo ends, or until it is muted again.
+
+    Raises UsageError for a stem that the model does not have.
+    """
+
+    def __init__(self, engine: Mixed, gains: Mapping[str, float]):
+        self._engine = engine
+        self.stems = engine.config.stems
+        # One per stem, in the order of the model.
+        self.strips = {stem: _strip(gains.get(stem, 0.0)) for stem in self.stems}
+        for stem in gains:
+            self._strip(stem)
+        # The stem that the keys act on.
+        self.selected = self.stems[0]
+        self._write()
+
+    # --- what a person does -----------------------------------------------------------------------
+
+    def select(self, number: int) -> bool:
+        """Select the stem with this number, counted from 1; False if there is none."""
+        if not 1 <= number <= len(self.stems):
+            return False
+        self.selected = self.stems[number - 1]
+        return True
+
+    def solo(self, stem: str) -> None:
+        """Toggle the solo of `stem`."""
+        strip = self._strip(stem)
+        strip.soloed = not strip.soloed
+        strip.mute_lifted = strip.soloed and strip.muted
+        self._write()
+
+    def mute(self, stem: str) -> None:
+        """Toggle the mute of `stem`; one that a solo has lifted comes back."""
+        strip = self._strip(stem)
+        if strip.mute_lifted:
+            strip.mute_lifted = False
+        else:
+            strip.muted = not strip.muted
+        self._write()
+
+    def trim(self, stem: str, delta_db: float) -> None:
+        """Raise or lower the trim of `stem`, within LOWEST_TRIM_DB to HIGHEST_TRIM_DB."""
+        strip = self._strip(stem)
+        lowest = min(LOWEST_TRIM_DB, strip.trim_db)
+        highest = max(HIGHEST_TRIM_DB, strip.trim_db)
+        strip.trim_db = min(max(strip.trim_db + delta_db, lowest), highest)
+        self._write()
+
+    def fade(self, stem: str, target_gain: float, seconds: float) -> None:
+        """Move the fader of `stem` evenly to `target_gain` (linear) within `seconds`, by `tick`.
+
+        Raises UsageError unless both are finite and at least 0.
+        """
+        if not (0 <= target_gain < math.inf and 0 <= seconds < math.inf):
+            raise UsageError(
+                "a fade needs a gain and a time of at least 0: got "
+                f"target_gain={target_gain}, seconds={seconds}"
+            )
+        strip = self._strip(stem)
+        strip.fade = _Fade(strip.fader, target_gain, seconds)
+
+    def fade_target(self, stem: str) -> float:
+        """Where the fader of `stem` stands or is on its way to (linear)."""
+        strip = self._strip(stem)
+        return strip.fader if strip.fade is None else strip.fade.target
+
+    def bypass(self) -> None:
+        """Toggle between the mix and the input, delayed as much as the mix."""
+        self._engine.bypass = not self._engine.bypass
+
+    # --- what becomes of it -----------------------------------------------------------------------
+
+    def tick(self, now_s: float) -> None:
+        """Move the faders to where they are at `now_s`, of any clock that never goes back."""
+        for strip in self.strips.values():
+            if strip.fade is not None:
+                strip.fader = strip.fade.at(now_s)
+                if strip.fader == strip.fade.target:
+                    strip.fade = None
+        self._write()
+
+    def gain(self, stem: str) -> float:
+        """Linear gain of `stem` in the mix."""
+        strip = self._strip(stem)
+        if strip.muted and not strip.mute_lifted:
+            return 0.0
+        if not strip.soloed and any(other.soloed for other in self.strips.values()):
+            return 0.0
+        return strip.fader * 10 ** (strip.trim_db / 20)
+
+    @property
+    def bypassed(self) -> bool:
+        """Whether the input is heard instead of the mix."""
+        return self._engine.bypass
+
+    def _strip(self, stem: str) -> Strip:
+        try:
+            return self.strips[stem]
+        except KeyError:
+            raise UsageError(
+                f"there is no stem {stem!r}: choose from {', '.join(self.stems)}"
+            ) from None
+
+    def _write(self) -> None:
+        for i, stem in enumerate(self.stems):
+            self._engine.gains[i] = self.gain(stem)
+
+
+def _strip(gain: float) -> Strip:
+    if gain <= 0:
+        return Strip(muted=True)
+    return Strip(trim_db=20 * math.log10(gain))
