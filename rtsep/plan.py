@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtsep.dsp.windows import WindowPair, hann_pair
+from rtsep.dsp.windows import WindowPair, asymmetric_pair, hann_pair
 from rtsep.errors import UsageError
 from rtsep.models.registry import FRAME_LENGTH, HOP, SAMPLE_RATE
 
@@ -29,6 +29,7 @@ class StreamPlan:
     stride: h, frames between two runs of a net.
     look_ahead: d, frames that a run sees after the newest one it decides.
     compute_delay: c, hops granted to the workers from window complete to masks ready.
+    asymmetric: a synthesis window of two hops in place of four (see dsp/windows.py).
 
     Raises UsageError where the numbers do not fit together.
     """
@@ -38,6 +39,7 @@ class StreamPlan:
     stride: int
     look_ahead: int
     compute_delay: int
+    asymmetric: bool = False
     hop: int = HOP
     frame_length: int = FRAME_LENGTH
 
@@ -59,7 +61,8 @@ class StreamPlan:
     @property
     def windows(self) -> WindowPair:
         """Analysis and synthesis window."""
-        return hann_pair(self.frame_length, self.hop)
+        pair = asymmetric_pair if self.asymmetric else hann_pair
+        return pair(self.frame_length, self.hop)
 
     @property
     def delay_hops(self) -> int:
@@ -117,7 +120,13 @@ class StreamPlan:
 
 # SpleeterRT's ping-pong of two images of 128 frames, 256 hops (5.94 s) in all. Of the second image's
 # 128 hops the overlap-add takes three, so the workers have 125.
-PLANS = {"classic": StreamPlan("classic", frames=128, stride=128, look_ahead=0, compute_delay=125)}
+_CLASSIC = StreamPlan("classic", frames=128, stride=128, look_ahead=0, compute_delay=125)
+# 255 ms, a run every second hop.
+_BALANCED = StreamPlan("balanced", frames=64, stride=2, look_ahead=4, compute_delay=2)
+# 93 ms, a run every hop.
+_LOW = StreamPlan("low", frames=64, stride=1, look_ahead=1, compute_delay=1, asymmetric=True)
+
+PLANS = {plan.name: plan for plan in (_LOW, _BALANCED, _CLASSIC)}
 
 
 def find_plan(name: str) -> StreamPlan:

@@ -72,7 +72,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sound.add_argument(
         "--latency", default="classic", metavar="PLAN",
-        help=f"{' | '.join(PLANS)} (default: %(default)s, 5.94 s)",
+        help="; ".join(f"{plan.name}: {plan.latency_ms:.0f} ms" for plan in PLANS.values())
+        + " (default: %(default)s)",
     )  # fmt: skip
     sound.add_argument(
         "--on-late", choices=ON_LATE, default="hold",

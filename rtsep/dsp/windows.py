@@ -46,11 +46,37 @@ def hann_pair(frame_length: int, hop: int) -> WindowPair:
 
     Raises UsageError unless hop divides frame_length at least three times.
     """
+    _check(frame_length, hop)
+    window = hann(frame_length)
+    overlapped = np.sum(window[::hop] ** 2)
+    return WindowPair(window.astype(np.float32), (window / overlapped).astype(np.float32), hop)
+
+
+def asymmetric_pair(frame_length: int, hop: int) -> WindowPair:
+    """A long analysis window and a short synthesis window: half the delay of a Hann pair.
+
+    The analysis window rises over frame_length - hop samples as half a Hann window and falls over the
+    last hop as half the root of one; the synthesis window is zero but for the last two hops, where
+    it makes the product a Hann window of that length. Frames keep their frequency resolution.
+    After Mauler and Martin, "A low delay, variable resolution, perfect reconstruction spectral
+    analysis-synthesis system for speech enhancement" (EUSIPCO 2007).
+
+    Raises UsageError unless hop divides frame_length at least three times.
+    """
+    _check(frame_length, hop)
+    rise = hann(2 * (frame_length - hop))[: frame_length - hop]
+    fall = np.sqrt(hann(2 * hop))[hop:]
+    analysis = np.concatenate([rise, fall])
+    start = frame_length - 2 * hop
+    synthesis = np.zeros(frame_length)
+    # Hann is zero at its first sample, where the analysis window is not.
+    synthesis[start:] = hann(2 * hop) / analysis[start:]
+    return WindowPair(analysis.astype(np.float32), synthesis.astype(np.float32), hop, start)
+
+
+def _check(frame_length: int, hop: int) -> None:
     if frame_length % hop or frame_length // hop < 3:
         raise UsageError(
             f"hop must divide frame_length three times or more: got hop={hop}, "
             f"frame_length={frame_length}"
         )
-    window = hann(frame_length)
-    overlapped = np.sum(window[::hop] ** 2)
-    return WindowPair(window.astype(np.float32), (window / overlapped).astype(np.float32), hop)

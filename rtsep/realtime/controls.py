@@ -131,10 +131,13 @@ class MixControls:
         strip = self._strip(stem)
         strip.fade = _Fade(strip.fader, target_gain, seconds)
 
-    def fade_target(self, stem: str) -> float:
-        """Where the fader of `stem` stands or is on its way to (linear)."""
+    def fade_in_or_out(self, stem: str, seconds: float) -> None:
+        """Fade `stem` out, or in again where it is out, on its way there or muted."""
         strip = self._strip(stem)
-        return strip.fader if strip.fade is None else strip.fade.target
+        if strip.muted and not strip.mute_lifted:
+            strip.muted, strip.fader, strip.fade = False, 0.0, None
+        target = strip.fader if strip.fade is None else strip.fade.target
+        self.fade(stem, 0.0 if target > 0 else 1.0, seconds)
 
     def bypass(self) -> None:
         """Toggle between the mix and the input, delayed as much as the mix."""

@@ -75,12 +75,13 @@ class Engine:
         # writer: whoever controls the mix; reader: audio thread
         self.gains = np.array([gains.get(stem, 0.0) for stem in config.stems], np.float32)
         self.bypass = False
-        self._levels = Levels(config.stems, plan.windows)
+        self._meters = Levels(config.stems, plan.windows)
         self._extension = AVERAGE if average_extension else ZEROS
         self._level = NetworkLevel(plan.hop / SAMPLE_RATE) if auto_level else None
         self._progress = threading.Condition()
 
         windows, stems = plan.windows, len(config.stems)
+        self._synthesis_start = windows.synthesis_start
         self.history = FrameHistory(plan, config.bins)
         self.workers = [
             Worker(stem, net, plan, self.history, self._notify)
@@ -133,7 +134,7 @@ class Engine:
         if self._level is not None:
             self._level.update(self._hop_in)
         self._overlap[:] = 0.0
-        self._levels.note(self._powers, self._overlap[0, : self.plan.hop])
+        self._meters.note(self._powers, self._overlap[0, : self.plan.hop])
         self.history.newest = -1
 
     # --- the audio thread -----------------------------------------------------------------------
@@ -176,7 +177,7 @@ class Engine:
         if heard >= 0:
             self._masks_of(heard)
             self._mix(heard)
-        self._levels.note(self._powers, self._overlap[0, : self.plan.hop])
+        self._meters.note(self._powers, self._overlap[0, : self.plan.hop])
         self._overlap_add()
         self.counters.hops += 1
 
@@ -231,9 +232,10 @@ class Engine:
             synthesis.add(samples, 0, 1)
 
     def _overlap_add(self) -> None:
-        hop = self.plan.hop
+        hop, start = self.plan.hop, self._synthesis_start
         for i, samples in enumerate(self._overlap):
-            self._hop_out[:, i * NET_CHANNELS : (i + 1) * NET_CHANNELS] = samples[:hop]
+            finished = samples[start : start + hop]
+            self._hop_out[:, i * NET_CHANNELS : (i + 1) * NET_CHANNELS] = finished
             samples[:-hop] = samples[hop:]
             samples[-hop:] = 0.0
 
@@ -274,7 +276,7 @@ class Engine:
 
     def levels_dbfs(self) -> dict[str, float]:
         """Level of each stem before its gain, and of the ``mix`` as heard; see realtime/levels.py."""
-        return self._levels.dbfs()
+        return self._meters.dbfs()
 
     def stats(self) -> dict:
         """What the stream has counted so far, as written by `--stats`; from any thread."""

@@ -60,6 +60,7 @@ def test_kernels(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert plot_file.read_bytes().startswith(PNG)
 
 
+@pytest.mark.slow
 def test_peers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     json_file, plot_file = tmp_path / "p.json", tmp_path / "p.png"
@@ -115,6 +116,7 @@ def test_offline(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["kernels", "--rounds", 0], "--rounds: must be a whole number of at least 1: got '0'"),
         (["kernels", "--frames", 100], "--frames: must be a positive multiple of 64: got '100'"),
         (["peers", "--cases", "unet-T1"], "--cases: there is no case 'unet-T1': choose from unet"),
+        (["peers", "--model", "spleeter:5stems"], "--model: invalid choice: 'spleeter:5stems'"),
         (["peers", "--weights", "best"], "--weights: invalid choice: 'best'"),
         (["offline", "--seconds", "nan"], "--seconds: must be a number of seconds, 1 or more"),
         (["offline", "--models", "spleeter:3stems"], "unknown model 'spleeter:3stems'"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rtsep.benchmarks import machine
-from rtsep.benchmarks.memory import peak_rss_mb
 from rtsep.benchmarks.report import Report, Row, check_outputs, write_json, write_plot
 from rtsep.benchmarks.rounds import Timing
 from rtsep.errors import MissingLibraryError, RtsepError, UsageError
@@ -51,14 +52,25 @@ def test_a_package_that_is_not_installed_has_no_version() -> None:
     assert machine.installed_version("no-such-package-of-rtsep") is None
 
 
-def test_the_peak_memory_grows_with_what_is_used() -> None:
-    before = peak_rss_mb()
-    if before is None:
+PEAKS = """
+import numpy as np
+from rtsep.benchmarks.memory import peak_rss_mb
+before = peak_rss_mb()
+np.ones(100_000_000, np.uint8)
+print(before, peak_rss_mb())
+"""
+
+
+def test_the_peak_memory_is_that_of_the_process_alone() -> None:
+    """A child sees what it used and gave back, and nothing of what its parent holds."""
+    ballast = np.ones(500_000_000, np.uint8)
+    done = subprocess.run([sys.executable, "-c", PEAKS], capture_output=True, text=True, check=True)
+    del ballast
+    if "None" in done.stdout:
         pytest.skip("this system does not tell")
-    used = bytearray(int((before + 100) * 1e6))
-    used[::1024] = b"\1" * len(used[::1024])
-    after = peak_rss_mb()
-    assert after is not None and after >= before + 50
+    before_mb, after_mb = map(float, done.stdout.split())
+    assert 5 < before_mb < 400
+    assert after_mb == pytest.approx(before_mb + 100, abs=20)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rtsep.dsp.stft import Analysis, Synthesis, magnitudes
-from rtsep.dsp.windows import hann_pair
+from rtsep.dsp.windows import asymmetric_pair, hann_pair
 from rtsep.errors import UsageError
 
 LENGTH, HOP = 512, 128
@@ -36,8 +36,9 @@ def test_frames_past_the_end_hold_zeros():
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_analysis_and_synthesis_give_the_samples_back(batch):
-    windows = hann_pair(LENGTH, HOP)
+@pytest.mark.parametrize("pair", [hann_pair, asymmetric_pair])
+def test_analysis_and_synthesis_give_the_samples_back(pair, batch):
+    windows = pair(LENGTH, HOP)
     frames = 4 * batch
     samples = _noise((frames - 1) * HOP + LENGTH, seed=1)
     spectra = np.zeros((frames, 2, LENGTH // 2 + 1), np.complex64)
@@ -60,3 +61,12 @@ def test_magnitudes():
 def test_a_hop_that_does_not_divide_is_refused():
     with pytest.raises(UsageError, match="hop=1000, frame_length=4096"):
         hann_pair(4096, 1000)
+
+
+def test_asymmetric_windows_reconstruct_perfectly_over_two_hops():
+    windows = asymmetric_pair(4096, 1024)
+    product = windows.analysis.astype(np.float64) * windows.synthesis
+    np.testing.assert_allclose(product.reshape(4, 1024).sum(0), 1, atol=1e-6)
+    assert (windows.synthesis[:2048] == 0).all()
+    assert windows.overlap_hops == 2
+    assert windows.synthesis.max() < 1.5
