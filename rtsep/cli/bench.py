@@ -27,6 +27,8 @@ COMMANDS = {
     "kernels": "every layer and the whole net beside the FMA peak; GEMM beside NumPy's BLAS",
     "peers": "the same net in ONNX Runtime, OpenVINO and torch, as far as they are installed",
     "offline": "separation of a song: speed, memory, agreement with the official pipeline",
+    "latency": "the live plans, paced like a device: late masks and times beside their deadlines",
+    "quality": "what a plan's latency costs in separation, on songs with true stems",
 }
 
 EPILOG = """\

@@ -52,12 +52,6 @@ def test_the_ratio_is_that_of_squared_estimates() -> None:
     np.testing.assert_allclose(ratios[1], 0.1, rtol=1e-9)
 
 
-def test_decibels() -> None:
-    wanted = np.ones((100, 2))
-    assert official.signal_to_noise_db(1.01 * wanted, wanted) == pytest.approx(40)
-    assert official.signal_to_noise_db(wanted, wanted) == np.inf
-
-
 def test_the_sound_is_seeded_and_as_loud_as_it_says() -> None:
     sound = music(2.0)
     assert sound.shape == (88_200, 2) and sound.dtype == np.float32

@@ -1,0 +1,106 @@
+"""What a measurement was made on: the machine, the versions of all that takes part, the commit."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rtsep.machine import versions as rtsep_versions
+
+# Processor features that decide which code a kernel is compiled to, of x86 and of ARM.
+FEATURES = (
+    "sse2", "sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl",
+    "avx512bf16", "avxvnni", "amx-bf16", "neon", "dotprod", "fullfp16", "sve", "sve2",
+)  # fmt: skip
+
+# What rtsep is compared with, beside the packages that it is made of itself.
+PEERS = ("onnx", "onnxruntime", "openvino", "torch")
+
+
+def describe_machine() -> dict[str, Any]:
+    """The processor, its cores and features, the kernel set in use and the operating system."""
+    import llvmlite.binding as llvm
+
+    from rtsep.kernels.jit import KERNEL_SET
+
+    features = llvm.get_host_cpu_features()
+    return {
+        "cpu": _cpu_name(),
+        "microarchitecture": llvm.get_host_cpu_name(),
+        "cores": os.cpu_count(),
+        "usable_cores": usable_cores(),
+        "features": [name for name in FEATURES if features.get(name)],
+        "kernel_set": KERNEL_SET,
+        "memory_mb": _memory_mb(),
+        "os": platform.platform(),
+    }
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and the packages that take part; None for peers that are not installed."""
+    return {**rtsep_versions(), **{name: installed_version(name) for name in PEERS}}
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The commit of the checkout that runs, `+changes` appended where it was altered since.
+
+    None where rtsep was installed from elsewhere, or there is no git.
+    """
+    checkout = Path(__file__).resolve().parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    head = _git(checkout, "rev-parse", "HEAD")
+    if head is None:
+        return None
+    return head + (
+        "+changes" if _git(checkout, "status", "--porcelain", "--untracked-files=no") else ""
+    )
+
+
+def _git(checkout: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(checkout), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _cpu_name() -> str:
+    if sys.platform == "linux":
+        # x86 says "model name"; many ARM boards say nothing there, but name themselves elsewhere.
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() in ("model name", "Model") and value.strip():
+                return value.strip()
+    if sys.platform == "darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_mb() -> int | None:
+    if not hasattr(os, "sysconf"):
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
