@@ -33,6 +33,8 @@ class Separator:
     mask_extension: above the nets' bandwidth, ``zeros`` (silence, Spleeter's default) or
         ``average`` (the mask's mean over frequency; the stems then add up to the recording).
     jobs: nets computed at the same time; None for one per processor core.
+    auto_level: show the nets a steady level, which quiet recordings gain several dB from; off, as in
+        Spleeter.
     progress: called while weights are fetched, see rtsep.models.download.
 
     Raises UsageError for an unknown name, WeightsError where the weights cannot be had.
@@ -45,6 +47,7 @@ class Separator:
         stems: Sequence[str] | None = None,
         mask_extension: str = "zeros",
         jobs: int | None = None,
+        auto_level: bool = False,
         progress: Progress | None = None,
     ):
         self.model = find_model(model)
@@ -53,6 +56,7 @@ class Separator:
         if jobs is not None and jobs < 1:
             raise UsageError(f"jobs must be at least 1: got {jobs}")
         self.jobs = jobs or _processors()
+        self.auto_level = auto_level
         arrays = weights.load(self.model, progress)
         self._nets = [UNet(self.model, arrays[stem]) for stem in self.model.stems]
 
@@ -80,7 +84,13 @@ class Separator:
     def stream(self, sample_rate: int = SAMPLE_RATE, channels: int = 2) -> StreamSeparator:
         """Begin a stream of blocks, each (samples, `channels`) at `sample_rate` Hz."""
         segments = SegmentSeparator(
-            self.model, self._nets, self._outputs, self._extension, OFFICIAL_FRAMES, self.jobs
+            self.model,
+            self._nets,
+            self._outputs,
+            self._extension,
+            OFFICIAL_FRAMES,
+            self.jobs,
+            self.auto_level,
         )
         return StreamSeparator(segments, sample_rate, channels)
 

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.dsp.channels import NET_CHANNELS
+from rtsep.dsp.level import NetworkLevel
 from rtsep.dsp.masking import apply_mask, ratio_mask, softmax_across_stems
 from rtsep.dsp.stft import Analysis, Synthesis, magnitudes
 from rtsep.dsp.windows import hann_pair
-from rtsep.models.registry import FRAME_LENGTH, HOP, ModelConfig
+from rtsep.models.registry import FRAME_LENGTH, HOP, SAMPLE_RATE, ModelConfig
 from rtsep.models.unet import UNet, UNetState
 
 # Frames per FFTW call: the batch of a stem (0.5 MB) stays in the second-level cache.
@@ -34,6 +35,7 @@ class SegmentSeparator:
     config: the model.  nets: one per stem of the model, in its order.
     outputs: name of each output and the stems whose masks are added up for it.
     extension: see masking.py.  frames: T, a multiple of 64.  jobs: threads at work.
+    auto_level: show the nets a steady level (see dsp/level.py); Spleeter itself does not.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class SegmentSeparator:
         extension: int,
         frames: int,
         jobs: int,
+        auto_level: bool,
     ):
         self.config, self.nets, self.extension, self.frames = config, nets, extension, frames
         windows = hann_pair(FRAME_LENGTH, HOP)
@@ -65,6 +68,7 @@ class SegmentSeparator:
         self._spectra = np.zeros((frames, NET_CHANNELS, all_bins), np.complex64)
         self._magnitudes = np.zeros((frames, config.bins, NET_CHANNELS), np.float32)
         self._masks = np.zeros((len(nets), frames, NET_CHANNELS, config.bins), np.float32)
+        self._level = NetworkLevel(HOP / SAMPLE_RATE) if auto_level else None
         self._analysis = Analysis(windows, NET_CHANNELS, FFT_BATCH)
         self._outputs = [
             _Output(name, [stem in members for stem in config.stems], windows, self)
@@ -110,6 +114,10 @@ class SegmentSeparator:
     def _analyse(self) -> None:
         self._analysis.transform(self._samples, self._spectra)
         magnitudes(self._spectra, self._magnitudes)
+        if self._level is not None:
+            for at in range(self.tail, len(self._samples), HOP):
+                self._level.update(self._samples[at : at + HOP])
+            self._magnitudes *= np.float32(self._level.gain)
 
     def _run_net(self, index: int) -> None:
         state = self._states.get()

@@ -127,6 +127,15 @@ def test_one_dimensional_audio_is_mono():
     assert rtsep.Separator().separate(np.zeros(5000), RATE)["vocals"].shape == (5000, 1)
 
 
+def test_auto_level_shows_the_nets_the_same_whatever_the_recordings_level():
+    separator = rtsep.Separator(auto_level=True)
+    audio = _music(4)
+    loud, quiet = (separator.separate(audio * gain, RATE)["vocals"] for gain in (1, 0.05))
+    np.testing.assert_allclose(20 * quiet, loud, atol=1e-4)
+    plain = rtsep.Separator().separate(audio * 0.05, RATE)["vocals"]
+    assert np.abs(20 * plain - loud).max() > 1e-3
+
+
 def test_silence_stays_silent():
     out = rtsep.Separator().separate(np.zeros((60_000, 2)), RATE)
     assert max(np.abs(part).max() for part in out.values()) == 0

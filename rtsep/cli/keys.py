@@ -1,14 +1,4 @@
-"""Single keys from the terminal while a stream runs, and what each of them does.
-
-    1..9    select a stem
-    m       mute it
-    s       solo it
-    f       fade it out, or in again, within 2 s
-    + -     trim it by 1 dB
-    b       bypass: the input instead of the mix, delayed as much
-    space   freeze the display
-    q       quit
-"""
+"""Single keys from the terminal while a stream runs, and what each of them does: see KEYS."""
 
 from __future__ import annotations
 
@@ -17,19 +7,21 @@ import os
 import re
 import sys
 from collections import deque
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rtsep.realtime.controls import MixControls
+if TYPE_CHECKING:
+    from rtsep.realtime.controls import MixControls
 
-KEY_MEANINGS = (
-    ("1-9", "select a stem"),
-    ("m", "mute"),
-    ("s", "solo"),
-    ("f", "fade out or in"),
-    ("+/-", "trim by 1 dB"),
-    ("b", "bypass"),
-    ("space", "freeze the display"),
-    ("q", "quit"),
+# Key, its name in the display's help line, what it does.
+KEYS = (
+    ("1-9", "stem", "select the stem that the next four keys act on"),
+    ("m", "mute", "mute it, or no longer"),
+    ("s", "solo", "hear it alone, with the others soloed, or no longer"),
+    ("f", "fade", "fade it out, or in again, within 2 s"),
+    ("+/-", "trim", "raise or lower it by 1 dB"),
+    ("b", "bypass", "hear the input, delayed as much as the mix, or the mix again"),
+    ("space", "freeze", "let the display stand still, or go on"),
+    ("q", "quit", "end the stream"),
 )
 FADE_S = 2.0
 TRIM_STEP_DB = 1.0
@@ -47,9 +39,14 @@ class Freezable(Protocol):
         ...
 
 
-def key_help() -> str:
-    """All keys in one line, for `--help`."""
-    return ", ".join(f"{key} {meaning}" for key, meaning in KEY_MEANINGS)
+def help_line() -> str:
+    """All keys in one line of less than 80 characters."""
+    return "  ".join(f"{key} {name}" for key, name, _ in KEYS)
+
+
+def help_table() -> str:
+    """One line per key, for `--help`."""
+    return "\n".join(f"  {key:<7} {meaning}" for key, _, meaning in KEYS)
 
 
 def handle_key(key: str, controls: MixControls, display: Freezable) -> bool:

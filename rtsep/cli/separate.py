@@ -114,6 +114,7 @@ def _load_separator(arguments: argparse.Namespace, stems: tuple[str, ...]) -> Se
             stems=stems,
             mask_extension=arguments.mask_extension,
             jobs=arguments.jobs,
+            auto_level=arguments.auto_level,
             progress=progress,
         )
 

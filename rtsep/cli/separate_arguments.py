@@ -46,6 +46,10 @@ def build_parser() -> OneLineParser:
         " the stems sum to the input (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--auto-level", action="store_true",
+        help="show the nets a steady level: better on quiet recordings (Spleeter does not)",
+    )  # fmt: skip
+    parser.add_argument(
         "-f", "--filename", metavar="PATTERN", default=DEFAULT_PATTERN,
         help="names of the stems' files inside DIR (default: %(default)s)",
     )  # fmt: skip

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,13 +45,13 @@ def main() -> None:
 
     random = np.random.default_rng(MAGNITUDES_SEED)
     magnitudes = np.abs(random.standard_normal((FRAMES, BINS, 2), np.float32))
-    stored: dict[str, np.ndarray] = {"magnitudes": magnitudes}
+    stored: dict[str, Any] = {"magnitudes": magnitudes}
     for model, seed in SEEDS.items():
         arrays = made_up_arrays(seed)
         masks = TorchUNet(find_model(model), arrays, torch.float64).masks(magnitudes)
         stored[model] = masks.astype(np.float32)
         stored[f"weights_sha256/{model}"] = np.array(weights_sha256(arrays))
-    np.savez_compressed(GOLDEN, allow_pickle=False, **stored)
+    np.savez_compressed(GOLDEN, **stored)
 
 
 if __name__ == "__main__":

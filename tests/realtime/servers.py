@@ -35,7 +35,7 @@ INSTALL = "`scripts/audio_servers.py` installs it on Debian and Ubuntu"
 
 # No sound card of this machine, no file of this user: PortAudio sees the server alone.
 ALSA_PULSE = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
-ALSA_NOTHING = "ctl.nothing { type hw card 0 }\n"
+ALSA_NOTHING = "pcm.nothing { type null }\n"
 
 
 @dataclass
@@ -105,7 +105,7 @@ def pulse_server(log_folder: Path) -> Iterator[AudioServer]:
             "PULSE_SINK": "stem",
         }
         sinks = [
-            f"--load=module-null-sink sink_name={name} rate={RATE} format=float32le channels=2"
+            f"--load=module-null-sink sink_name={name} rate={RATE} format=float32le channels=2 norewinds=1"
             for name in ("song", "stem")
         ]
         command = [

@@ -73,9 +73,7 @@ def test_classic_is_two_images_of_128_frames():
     assert 5.94 < CLASSIC.latency_ms / 1000 < 5.95
 
 
-@pytest.mark.parametrize(
-    "plan", [*PLANS.values(), SMALL, SLIDING, EVERY_HOP], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("plan", [*PLANS.values(), SMALL, SLIDING, EVERY_HOP], ids=lambda p: p.name)
 def test_a_unit_mask_is_a_pure_delay(make_engine, plan):
     engine = make_engine(plan)
     engine.bypass = True
