@@ -33,6 +33,16 @@ def played_s(engine: Engine) -> float:
     return engine.counters.hops * engine.plan.hop / SAMPLE_RATE
 
 
+def percent(part: float) -> str:
+    """A part of 1 in per cent, with a decimal where it is small."""
+    return f"{100 * part:.{0 if part >= 0.1 else 1}f} %"
+
+
+def share_of_hops(count: int, hops: int) -> str:
+    """Words to follow a count of hops: how many per cent of all they are; nothing for none."""
+    return f" ({percent(count / hops)} of hops)" if count and hops else ""
+
+
 class LoadReader:
     """Reads the loads of the callback and of each worker.
 

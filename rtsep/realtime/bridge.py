@@ -8,6 +8,8 @@ as can ever be missing, turns that into a constant delay of `delay_samples`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,7 +55,8 @@ class DeviceBridge:
         self.engine, self.rate, self.recorder = engine, rate, recorder
         self.channels_in, self.channels_out = channels_in, channels_out
         self._heard = slice(2, None) if all_stems else slice(0, 2)
-        self._to_engine = self._from_engine = None
+        self._to_engine: Any = None
+        self._from_engine: Any = None
         if rate != SAMPLE_RATE:
             self._delay = _rehearse(rate, block, channels_out)
             self._to_engine = _resampler(rate, SAMPLE_RATE, 2)

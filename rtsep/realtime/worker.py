@@ -10,14 +10,16 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from rtsep.kernels.denormals import flush_denormals
 from rtsep.models.rows import rows_for
 from rtsep.models.unet import UNet, UNetState
 from rtsep.plan import StreamPlan
 from rtsep.realtime.double_buffer import FrameHistory, MaskSlots
 from rtsep.realtime.stats import Durations
 
-# Added to the niceness of the workers' threads: the audio thread and the display go first.
-NICENESS = 5
+# Added to the niceness of the workers' threads: the audio thread goes first, but beside other busy
+# programs they must keep their share.
+NICENESS = 1
 
 
 class Worker:
@@ -61,6 +63,7 @@ class Worker:
 
     def _work(self) -> None:
         _lower_priority()
+        flush_denormals()
         try:
             while (job := self._newest_job()) is not None:
                 begun = time.perf_counter()

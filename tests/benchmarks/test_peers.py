@@ -10,7 +10,7 @@ import pytest
 from rtsep.benchmarks import contenders, peers
 from rtsep.benchmarks.contenders import RUNTIMES, Runtime, open_contender
 from rtsep.benchmarks.made_up import made_up_stems
-from rtsep.benchmarks.net_case import NetCase, read_arrays, read_case, write_case
+from rtsep.benchmarks.net_case import NetCase, cases_of, read_arrays, read_case, write_case
 from rtsep.benchmarks.peer_rss import measure_peak_rss_mb
 from rtsep.benchmarks.reference_unet import reference_masks
 from rtsep.errors import RtsepError
@@ -87,3 +87,15 @@ def test_memory_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(RtsepError, match=r"memory of rtsep failed: .*case\.json") as caught:
         measure_peak_rss_mb("rtsep", tmp_path / "nowhere")
     assert "\n" not in str(caught.value)
+
+
+def test_the_four_nets_are_those_of_the_model() -> None:
+    """Two stems come twice, each time with weights of their own; only this case has threads."""
+    two = cases_of(find_model("spleeter:2stems"), 1024, threads=2)
+    assert list(two) == ["unet-T128", "four-unets-T128", "unet-T512", "unet-T64"]
+    assert two["four-unets-T128"].nets == ("vocals", "accompaniment") * 2
+    four = cases_of(find_model("spleeter:4stems"), 1024, threads=3)
+    assert four["four-unets-T128"].nets == ("vocals", "drums", "bass", "other")
+    for name, case in four.items():
+        assert case.threads == (3 if name.startswith("four") else 1)
+        assert name.endswith(f"T{case.frames}") and case.bins == 1024
