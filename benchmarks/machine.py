@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rtsep.machine import usable_cores
 from rtsep.machine import versions as rtsep_versions
 
 # Processor features that decide which code a kernel is compiled to, of x86 and of ARM.
@@ -39,13 +40,6 @@ def describe_machine() -> dict[str, Any]:
         "memory_mb": _memory_mb(),
         "os": platform.platform(),
     }
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def versions() -> dict[str, str | None]:

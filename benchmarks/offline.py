@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from rtsep.benchmarks import choose_weights, options
 from rtsep.benchmarks.agreement import agreement_db
 from rtsep.benchmarks.exact import reference_name
-from rtsep.benchmarks.machine import usable_cores
 from rtsep.benchmarks.offline_child import StartUp, measure_start_up
 from rtsep.benchmarks.plots import caption, grouped_bars
 from rtsep.benchmarks.report import Report, Row
 from rtsep.benchmarks.rounds import Timing, interleave
 from rtsep.benchmarks.sound import music, song
+from rtsep.machine import usable_cores
 from rtsep.models.registry import SAMPLE_RATE, ModelConfig, find_model
 from rtsep.offline import Separator
 

@@ -1,8 +1,9 @@
-"""What a measurement was made with: versions of what matters."""
+"""This machine, as far as it matters: cores to use, versions that a measurement was made with."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 
 PACKAGES = ("rtsep", "numpy", "numba", "llvmlite", "pyfftw", "sounddevice", "soxr")
@@ -17,3 +18,10 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -6,7 +6,6 @@ form gives exactly what the whole array gives, whatever the lengths of the block
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from rtsep.dsp.channels import check_channels, from_stereo, to_stereo
 from rtsep.dsp.masking import mask_extension as find_mask_extension
 from rtsep.dsp.resample import StreamResampler
 from rtsep.errors import UsageError
+from rtsep.machine import usable_cores
 from rtsep.models import weights
 from rtsep.models.download import Progress
 from rtsep.models.registry import OFFICIAL_FRAMES, SAMPLE_RATE, find_model
@@ -55,7 +55,7 @@ class Separator:
         self._extension = find_mask_extension(mask_extension)
         if jobs is not None and jobs < 1:
             raise UsageError(f"jobs must be at least 1: got {jobs}")
-        self.jobs = jobs or _processors()
+        self.jobs = jobs or usable_cores()
         self.auto_level = auto_level
         arrays = weights.load(self.model, progress)
         self._nets = [UNet(self.model, arrays[stem]) for stem in self.model.stems]
@@ -188,9 +188,3 @@ def _length(stems) -> int:
 
 def _extend(first, second) -> dict[str, NDArray[np.float32]]:
     return {name: np.concatenate([first[name], second[name]]) for name in first}
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from rtsep.errors import RtsepError
+from rtsep.errors import RtsepError, UsageError
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -26,6 +26,12 @@ def run(program: str, action: Callable[[], int]) -> int:
     except RtsepError as error:
         print(f"{program}: error: {error}", file=sys.stderr)
         return error.exit_status
+    except ImportError as error:
+        # An impossible RTSEP_KERNELS shows when the kernels are loaded; anything else is a defect.
+        if "RTSEP_KERNELS" not in str(error):
+            raise
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return UsageError.exit_status
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130

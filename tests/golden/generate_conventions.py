@@ -4,6 +4,7 @@ python tests/golden/generate_conventions.py
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ CASES = {
 
 def main():
     torch.manual_seed(7)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for name, (c_in, c_out, image, kernel, stride, padding, appended, dilation) in CASES.items():
         x, bias = torch.randn(c_in, *image), torch.randn(c_out)
         if name.startswith("transposed"):

