@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rtsep.benchmarks.made_up import made_up_arrays as made_up_arrays
 from rtsep.models.arrays import BATCH_NORM_EPSILON
 from rtsep.models.checkpoint import DATA_FILE, DTYPES, INDEX_FILE
 from rtsep.models.leveldb_table import MAGIC, masked_crc32c
