@@ -46,7 +46,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     plans = [find_plan(name) for name in arguments.plans.split(",")]
     kind = choose_weights.choose(config, arguments.weights, say)
     arrays = choose_weights.load(config, kind)
-    nets = [UNet(config, arrays[stem]) for stem in config.stems]
+    nets = [UNet(config, arrays.pop(stem)) for stem in config.stems]
     rows = []
     for plan in plans:
         say(f"{plan.name}: {arguments.seconds:g} s")

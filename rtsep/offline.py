@@ -16,10 +16,9 @@ from rtsep.dsp.masking import mask_extension as find_mask_extension
 from rtsep.dsp.resample import StreamResampler
 from rtsep.errors import UsageError
 from rtsep.machine import usable_cores
-from rtsep.models import weights
 from rtsep.models.download import Progress
+from rtsep.models.nets import load_nets
 from rtsep.models.registry import OFFICIAL_FRAMES, SAMPLE_RATE, find_model
-from rtsep.models.unet import UNet
 from rtsep.segments import SegmentSeparator
 
 
@@ -57,8 +56,7 @@ class Separator:
             raise UsageError(f"jobs must be at least 1: got {jobs}")
         self.jobs = jobs or usable_cores()
         self.auto_level = auto_level
-        arrays = weights.load(self.model, progress)
-        self._nets = [UNet(self.model, arrays[stem]) for stem in self.model.stems]
+        self._nets = load_nets(self.model, progress)
 
     @property
     def stems(self) -> tuple[str, ...]:

@@ -59,15 +59,14 @@ def monitor(args: argparse.Namespace) -> int:
 
 def _make_engine(args, config, plan, gains) -> Engine:
     from rtsep.cli.download_progress import download_progress
-    from rtsep.models import weights
-    from rtsep.models.unet import UNet
+    from rtsep.models.nets import load_nets
     from rtsep.realtime.engine import Engine
 
     with download_progress() as progress:
-        arrays = weights.load(config, progress)
+        nets = load_nets(config, progress)
     return Engine(
         config,
-        [UNet(config, arrays[stem]) for stem in config.stems],
+        nets,
         plan,
         gains,
         separate_stems=bool(args.record or args.all_stems),

@@ -154,12 +154,14 @@ def read_provenance(path: Path) -> Provenance:
 def _map_arrays(path: Path) -> dict[str, np.ndarray]:
     """Views of the mapped file. Its header has passed safetensors' own checks before.
 
-    safe_open copies every array it hands out as NumPy; a view leaves the pages to the system.
+    safe_open copies every array it hands out as NumPy; a view leaves the pages to the system. Each
+    stem has a mapping of its own, which goes with the last of its arrays.
     """
     mapped = np.memmap(path, np.uint8, "r")
     data_start = LENGTH_BYTES + int.from_bytes(mapped[:LENGTH_BYTES].tobytes(), "little")
     header = json.loads(mapped[LENGTH_BYTES:data_start].tobytes())
     arrays = {}
+    maps: dict[str, np.memmap] = {}
     for name, entry in header.items():
         if name == "__metadata__":
             continue
@@ -167,7 +169,10 @@ def _map_arrays(path: Path) -> dict[str, np.ndarray]:
             raise WeightsError(f"{path}: {name} is {entry['dtype']}, rtsep needs F32")
         begin, _ = entry["data_offsets"]
         count = math.prod(entry["shape"])
-        flat = np.frombuffer(mapped, "<f4", count, data_start + begin)
+        stem = name.partition("/")[0]
+        if stem not in maps:
+            maps[stem] = np.memmap(path, np.uint8, "r")
+        flat = np.frombuffer(maps[stem], "<f4", count, data_start + begin)
         arrays[name] = flat.reshape(entry["shape"])
     return arrays
 
