@@ -35,6 +35,8 @@ def played_s(engine: Engine) -> float:
 
 def percent(part: float) -> str:
     """A part of 1 in per cent, with a decimal where it is small."""
+    if 0 < part < 0.001:
+        return "under 0.1 %"
     return f"{100 * part:.{0 if part >= 0.1 else 1}f} %"
 
 

@@ -14,6 +14,7 @@ import gc
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -289,4 +290,5 @@ class Engine:
             "callback_ms": self.callback_durations.summary(),
             "worker_ms": {worker.stem: worker.durations.summary() for worker in self.workers},
             "deadline_ms": self.plan.deadline_ms,
+            "plan": asdict(self.plan),
         }

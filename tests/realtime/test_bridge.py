@@ -1,0 +1,133 @@
+"""Between device and engine: rates, channels, recording."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from rtsep.errors import UsageError
+from rtsep.models.nets import load_nets
+from rtsep.models.registry import find_model
+from rtsep.plan import StreamPlan
+from rtsep.realtime.bridge import DeviceBridge
+from rtsep.realtime.engine import Engine
+from rtsep.realtime.recorder import Recorder
+
+PLAN = StreamPlan("short", frames=64, stride=4, look_ahead=0, compute_delay=4)
+STEMS = ("vocals", "accompaniment")
+
+
+@pytest.fixture(scope="module")
+def nets(_made_up_weights_folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RTSEP_WEIGHTS", str(_made_up_weights_folder))
+        return load_nets(find_model("spleeter:2stems"))
+
+
+@pytest.fixture
+def make_engine(nets):
+    engines = []
+
+    def make(**options):
+        engine = Engine(
+            find_model("spleeter:2stems"), nets, PLAN, dict.fromkeys(STEMS, 1.0), **options
+        )
+        engine.start()
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.stop()
+
+
+def _through(bridge, audio, size):
+    out = np.zeros((len(audio), bridge.channels_out), np.float32)
+    for at in range(0, len(audio) - size + 1, size):
+        bridge.engine.wait_for_workers()
+        bridge.process(audio[at : at + size], out[at : at + size])
+    return out
+
+
+def _tone(rate, samples, channels):
+    t = np.arange(samples) / rate
+    fade = np.minimum(1, t / 0.2)
+    sides = [0.3 * fade * np.sin(2 * np.pi * f * t) for f in (440, 660)[:channels]]
+    return np.stack(sides, axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("rate", "size"), [(48_000, 480), (48_000, 1024), (32_000, 256)])
+def test_another_rate_is_a_delay_that_is_told(make_engine, rate, size):
+    engine = make_engine()
+    engine.bypass = True
+    bridge = DeviceBridge(engine, rate, 2, 2, block=size)
+    audio = _tone(rate, size * (2 * rate // size), 2)
+    out = _through(bridge, audio, size)
+    delay = engine.plan.latency_samples * rate / 44_100 + bridge.delay_samples
+    # The delay need not be whole: compare with the tone itself, that much later.
+    t = np.arange(len(out)) / rate - delay / rate
+    expected = np.stack([0.3 * np.sin(2 * np.pi * f * t) for f in (440, 660)], axis=1)
+    steady = slice(int(delay + 0.3 * rate), None)
+    np.testing.assert_allclose(out[steady], expected[steady], atol=3e-4)
+
+
+def test_mono_in_and_out(make_engine):
+    engine = make_engine()
+    bridge = DeviceBridge(engine, 44_100, 1, 1)
+    audio = _tone(44_100, 60 * 1024, 1)
+    out = _through(bridge, audio, 1024)
+    latency = engine.plan.latency_samples
+    np.testing.assert_allclose(out[latency:], audio[:-latency], atol=2e-6)
+
+
+def test_each_stem_on_its_own_pair(make_engine):
+    engine = make_engine(separate_stems=True)
+    bridge = DeviceBridge(engine, 44_100, 2, 4, all_stems=True)
+    audio = _tone(44_100, 60 * 1024, 2)
+    out = _through(bridge, audio, 1024)
+    latency = engine.plan.latency_samples
+    total = out[:, :2] + out[:, 2:]
+    np.testing.assert_allclose(total[latency:], audio[:-latency], atol=3e-6)
+    with pytest.raises(UsageError, match="needs 4 output channels: got 2"):
+        DeviceBridge(engine, 44_100, 2, 2, all_stems=True)
+
+
+def test_what_is_recorded_is_what_was_heard(make_engine, tmp_path):
+    engine = make_engine(separate_stems=True)
+    recorder = Recorder(tmp_path, STEMS)
+    bridge = DeviceBridge(engine, 44_100, 2, 2, recorder=recorder)
+    out = _through(bridge, _tone(44_100, 80 * 1024, 2), 1024)
+    recorder.close()
+    assert recorder.failure is None
+    assert recorder.lost_samples == 0
+    stems = [soundfile.read(path, dtype="float32")[0] for path in recorder.paths]
+    np.testing.assert_allclose(sum(stems), out, atol=2e-6)
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_sound(make_engine, tmp_path, monkeypatch):
+    from rtsep.audio.writer import StemWriter
+    from rtsep.errors import AudioFileError
+
+    def full(writer, block):
+        raise AudioFileError(f"cannot write {writer.path}: no space left on device")
+
+    monkeypatch.setattr(StemWriter, "write", full)
+    engine = make_engine(separate_stems=True)
+    recorder = Recorder(tmp_path / "rec", STEMS)
+    bridge = DeviceBridge(engine, 44_100, 2, 2, recorder=recorder)
+    audio = _tone(44_100, 60 * 1024, 2)
+    out = _through(bridge, audio, 1024)
+    recorder.close()
+    assert "no space left" in str(recorder.failure)
+    assert not list((tmp_path / "rec").glob("*"))
+    latency = engine.plan.latency_samples
+    np.testing.assert_allclose(out[latency:], audio[:-latency], atol=2e-6)
+
+
+def test_a_ring_that_is_full_loses_samples_and_counts_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("rtsep.realtime.recorder.POLL_S", 30.0)  # the thread sleeps on
+    recorder = Recorder(tmp_path, STEMS)
+    block = np.zeros((44_100, 6), np.float32)
+    for _ in range(9):
+        recorder.push(block)
+    assert recorder.lost_samples == 44_100
+    recorder.close()
