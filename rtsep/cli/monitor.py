@@ -6,7 +6,9 @@ The main path reads top to bottom: arguments, model, engine, devices or files, l
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -37,6 +39,9 @@ TICK_S = 0.05
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     args = build_parser().parse_args(argv)
+    # Told to end by another program: as by Ctrl-C, with terminal and recordings in order.
+    with contextlib.suppress(ValueError):  # only the main thread may set handlers
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run(PROGRAM, lambda: monitor(args))
 
 
@@ -87,7 +92,9 @@ def _recorder(args, stems) -> Recorder | None:
 
 def _device_session(args, make_engine, gains) -> int:
     from rtsep.audio.portaudio import DeviceSettings, DuplexStream, choose_devices
+    from rtsep.cli.display import make_display
     from rtsep.realtime.bridge import DeviceBridge
+    from rtsep.realtime.controls import MixControls
 
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
@@ -101,6 +108,8 @@ def _device_session(args, make_engine, gains) -> int:
         engine, devices.sample_rate, devices.channels_in, devices.channels_out,
         block=args.blocksize, all_stems=args.all_stems, recorder=recorder,
     )  # fmt: skip
+    controls = MixControls(engine, gains)
+    # A thread that holds the GIL lets the audio thread wait this long, in place of 5 ms.
     sys.setswitchinterval(0.0005)
     engine.start()
     stream = DuplexStream(devices, settings, bridge.process, engine.counters.count_xruns)
@@ -110,9 +119,10 @@ def _device_session(args, make_engine, gains) -> int:
         f"output  {devices.output_name}, {devices.sample_rate} Hz",
         *_describe(engine, latency_ms),
     ]
+    display = make_display(engine, controls, header, quiet=args.quiet)
     try:
         stream.start()
-        _loop(args, engine, gains, header, stream, recorder)
+        _loop(args, engine, controls, display, stream, recorder)
     finally:
         stream.close()
         engine.stop()
@@ -144,14 +154,10 @@ def _describe(engine, latency_ms) -> list[str]:
     ]
 
 
-def _loop(args, engine, gains, header, stream, recorder) -> None:
+def _loop(args, engine, controls, display, stream, recorder) -> None:
     """Look after display and keys until the session is over; raises where something failed."""
-    from rtsep.cli.display import make_display
     from rtsep.cli.keys import KeyReader, handle_key
-    from rtsep.realtime.controls import MixControls
 
-    controls = MixControls(engine, gains)
-    display = make_display(engine, controls, header, quiet=args.quiet)
     ends = time.monotonic() + args.duration if args.duration else float("inf")
     complained = False
     display.start()

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from rtsep.cli.common import OneLineParser
+from rtsep.cli.keys import help_table
 from rtsep.errors import UsageError
 from rtsep.models.registry import MODELS, SUFFIX_16KHZ
 from rtsep.plan import PLANS
@@ -23,8 +24,7 @@ examples:
   rtsep-monitor --input-file song.flac --output-file vocals.wav
                                              the same engine on a file, as fast as it goes
 
-keys: 1-9 select a stem, m mute, s solo, f fade out or in, +/- trim by 1 dB, b bypass, space freeze
-the display, q quit
+keys:
 """
 
 
@@ -33,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog=PROGRAM,
         description="Separate what is playing, while it plays.",
-        epilog=EPILOG,
+        epilog=EPILOG + help_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     devices = parser.add_argument_group("devices")

@@ -6,7 +6,7 @@ second beside an audio thread, and laying out a table takes several times as lon
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions
@@ -53,7 +53,7 @@ class Counter:
 
 @dataclass
 class Screen:
-    """The whole picture; a rich renderable of one line per row, cut at the console's width."""
+    """The whole picture; a rich renderable of one line per row, which rich's Live cuts at the width."""
 
     meters: list[Meter] = field(default_factory=list)
     loads: list[Load | None] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Screen:
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         block, mark = ("#", "|") if options.ascii_only else ("█", "│")
         for line in self._lines(options.max_width, block, mark):
-            yield from _cut(line, options.max_width)
+            yield from line
             yield Segment.line()
 
     def _lines(self, width: int, block: str, mark: str) -> Iterator[Line]:
@@ -141,11 +141,3 @@ def _rest(filled: int, marked: int, width: int, mark: str) -> Line:
         return [Segment(" " * (width - filled), PLAIN)]
     before, after = " " * (marked - 1 - filled), " " * (width - marked)
     return [Segment(f"{before}{mark}{after}", PLAIN)]
-
-
-def _cut(line: Iterable[Segment], width: int) -> Iterator[Segment]:
-    for text, style, _ in line:
-        if width <= 0:
-            return
-        yield Segment(text[:width], style)
-        width -= len(text)

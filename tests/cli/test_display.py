@@ -83,9 +83,11 @@ def display(engine, controls, console):
 def drawn(display, console, *times_s):
     """The text of everything drawn when refreshed at these times, as a list of lines."""
     console.export_text(clear=True)
+    lines = []
     for now_s in times_s:
         display.refresh(now_s)
-    return console.export_text(clear=True).splitlines()
+        lines += console.export_text(clear=True).splitlines()
+    return lines
 
 
 def row(lines, beginning):
@@ -121,17 +123,14 @@ def test_no_line_is_longer_than_the_terminal(display, console, controls, engine)
     engine.counters.nonfinite_blocks = 10_000
     lines = drawn(display, console, 0.0, 1.0, 2.0)
     assert max(map(len, lines)) <= console.width
-    assert len(lines) == 3 * 10
+    assert len(lines) == 8 + 9 + 10  # one load more at a time
 
 
 def test_the_longer_bar_is_the_louder(display, console, engine):
-    def bar():
-        return row(drawn(display, console, bar.now_s), "1 vocals").count("█")
-
     lengths = []
-    for bar.now_s, level in enumerate((-70.0, -60.0, -30.0, 0.0, 10.0)):
+    for now_s, level in enumerate((-70.0, -60.0, -30.0, 0.0, 10.0)):
         engine.levels["vocals"] = level
-        lengths.append(bar())
+        lengths.append(row(drawn(display, console, now_s), "1 vocals").count("█"))
     assert lengths[0] == lengths[1] == 0
     assert lengths[3] == lengths[4]
     assert lengths[2] == pytest.approx(lengths[3] / 2, abs=1)
@@ -248,8 +247,8 @@ def test_plain_lines_now_and_then(engine, capsys):
     ]
 
 
-def test_plain_lines_before_anything_has_run(capsys):
-    engine = StreamState(counters=Counters())
+def test_plain_lines_before_anything_has_run(engine, capsys):
+    engine.counters.hops = 0
     engine.callback_durations = Durations()
     for worker in engine.workers:
         worker.durations = Durations()
@@ -275,7 +274,7 @@ def test_quiet_says_nothing(engine, controls, capsys):
 )
 def test_the_display_fits_the_terminal(engine, controls, monkeypatch, terminal, kind, expected):
     stream = io.StringIO()
-    stream.isatty = lambda: terminal
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", kind)
     assert type(make_display(engine, controls, [], quiet=False)) is expected
@@ -294,7 +293,7 @@ def stats(**changes):
     }  # fmt: skip
 
 
-SLOW = dict.fromkeys(STEMS, {"p50": 2500.0, "p99": 3000.0, "max": 3500.0})
+SLOW = {stem: {"p50": 2500.0, "p99": 3000.0, "max": 3500.0} for stem in STEMS}
 
 
 def test_a_good_run_is_summed_up_without_advice():
