@@ -46,7 +46,7 @@ if X86:
     @kernel
     def flush_denormals():
         """From now on, denormals are zero in the calling thread."""
-        _flush_on_x86()
+        _flush_on_x86()  # type: ignore[call-arg]  # Numba gives the typing context
 
 else:
 

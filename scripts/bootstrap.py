@@ -1,0 +1,266 @@
+"""What the scripts share: from a fresh clone to an environment in which rtsep runs.
+
+    .venv made -> the package installed there, editable -> PortAudio looked for -> script begun again
+
+Standard library only, since it runs before anything is installed. A step that has been done is
+passed over. What pip and the system's package manager say goes to build/setup.log; its end is shown
+where something fails.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+VENV = CHECKOUT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "rtsep-setup.json"
+LOG = CHECKOUT / "build" / "setup.log"
+LOG_LINES_SHOWN = 30
+
+# Set for the script that is begun again inside the environment.
+INSIDE = "RTSEP_INSIDE_ENVIRONMENT"
+
+# The oldest pip that makes editable installs without a setup.py.
+PIP = "pip>=21.3"
+
+# A package manager that hangs (no network, a lock) does not hold up what works without it.
+SYSTEM_INSTALL_TIMEOUT_S = 300
+
+PORTAUDIO_MISSING = (
+    "PortAudio is missing: live audio needs it, everything else works. Install libportaudio2"
+    " (Debian, Ubuntu), portaudio (Fedora) or portaudio (macOS, brew install portaudio);"
+    " on Windows it comes with the Python package sounddevice"
+)
+
+
+class SetupError(Exception):
+    """The environment cannot be made; the message is one line for the user."""
+
+
+def start_in_environment(script: str, extras: Sequence[str] = ()) -> None:
+    """Return at once inside the environment; elsewhere prepare it and begin `script` again in it.
+
+    script: path of the running script, given the arguments of this process again.
+    extras: optional dependencies of the package, as named in pyproject.toml.
+    Ends the process with one line on stderr and status 1 where the environment cannot be made.
+    """
+    if os.environ.pop(INSIDE, None) == str(VENV):
+        return
+    try:
+        prepare(extras)
+    except SetupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    _begin_again([str(PYTHON), script, *sys.argv[1:]])
+
+
+def prepare(extras: Sequence[str]) -> None:
+    """Make the environment and install what is missing; raises SetupError where that fails."""
+    if sys.version_info < (3, 10):  # noqa: UP036 - this file is what older versions meet first
+        version = ".".join(str(number) for number in sys.version_info[:3])
+        raise SetupError(
+            f"rtsep needs Python 3.10 or later: {sys.executable} is {version};"
+            " start the script with a newer one"
+        )
+    installed = _installed_extras(_stamp())
+    if installed is not None and set(extras) <= installed:
+        return
+    LOG.parent.mkdir(exist_ok=True)
+    LOG.write_bytes(b"")
+    started = time.monotonic()
+    if not _has_pip():
+        _make_environment()
+    # Extras asked for earlier stay.
+    _install_package(sorted(set(extras) | (installed or set())))
+    _find_portaudio()
+    say(f"done in {time.monotonic() - started:.0f} s")
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(f"set-up: {text}", file=sys.stderr, flush=True)
+
+
+def run_logged(command: Sequence[str], timeout_s: float | None = None) -> bool:
+    """Run a command in the checkout with its output in the log; whether it succeeded."""
+    with LOG.open("ab") as log:
+        log.write(f"$ {' '.join(command)}\n".encode())
+        log.flush()
+        try:
+            status = subprocess.call(
+                command,
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                timeout=timeout_s,
+                env=_quiet_environment(),
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            log.write(f"{error}\n".encode())
+            return False
+    return status == 0
+
+
+def _quiet_environment() -> Mapping[str, str]:
+    # Nothing may wait for an answer; PYTHONHOME would point a new environment elsewhere.
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PIP_NO_INPUT": "1"}
+    environment.pop("PYTHONHOME", None)
+    return environment
+
+
+# --- the virtual environment ------------------------------------------------------------------
+
+
+def _stamp() -> str:
+    """What the installation depends on: pyproject.toml and the environment's Python, hashed."""
+    digest = hashlib.sha256((CHECKOUT / "pyproject.toml").read_bytes())
+    digest.update(_ask_python("import sys; print(sys.version)").encode())
+    return digest.hexdigest()
+
+
+def _installed_extras(stamp: str) -> set[str] | None:
+    """Extras of the installation that is there; None if it is not the one described by `stamp`."""
+    try:
+        state = json.loads(STAMP.read_text(encoding="utf-8"))
+        return set(state["extras"]) if state["stamp"] == stamp else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _ask_python(code: str) -> str:
+    """What `code` prints in the environment; nothing where it fails or there is no environment."""
+    try:
+        result = subprocess.run(
+            [str(PYTHON), "-c", code], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return result.stdout
+
+
+def _has_pip() -> bool:
+    return _ask_python("import pip; print(pip.__version__)") != ""
+
+
+def _make_environment() -> None:
+    say(f"making the virtual environment {VENV}")
+    if _make_with_venv() or _make_with_uv():
+        return
+    # Debian's own Python comes in parts; no other would gain anything from them.
+    if sys.base_prefix == "/usr" and shutil.which("apt-get"):
+        package = f"python3.{sys.version_info.minor}-venv"
+        if can_install_system_packages():
+            say(f"installing the system package {package}")
+            if install_system_package(apt=package) and _make_with_venv():
+                return
+        raise SetupError(
+            f"cannot make a virtual environment: apt install {package} (or install uv), then start"
+            f" again; log: {LOG}"
+        )
+    _show_log()
+    raise SetupError(
+        f"{sys.executable} cannot make a virtual environment: install its module ensurepip, or uv,"
+        f" then start again; log: {LOG}"
+    )
+
+
+def _make_with_venv() -> bool:
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    # A child process looks: this one would not see what has been installed meanwhile.
+    return run_logged([sys.executable, "-c", "import ensurepip"]) and run_logged(command)
+
+
+def _make_with_uv() -> bool:
+    uv = shutil.which("uv")
+    if uv is None:
+        return False
+    return run_logged([uv, "venv", "--clear", "--seed", "--python", sys.executable, str(VENV)])
+
+
+def _install_package(extras: Sequence[str]) -> None:
+    say("installing rtsep and the packages it needs into it: a minute or two")
+    STAMP.unlink(missing_ok=True)
+    pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
+    target = f".[{','.join(extras)}]" if extras else "."
+    if not (run_logged([*pip, PIP]) and run_logged([*pip, "--editable", target])):
+        _show_log()
+        raise SetupError(f"the packages could not be installed: see above; log: {LOG}")
+    state = {"stamp": _stamp(), "extras": list(extras)}
+    STAMP.write_text(json.dumps(state), encoding="utf-8")
+
+
+def _show_log() -> None:
+    lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()
+    print("\n".join(lines[-LOG_LINES_SHOWN:]), file=sys.stderr)
+
+
+def _begin_again(command: list[str]) -> NoReturn:
+    os.environ[INSIDE] = str(VENV)
+    sys.stdout.flush()
+    if os.name == "nt":  # exec there ends this process before the new one has finished
+        sys.exit(subprocess.call(command))
+    os.execv(command[0], command)
+
+
+# --- system packages --------------------------------------------------------------------------
+
+
+def _find_portaudio() -> None:
+    """Install PortAudio where it is missing; say what to install where that is not possible."""
+    # On other systems the library comes with the Python package sounddevice.
+    if not sys.platform.startswith("linux") or ctypes.util.find_library("portaudio"):
+        return
+    if can_install_system_packages():
+        say("installing the system library PortAudio")
+        install_system_package(apt="libportaudio2", dnf="portaudio")
+    if not ctypes.util.find_library("portaudio"):
+        say(PORTAUDIO_MISSING)
+
+
+def can_install_system_packages() -> bool:
+    """Whether there is a package manager that we know and may use without a password."""
+    manager = shutil.which("apt-get") or shutil.which("dnf")
+    return manager is not None and _root_prefix() is not None
+
+
+def install_system_package(apt: str, dnf: str | None = None) -> bool:
+    """Install a system package, by its name for either manager; whether that succeeded."""
+    prefix = _root_prefix()
+    if prefix is None:
+        return False
+    if shutil.which("apt-get"):
+        commands = [
+            ["apt-get", "update"],
+            ["apt-get", "install", "--yes", "--no-install-recommends", apt],
+        ]
+    elif dnf is not None and shutil.which("dnf"):
+        commands = [["dnf", "install", "--assumeyes", dnf]]
+    else:
+        return False
+    # Lists that cannot be renewed may still do: the last command decides.
+    return [run_logged([*prefix, *c], SYSTEM_INSTALL_TIMEOUT_S) for c in commands][-1]
+
+
+def _root_prefix() -> list[str] | None:
+    """What stands before a command to run it as root; None where that needs a password."""
+    if os.name == "nt":
+        return None
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo") and run_logged(["sudo", "-n", "true"]):
+        return ["sudo", "-n"]
+    return None

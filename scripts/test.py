@@ -1,0 +1,114 @@
+"""Passes the tests, from a fresh clone: `python3 scripts/test.py [--fast] [pytest's arguments]`.
+
+Sets up .venv, then runs ruff, mypy, the kernels' tests with every kernel set that this processor
+has beside its own, and pytest. Tests that fetch something are run where the package index answers;
+`--fast` leaves out the slow ones. With arguments of pytest's (a path, -k ...) only what they select
+is run. The exit status is that of the first failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from bootstrap import CHECKOUT, start_in_environment
+
+# What the network tests fetch from, asked for its versions: a few kilobytes.
+PROBED_PACKAGE = "stempeg"
+PROBE_TIMEOUT_S = 60
+TYPED = ("rtsep", "kernels", "benchmarks", "scripts")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one step ended."""
+
+    name: str
+    status: int
+    duration_s: float
+
+
+def main() -> int:
+    """Run everything; returns the status of the first step that failed."""
+    parser = argparse.ArgumentParser(
+        description="Set up, then run ruff, mypy and pytest.",
+        epilog="All other arguments go to pytest.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--fast", action="store_true", help="leave out tests marked slow")
+    arguments, selection = parser.parse_known_args()
+    start_in_environment(__file__, extras=("lint", "test"))
+    # A job in the background begins with interrupts ignored, and so would what the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    results = [
+        step("ruff check", ["ruff", "check", "."]),
+        step("ruff format", ["ruff", "format", "--check", "."]),
+        step("mypy", ["mypy", *TYPED]),
+    ]
+    if not selection:
+        for kernel_set in other_kernel_sets():
+            command = ["pytest", "tests/kernels"]
+            results.append(step(f"pytest, RTSEP_KERNELS={kernel_set}", command, kernel_set))
+    left_out = ["slow"] if arguments.fast else []
+    network_problem = package_index_problem()
+    if network_problem is not None:
+        left_out.append("network")
+    markers = ["-m", " and ".join(f"not {name}" for name in left_out)] if left_out else []
+    # Last, so that its closing line stands at the end.
+    results.append(step("pytest", ["pytest", *markers, *selection]))
+
+    print()
+    for result in results:
+        outcome = "passed" if result.status == 0 else f"FAILED, exit status {result.status}"
+        print(f"{result.name}: {outcome} ({result.duration_s:.0f} s)")
+    if arguments.fast:
+        print("slow tests: left out (--fast)")
+    if network_problem is not None:
+        print(f"network tests: left out, the package index does not answer: {network_problem}")
+    return next((result.status for result in results if result.status), 0)
+
+
+def step(name: str, module: list[str], kernel_set: str | None = None) -> Result:
+    """Run a Python module with its arguments in the checkout, showing what it prints."""
+    print(f"\n--- {name}", flush=True)
+    environment = os.environ | ({"RTSEP_KERNELS": kernel_set} if kernel_set else {})
+    started = time.monotonic()
+    status = subprocess.call([sys.executable, "-m", *module], cwd=CHECKOUT, env=environment)
+    return Result(name, status, time.monotonic() - started)
+
+
+def other_kernel_sets() -> list[str]:
+    """The kernel sets that this processor can run, less the one that is its own."""
+    from rtsep.kernels.jit import host_vector_width
+
+    return ["plain", *(f"vector{lanes}" for lanes in (4, 8, 16) if lanes < host_vector_width())]
+
+
+def package_index_problem() -> str | None:
+    """Why the package index cannot be reached; None if it can."""
+    command = [
+        sys.executable, "-m", "pip", "index", "versions", PROBED_PACKAGE,
+        "--disable-pip-version-check", "--no-input", "--retries", "1", "--timeout", "15",
+    ]  # fmt: skip
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {PROBE_TIMEOUT_S} s"
+    if answer.returncode == 0:
+        return None
+    return (answer.stderr.strip().splitlines() or ["pip gives no reason"])[-1]
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
