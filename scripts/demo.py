@@ -76,6 +76,8 @@ def demo(file: Path | None, output: Path, model: str) -> int:
         f" first output after {report.first_output_s:.2f} s"
     )
     true = {} if file else demo_song.true_stems(song)
+    if "piano" in config.stems:
+        true.pop("other", None)  # the song's holds its piano, too
     offline = _list_stems(targets, true)
 
     streamed = stream(song, output / song.stem / "streamed", model)

@@ -42,7 +42,7 @@ class FfmpegSource:
         # A file object instead of the name: FFmpeg takes names like "concat:a" for orders.
         self._file = path.open("rb")
         try:
-            self._container = av.open(self._file, mode="r", metadata_errors="replace")
+            self._container = av.open(self._file, mode="r", **_lenient_tags(av))
         except av.FFmpegError as error:
             self._file.close()
             raise CannotDecodeError from error
@@ -239,3 +239,8 @@ def _seconds_of(tag: str) -> float | None:
         return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
     except ValueError:
         return None
+
+
+def _lenient_tags(av) -> dict[str, str]:
+    """What makes PyAV put up with tags in no known encoding: from version 19 on it always does."""
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
