@@ -241,6 +241,6 @@ def _seconds_of(tag: str) -> float | None:
         return None
 
 
-def _lenient_tags(av) -> dict[str, str]:
+def _lenient_tags(av) -> dict[str, Any]:
     """What makes PyAV put up with tags in no known encoding: from version 19 on it always does."""
     return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +19,13 @@ INSTALL = (
     "`dnf install portaudio`, macOS `brew install portaudio`, Windows `pip install --force-reinstall "
     "sounddevice` (its wheel brings it)"
 )
+
+# Longest that closing a device may take before it is left behind: its buffers, generously.
+CLOSE_S = 3.0
+# PortAudio on ALSA and PulseAudio gives up now and then before the first block (some one start in a
+# hundred on a busy machine), and plays when started again. What a first block may take, and how often.
+FIRST_BLOCK_S = 1.0
+START_ATTEMPTS = 3
 
 
 def sounddevice():
@@ -167,6 +177,7 @@ class DuplexStream:
         sd = sounddevice()
         self.failure: BaseException | None = None
         self._process, self._on_status = process, on_status
+        self._begun = False  # writer: audio thread
         try:
             self._stream = sd.Stream(
                 device=(devices.input_index, devices.output_index),
@@ -194,19 +205,38 @@ class DuplexStream:
         return bool(self._stream.active)
 
     def start(self) -> None:
-        """Begin to play."""
-        self._stream.start()
+        """Begin to play. Raises RtsepError where the devices stop before the first block."""
+        for _ in range(START_ATTEMPTS):
+            self._stream.start()
+            ends = time.monotonic() + FIRST_BLOCK_S
+            while self.active and not self._begun and time.monotonic() < ends:
+                time.sleep(0.01)
+            if self._begun or self.active:
+                return
+            self._stream.abort()
+        raise RtsepError(
+            f"the audio device stopped {START_ATTEMPTS} times before its first block: choose "
+            "another --blocksize or --device-latency"
+        )
 
     def close(self) -> None:
         """Stop and release the devices; a device that has gone does not matter any more."""
-        sd = sounddevice()
+        closing = threading.Thread(target=self._release, name="rtsep closing", daemon=True)
+        closing.start()
+        closing.join(CLOSE_S)
+        if closing.is_alive():
+            # PortAudio waits for a server that has died, and would do so again at exit.
+            atexit.unregister(sounddevice()._exit_handler)
+
+    def _release(self) -> None:
         try:
             self._stream.abort()
             self._stream.close()
-        except sd.PortAudioError as error:
+        except sounddevice().PortAudioError as error:
             print(f"closing the devices: {_reason(error)}", file=sys.stderr)
 
-    def _callback(self, indata, outdata, frames, time, status) -> None:
+    def _callback(self, indata, outdata, _frames, _time, status) -> None:
+        self._begun = True
         if status:
             self._on_status(status)
         if self.failure is None:

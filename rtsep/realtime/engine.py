@@ -169,11 +169,6 @@ class Engine:
 
         frame = self.history.begin()
         self._analyse(frame)
-        run = self.plan.run_after(frame)
-        if run is not None:
-            for worker in self.workers:
-                worker.submit(run, gain)
-
         heard = frame - self.plan.delay_hops
         if heard >= 0:
             self._masks_of(heard)
@@ -181,6 +176,11 @@ class Engine:
         self._meters.note(self._powers, self._overlap[0, : self.plan.hop])
         self._overlap_add()
         self.counters.hops += 1
+        # Last of all: a worker that wakes up takes a core, which may be this thread's.
+        run = self.plan.run_after(frame)
+        if run is not None:
+            for worker in self.workers:
+                worker.submit(run, gain)
 
     def _analyse(self, frame: int) -> None:
         row = self.history.row(frame)

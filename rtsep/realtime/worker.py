@@ -46,6 +46,10 @@ class Worker:
 
     def warm_up(self) -> None:
         """Run the net once, so that nothing is compiled or first touched while playing."""
+        # In a thread of its own: the caller keeps its denormals.
+        flushing = threading.Thread(target=flush_denormals)
+        flushing.start()
+        flushing.join()
         self._state.run(self.net, np.zeros_like(self._state.input), self._masks)
 
     def start(self) -> None:
