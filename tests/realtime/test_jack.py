@@ -1,0 +1,146 @@
+"""`rtsep-monitor` on a real JACK server with its dummy driver."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.realtime import jack_probe
+from tests.realtime.monitor_process import assert_no_dropouts, monitor_process, run_monitor
+from tests.realtime.servers import (
+    JACK_PERIOD,
+    RATE,
+    jack_missing,
+    jack_server,
+    skip_without,
+    wait_until,
+)
+
+pytestmark = [skip_without(jack_missing()), pytest.mark.slow]
+
+# Seconds to run without a drop-out: a few by default; a soak test where RTSEP_SOAK_S says so.
+RUN_S = float(os.environ.get("RTSEP_SOAK_S", "8"))
+JACK = ("--hostapi", "JACK", "--blocksize", str(JACK_PERIOD))
+
+
+@pytest.fixture
+def jack(made_up_weights, tmp_path):
+    with jack_server(tmp_path) as server:
+        yield server
+
+
+def _ports(server):
+    """The ports of clients, those that sound comes out of and those that it goes into."""
+    names = {name for name in server.command("jack_lsp").split() if not name.startswith("system:")}
+    return {name for name in names if ":out_" in name}, {name for name in names if ":in_" in name}
+
+
+def _new_ports(server, before):
+    """The ports that have appeared since `before`, by name, once there are some."""
+    wait_until(lambda: all(now - old for now, old in zip(_ports(server), before)), "new JACK ports")
+    outputs, inputs = (sorted(now - old) for now, old in zip(_ports(server), before))
+    return outputs, inputs
+
+
+class Probe:
+    """A running jack_probe.py: `delay` is the time of an impulse out and back, in samples."""
+
+    def __init__(self, process):
+        self.process = process
+        assert process.stdout.readline() == "ready\n"
+
+    def delay(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+
+@contextlib.contextmanager
+def _probe(server):
+    process = subprocess.Popen(
+        [sys.executable, str(Path(jack_probe.__file__))],
+        env=server.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        yield Probe(process)
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def test_an_impulse_arrives_when_the_total_says(jack, tmp_path):
+    nothing = _ports(jack)
+    with _probe(jack) as probe:
+        (probe_out,), (probe_in,) = _new_ports(jack, nothing)
+        # The probe itself: with nothing in between, what comes back is one period late.
+        jack.command("jack_connect", probe_out, probe_in)
+        assert probe.delay() == JACK_PERIOD
+        jack.command("jack_disconnect", probe_out, probe_in)
+
+        before = _ports(jack)
+        everything = ("--stem", "vocals", "--stem", "accompaniment")
+        with monitor_process(jack, tmp_path, *JACK, *everything) as monitor:
+            outputs, inputs = _new_ports(jack, before)
+            assert len(outputs) == len(inputs) == 2
+            jack.command("jack_connect", probe_out, inputs[0])
+            jack.command("jack_connect", outputs[0], probe_in)
+            time.sleep(0.5)
+            measured_samples = probe.delay()
+            assert monitor.interrupt() == 0
+    stats = monitor.stats()
+    assert_no_dropouts(stats)
+    total_samples = stats["latency_ms"]["total"] * RATE / 1000
+    assert measured_samples == pytest.approx(total_samples, abs=JACK_PERIOD + 1)
+
+
+def test_no_drop_outs(jack, tmp_path):
+    options = (*JACK, "--duration", str(RUN_S))
+    with monitor_process(jack, tmp_path, *options) as monitor:
+        assert monitor.process.wait(RUN_S + 60) == 0
+    stats = monitor.stats()
+    assert_no_dropouts(stats)
+    assert stats["hops"] == pytest.approx(RUN_S * RATE / 1024, abs=0.1 * RUN_S * RATE / 1024)
+
+
+def test_a_server_that_dies_ends_the_program_with_the_recordings_intact(jack, tmp_path):
+    before = _ports(jack)
+    with monitor_process(jack, tmp_path, *JACK) as monitor:
+        _new_ports(jack, before)
+        time.sleep(2.0)
+        jack.kill()
+        assert monitor.process.wait(30) == 1
+    assert "device" in monitor.messages().splitlines()[-1]
+    assert "Traceback" not in monitor.messages()
+    assert monitor.stats()["hops"] > 10
+    recorded = monitor.recorded()
+    assert set(recorded) == {"vocals", "accompaniment"}
+    assert all(len(stem) >= RATE for stem in recorded.values())
+
+
+def test_the_devices_are_listed(jack):
+    done = run_monitor(jack, "-l")
+    assert done.returncode == 0
+    assert "system, JACK Audio Connection Kit" in done.stdout
+
+
+def test_an_ambiguous_device_is_refused_with_the_candidates(jack):
+    done = run_monitor(jack, "-i", "e")
+    assert done.returncode == 2
+    assert "'e' is ambiguous" in done.stderr
+    assert "0 default" in done.stderr
+    assert "1 system" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unknown_hostapi_is_refused_with_the_candidates(jack):
+    done = run_monitor(jack, "--hostapi", "Core Audio")
+    assert done.returncode == 2
+    assert "'Core Audio'" in done.stderr
+    assert "JACK Audio Connection Kit" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
