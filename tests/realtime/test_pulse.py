@@ -30,6 +30,8 @@ RAW = ("--raw", "--format=float32le", f"--rate={RATE}", "--channels=2")
 # A server runs dry without a word to PortAudio where a busy machine stalls for longer than this; the
 # comparison of what was heard finds it.
 DEVICE = ("--device-latency", "0.2")
+# Samples compared at a time, and how far they are looked for around where they should be.
+PIECE, SEARCHED = RATE // 4, RATE // 10
 UNIT_GAINS = ("--stem", "vocals", "--stem", "accompaniment")
 
 
@@ -136,10 +138,25 @@ def test_a_song_comes_out_as_its_vocals(pulse, tmp_path, block):
     np.testing.assert_allclose(in_recording, expected[: len(in_recording)], atol=1e-5)
     assert len(in_recording) >= len(song)
 
-    heard = _heard(stem)
-    arrived = heard[_position(expected, heard) :][: len(song)]
-    assert len(arrived) == len(song)
-    np.testing.assert_allclose(arrived, expected[: len(song)], atol=1e-5)
+    _assert_heard(_heard(stem), expected[: len(song)], block)
+
+
+def _assert_heard(heard, expected, block):
+    """`expected` was heard, piece by piece, sample for sample, with no more than a slip here and there.
+
+    Between ALSA and the sink, PulseAudio doubles a few samples now and then: that shifts the pieces
+    that follow, by less than a device block in all, and spoils the one that it falls into.
+    """
+    first, slips, spoilt = _position(expected, heard), [], 0
+    for at in range(0, len(expected) - PIECE, PIECE):
+        piece = expected[at : at + PIECE]
+        around = slice(first + at - SEARCHED, first + at + PIECE + SEARCHED)
+        found = _position(piece, heard[around])
+        slips.append(found - SEARCHED)
+        difference = np.abs(heard[around][found : found + PIECE] - piece).max()
+        spoilt += difference > 1e-5
+    assert spoilt <= 0.15 * len(slips), (spoilt, slips)
+    assert max(slips) - min(slips) < block, slips
 
 
 # Sound is noted fragment by fragment, and the two sinks hand theirs over independently.
