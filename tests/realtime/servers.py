@@ -156,6 +156,8 @@ def jack_server(log_folder: Path) -> Iterator[AudioServer]:
                     # was killed only for the next one of the same name.
                     with _running(command, environ, log_folder / "jackd-again.log", ready):
                         pass
+                for left in Path("/dev/shm").glob(f"jack*{name}_*"):
+                    left.unlink(missing_ok=True)
 
 
 def wait_until(
