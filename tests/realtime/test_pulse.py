@@ -112,6 +112,10 @@ def _unpaced(song, start, gains):
         engine.stop()
 
 
+@pytest.mark.skipif(
+    "RTSEP_SOAK_S" not in os.environ,
+    reason="a machine that stalls makes the server itself slip: set RTSEP_SOAK_S, e.g. to 60",
+)
 @pytest.mark.parametrize("block", [256, 1024])
 def test_a_song_comes_out_as_its_vocals(pulse, tmp_path, block):
     song = _song(SONG_S)
