@@ -53,3 +53,16 @@ def rows_for(frames: int, first: int, stop: int) -> NDArray[np.int64]:
         conv[level] = _hull(up[level], seen)
     ups = [up[level] for level in range(LEVELS - 1, -1, -1)]
     return np.array([*conv[1:], *ups, (first, stop)], np.int64)
+
+
+def clean_stops(frames: int) -> list[int]:
+    """First row of each level, 0 to 5, that has seen the zeros behind the newest frame.
+
+    frames: T. The rows before it, but for row 0, which has seen the zeros before the window, are what
+    they would be in a window without end.
+    """
+    stops = [frames]
+    for _ in range(1, LEVELS):
+        # Row r sees 2 r + 3 at most, which must lie before the stop of the level below.
+        stops.append(max(0, (stops[-1] - 2) // 2))
+    return stops

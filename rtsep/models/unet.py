@@ -18,13 +18,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rtsep.kernels.conv import Plane, conv_rows
-from rtsep.kernels.deconv import upconv_rows
+from rtsep.kernels.conv import Plane
 from rtsep.kernels.epilogue import activation, epilogue_parameters
-from rtsep.kernels.jit import kernel
 from rtsep.kernels.pack import aligned_zeros, pack_conv, pack_epilogue, pack_subpixel, pack_thin
-from rtsep.kernels.thin import MASK_PADDING, mask_rows, thin_parameters, thin_upconv_rows
+from rtsep.kernels.thin import MASK_PADDING, thin_parameters
 from rtsep.models.arrays import DECODER_OUTPUTS, ENCODER_CHANNELS
+from rtsep.models.forward import forward
 from rtsep.models.registry import ModelConfig
 
 LEVELS = 6
@@ -80,6 +79,26 @@ class UNet:
         self.mask_weights = np.array(arrays["mask/kernel"][:, :, 0], np.float32)
         self.mask_bias = np.array(arrays["mask/bias"], np.float32)
 
+    @property
+    def constants(self) -> tuple:
+        """What `forward` is given of the net, in its order."""
+        return (
+            self.weights, self.epilogues, self.encoder_act, self.encoder_slope, self.decoder_act,
+            self.decoder_slope, self.mask_weights, self.mask_bias, self.logits_only,
+        )  # fmt: skip
+
+
+def encoder_plane(level: int, bins: int) -> Plane:
+    """Rows of the input of the convolution from `level`: a zero pixel before and two behind each."""
+    channels = ENCODER_CHANNELS[level]
+    return Plane(channels, ((bins >> level) + 3) * channels, channels)
+
+
+def decoder_plane(level: int, bins: int) -> Plane:
+    """Rows of the input of the upconvolution from `level`: skip and up, a zero pixel either side."""
+    channels = ENCODER_CHANNELS[level] * (1 if level == LEVELS else 2)
+    return Plane(channels, ((bins >> level) + 2) * channels, channels)
+
 
 class UNetState:
     """The buffers of one running network: T frames by F bins. One user at a time.
@@ -101,28 +120,24 @@ class UNetState:
         # Level n has frames >> n rows of bins >> n pixels.
         # encoder[n], n = 0..5: input of conv n+1, one zero pixel before and two behind each row.
         # writer: conv n (the caller for n = 0); reader: conv n+1.
-        encoder, encoder_planes = [], []
-        for level in range(LEVELS):
-            channels = ENCODER_CHANNELS[level]
-            row_stride = ((bins >> level) + 3) * channels
-            encoder.append(aligned_zeros((frames >> level) * row_stride + channels))
-            encoder_planes.append(Plane(channels, row_stride, channels))
+        self.encoder_planes = tuple(encoder_plane(level, bins) for level in range(LEVELS))
+        self.encoder = tuple(
+            aligned_zeros((frames >> level) * plane.row_stride + plane.pixel_stride)
+            for level, plane in enumerate(self.encoder_planes)
+        )
         # decoder[n-1], n = 1..6: input of the upconvolution from level n, [skip, up] channels, one
         # zero pixel before and behind each row, and behind the last row a row of zeros for the thin
         # kernel.
         # writers: conv n (skip half), up 6-n (up half); reader: up 7-n.
-        decoder, decoder_planes = [], []
-        for level in range(1, LEVELS + 1):
-            channels = ENCODER_CHANNELS[level] * (1 if level == LEVELS else 2)
-            row_stride = ((bins >> level) + 2) * channels
-            decoder.append(aligned_zeros(((frames >> level) + 1) * row_stride))
-            decoder_planes.append(Plane(channels, row_stride, channels))
+        self.decoder_planes = tuple(decoder_plane(level, bins) for level in range(1, LEVELS + 1))
+        self.decoder = tuple(
+            aligned_zeros(((frames >> level) + 1) * plane.row_stride)
+            for level, plane in enumerate(self.decoder_planes, start=1)
+        )
         # up6's output, the mask convolution's input. writer: up6; reader: mask.
         row_stride = bins + 2 * MASK_PADDING
         self.last = aligned_zeros(frames * row_stride)
         self.last_plane = Plane(MASK_PADDING, row_stride, 1)
-        self.encoder, self.encoder_planes = tuple(encoder), tuple(encoder_planes)
-        self.decoder, self.decoder_planes = tuple(decoder), tuple(decoder_planes)
         self.scratch = np.zeros((2, bins), np.float32)
         # Rows of each layer's output to compute, [layer][first, stop), in the order of LAYERS.
         self.all_rows = np.array(
@@ -131,9 +146,12 @@ class UNetState:
             + [(0, frames)],
             np.int64,
         )
+        self._no_edges = np.zeros((LEVELS, 2), np.int64)
+        self._skip_from = np.zeros(LEVELS, np.int64)
+        self._zero_row = (frames >> 1) * self.decoder_planes[0].row_stride
         # The padded input seen as (frames, bins, 2): what `run` fills.
-        row_stride = encoder_planes[0].row_stride
-        rows = encoder[0][: frames * row_stride].reshape(frames, row_stride // 2, 2)
+        row_stride = self.encoder_planes[0].row_stride
+        rows = self.encoder[0][: frames * row_stride].reshape(frames, row_stride // 2, 2)
         self.input = rows[:, 1 : 1 + bins]
 
     def run(self, net: UNet, magnitudes: np.ndarray, masks: np.ndarray) -> None:
@@ -151,61 +169,11 @@ class UNetState:
         """Run the network on what stands in `self.input`, computing only `rows` (see all_rows)."""
         forward(
             self.frames, self.bins, self.encoder, self.encoder_planes, self.decoder,
-            self.decoder_planes, self.last, self.last_plane, self.scratch, net.weights,
-            net.epilogues, net.encoder_act, net.encoder_slope, net.decoder_act, net.decoder_slope,
-            net.mask_weights, net.mask_bias, net.logits_only, masks, rows,
+            self.decoder_planes, self._zero_row, self.last, self.last_plane, self.scratch,
+            *net.constants, masks, rows, self._no_edges, self._skip_from,
         )  # fmt: skip
 
     @property
     def nbytes(self) -> int:
         """Memory held by the buffers, in bytes."""
         return sum(b.nbytes for b in (*self.encoder, *self.decoder, self.last, self.scratch))
-
-
-@kernel
-def forward(
-    frames, bins, encoder, encoder_planes, decoder, decoder_planes, last, last_plane, scratch,
-    weights, epilogues, encoder_act, encoder_slope, decoder_act, decoder_slope,
-    mask_weights, mask_bias, logits_only, masks, rows,
-):  # fmt: skip
-    """The whole network in one call without the GIL. Arguments: see UNet and UNetState."""
-    identity = np.float32(1.0)
-
-    # Encoder: level 0 is the input, level n has frames >> n rows.
-    for level in range(1, 6):
-        x_plane, skip_plane = encoder_planes[level - 1], decoder_planes[level - 1]
-        conv_rows(
-            encoder[level - 1], x_plane, frames >> (level - 1), x_plane.pixel_stride,
-            weights[level - 1], epilogues[level - 1], encoder_act, encoder_slope,
-            encoder_planes[level].pixel_stride, bins >> level, decoder[level - 1], skip_plane,
-            encoder[level], encoder_planes[level], rows[level - 1, 0], rows[level - 1, 1],
-        )  # fmt: skip
-    x_plane, y_plane = encoder_planes[5], decoder_planes[5]
-    conv_rows(
-        encoder[5], x_plane, frames >> 5, x_plane.pixel_stride, weights[5], epilogues[5],
-        0, identity, y_plane.pixel_stride, bins >> 6, decoder[5], Plane(0, 0, 0),
-        decoder[5], y_plane, rows[5, 0], rows[5, 1],
-    )  # fmt: skip
-
-    # Decoder: from level n to the up half of level n - 1.
-    for step in range(1, 6):
-        level = 7 - step
-        x_plane, up_plane = decoder_planes[level - 1], decoder_planes[level - 2]
-        channels = up_plane.pixel_stride // 2
-        y_plane = Plane(up_plane.origin + channels, up_plane.row_stride, up_plane.pixel_stride)
-        conv_index = 5 + step
-        upconv_rows(
-            decoder[level - 1], x_plane, frames >> level, x_plane.pixel_stride,
-            weights[conv_index], epilogues[conv_index], decoder_act, decoder_slope, channels,
-            bins >> level, decoder[level - 2], y_plane, rows[conv_index, 0], rows[conv_index, 1],
-        )  # fmt: skip
-    x_plane = decoder_planes[0]
-    thin_upconv_rows(
-        decoder[0], x_plane, frames >> 1, (frames >> 1) * x_plane.row_stride, x_plane.pixel_stride,
-        weights[11], epilogues[11], decoder_act, decoder_slope, bins >> 1, last, last_plane,
-        rows[11, 0], rows[11, 1],
-    )  # fmt: skip
-    mask_rows(
-        last, last_plane, frames, mask_weights, mask_bias, logits_only, scratch, masks,
-        rows[12, 0], rows[12, 1],
-    )  # fmt: skip

@@ -32,6 +32,8 @@ class FrameHistory:
         self.spectra = np.zeros((self.length, NET_CHANNELS, all_bins), np.complex64)
         # (frames, bins, channels) float32; readers: workers, audio thread
         self.magnitudes = np.zeros((self.length, bins, NET_CHANNELS), np.float32)
+        # (frames,) float32, what the nets are to see of it is magnitudes x gains; readers: workers
+        self.gains = np.ones(self.length, np.float32)
         # Number of the newest frame whose rows may be in writing: published before they change.
         self.newest = -1
 
@@ -44,28 +46,15 @@ class FrameHistory:
         """Where `frame` stands."""
         return frame % self.length
 
-    def finish(self, frame: int) -> None:
-        """The spectrum of `frame` is written: derive what the nets see of it."""
+    def finish(self, frame: int, gain: float) -> None:
+        """The spectrum of `frame` is written: derive what the nets see of it, `gain` times as loud."""
         row = self.row(frame)
         magnitudes(self.spectra[row : row + 1], self.magnitudes[row : row + 1])
+        self.gains[row] = gain
 
-    def copy_window(self, run: int, gain: float, out: NDArray[np.float32]) -> bool:
-        """Copy the window of `run`, times `gain`, to `out` (frames, bins, channels) float32.
-
-        False if the audio thread had begun to overwrite it: the copy is then of no use.
-        """
-        start = self.plan.window_start(run)
-        silent = max(0, -start)
-        out[:silent] = 0.0
-        first = start + silent
-        done = silent
-        while done < self.plan.frames:
-            row = self.row(first)
-            count = min(self.plan.frames - done, self.length - row)
-            np.multiply(self.magnitudes[row : row + count], gain, out=out[done : done + count])
-            done += count
-            first += count
-        return self.newest - self.length < max(start, 0)
+    def holds(self, first: int) -> bool:
+        """Whether the frames from `first` on were still whole up to now."""
+        return self.newest - self.length < max(first, 0)
 
 
 class MaskSlots:

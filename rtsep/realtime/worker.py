@@ -11,8 +11,8 @@ from queue import SimpleQueue
 import numpy as np
 
 from rtsep.kernels.denormals import flush_denormals
-from rtsep.models.rows import rows_for
-from rtsep.models.unet import UNet, UNetState
+from rtsep.models.sliding import SlidingState
+from rtsep.models.unet import UNet
 from rtsep.plan import StreamPlan
 from rtsep.realtime.double_buffer import FrameHistory, MaskSlots
 from rtsep.realtime.stats import Durations
@@ -34,13 +34,14 @@ class Worker:
         self.slots = MaskSlots(plan, net.config.bins)
         self.durations = Durations()
         self.failure: BaseException | None = None
-        self._state = UNetState(plan.frames, net.config.bins)
-        self._rows = rows_for(plan.frames, plan.rows.start, plan.rows.stop)
+        self._state = SlidingState(
+            plan.frames, net.config.bins, plan.stride, plan.rows.start, plan.rows.stop
+        )
         shape = (plan.frames, 2, net.config.bins)
         # writer: the net; reader: `slots.write`, both in this worker's thread
         self._masks = np.zeros(shape, np.float32)
-        # SimpleQueue: put never blocks and is re-entrant. Items: (run, gain), None to end.
-        self._inbox: SimpleQueue[tuple[int, float] | None] = SimpleQueue()
+        # SimpleQueue: put never blocks and is re-entrant. Items: numbers of runs, None to end.
+        self._inbox: SimpleQueue[int | None] = SimpleQueue()
         self._wake = wake
         self._thread = threading.Thread(target=self._work, name=f"rtsep {stem}", daemon=True)
 
@@ -50,15 +51,16 @@ class Worker:
         flushing = threading.Thread(target=flush_denormals)
         flushing.start()
         flushing.join()
-        self._state.run(self.net, np.zeros_like(self._state.input), self._masks)
+        self._run(0)
+        self._state.reset()
 
     def start(self) -> None:
         """Begin to work."""
         self._thread.start()
 
-    def submit(self, run: int, gain: float) -> None:
-        """The window of `run` is complete; `gain` is to be applied to what the net sees."""
-        self._inbox.put((run, gain))
+    def submit(self, run: int) -> None:
+        """The window of `run` is complete."""
+        self._inbox.put(run)
 
     def stop(self) -> None:
         """End the thread after the run it is in."""
@@ -69,19 +71,27 @@ class Worker:
         _lower_priority()
         flush_denormals()
         try:
-            while (job := self._newest_job()) is not None:
+            while (run := self._newest_job()) is not None:
                 begun = time.perf_counter()
-                run, gain = job
-                if self.history.copy_window(run, gain, self._state.input):
-                    self._state.forward(self.net, self._masks, self._rows)
+                if self._run(run):
                     self.slots.write(run, self._masks[self.plan.rows])
                     self.durations.add(time.perf_counter() - begun)
+                else:
+                    self._state.reset()
                 self._wake()
         except BaseException as error:
             self.failure = error
             self._wake()
 
-    def _newest_job(self) -> tuple[int, float] | None:
+    def _run(self, run: int) -> bool:
+        """Compute the masks of `run`; False if frames were overwritten while they were read."""
+        history = self.history
+        first_read = self._state.run(
+            self.net, history.magnitudes, history.gains, self.plan.window_start(run), self._masks
+        )
+        return history.holds(first_read)
+
+    def _newest_job(self) -> int | None:
         job = self._inbox.get()
         while job is not None and not self._inbox.empty():
             job = self._inbox.get()

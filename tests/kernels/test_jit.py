@@ -36,7 +36,7 @@ def test_a_running_net_allocates_nothing():
     # those, and nothing else, may show up.
     code = RUN_A_NET + (
         "handles = len(state.encoder) + len(state.decoder) + len(net.weights) + len(net.epilogues)\n"
-        "handles += 6  # last, scratch, mask weights, mask bias, masks, rows\n"
+        "handles += 8  # last, scratch, mask weights, mask bias, masks, rows, edges, skip_from\n"
         "before = rtsys.get_allocation_stats()\n"
         "for _ in range(5): state.run(net, x, masks)\n"
         "after = rtsys.get_allocation_stats()\n"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rtsep.errors import RtsepError, UsageError
 from rtsep.models import weights
 from rtsep.models.registry import find_model
+from rtsep.models.sliding import SlidingState
 from rtsep.models.unet import UNet, UNetState
 from rtsep.plan import PLANS, StreamPlan, find_plan
 from rtsep.realtime.engine import HOLD_HOPS, Engine
@@ -137,19 +138,20 @@ def _offline(model, plan, audio):
     return out[3 * HOP :]
 
 
-@pytest.mark.parametrize("plan", [SMALL, SLIDING], ids=lambda p: p.name)
+@pytest.mark.parametrize("plan", [SMALL, SLIDING, EVERY_HOP], ids=lambda p: p.name)
 @pytest.mark.parametrize("sizes", [(HOP,), (256,), (3000, 17, 999)], ids=str)
 def test_streaming_equals_offline_however_workers_are_scheduled(
     make_engine, model, plan, sizes, monkeypatch
 ):
-    rng, forward = np.random.default_rng(5), UNetState.forward
+    rng, run = np.random.default_rng(5), SlidingState.run
 
     def dawdle(state, *arguments):
         time.sleep(rng.random() * 0.01)
-        forward(state, *arguments)
+        first_read = run(state, *arguments)
         time.sleep(rng.random() * 0.01)
+        return first_read
 
-    monkeypatch.setattr(UNetState, "forward", dawdle)
+    monkeypatch.setattr(SlidingState, "run", dawdle)
     engine = make_engine(plan)
     frames = 3 * plan.stride if plan.stride > 8 else 80
     audio = _noise(frames * HOP, seed=3)
@@ -173,13 +175,13 @@ class Gate:
 
     def __init__(self, monkeypatch):
         self.open = threading.Event()
-        forward = UNetState.forward
+        run = SlidingState.run
 
         def gated(state, *arguments):
             self.open.wait(30)
-            forward(state, *arguments)
+            return run(state, *arguments)
 
-        monkeypatch.setattr(UNetState, "forward", gated)
+        monkeypatch.setattr(SlidingState, "run", gated)
 
 
 @pytest.mark.parametrize(("on_late", "level"), [("dry", 1.0), ("mute", 0.0)])
@@ -221,7 +223,7 @@ def test_a_failing_worker_is_named_with_its_cause(make_engine, monkeypatch):
     def broken(state, *arguments):
         raise ArithmeticError("no such number")
 
-    monkeypatch.setattr(UNetState, "forward", broken)
+    monkeypatch.setattr(SlidingState, "run", broken)
     with pytest.raises(RtsepError, match="vocals.*no such number"):
         list(run_unpaced(engine, [_noise(20 * HOP)]))
 
