@@ -58,36 +58,41 @@ def layer_output(state: UNetState, masks: np.ndarray, name: str) -> NDArray[np.f
     return layer_input(state, f"up{number + 1}")[:, :, -DECODER_OUTPUTS[number - 1] :]
 
 
-def executed_flop(name: str, frames: int, bins: int) -> int:
-    """Floating-point operations that the fast way does for one layer.
+def executed_flop(
+    name: str, frames: int, bins: int, first: int = 0, stop: int | None = None
+) -> int:
+    """Floating-point operations that the fast way does for output rows `first` to `stop` - 1 of a layer.
 
     Taps above and below the image are left out; those beside it fall on zeros and are counted. The
-    last upconvolution reads a row of zeros in place of a missing one.
+    last upconvolution reads a row of zeros in place of a missing one. stop: None for all rows.
     """
     kind, number = _split(name)
     if kind == "conv":
-        rows_in, pixels_out = frames >> (number - 1), bins >> number
+        rows_in, pixels = frames >> (number - 1), bins >> number
+        rows = range(first, rows_in // 2 if stop is None else stop)
         # Kernel row k of output row r falls on row 2 r - 1 + k.
-        kernel_rows = sum(
-            0 <= 2 * row - 1 + k < rows_in for row in range(rows_in // 2) for k in range(5)
-        )
+        kernel_rows = sum(0 <= 2 * row - 1 + k < rows_in for row in rows for k in range(5))
         channels_in, channels_out = ENCODER_CHANNELS[number - 1 : number + 1]
-        return 2 * kernel_rows * 5 * pixels_out * channels_in * channels_out
+        return 2 * kernel_rows * 5 * pixels * channels_in * channels_out
     if kind == "mask":
+        rows = range(first, frames if stop is None else stop)
         kernel_rows = sum(
             0 <= row + MASK_DILATION * i - MASK_PADDING < frames
-            for row in range(frames)
+            for row in rows
             for i in range(MASK_TAPS)
         )
         return 2 * kernel_rows * MASK_TAPS * bins * 2
     level = LEVELS + 1 - number
-    rows_in, pixels_in = frames >> level, bins >> level
-    # Input row i reaches the output rows 2 i - 1 to 2 i + 3.
-    kernel_rows = sum(0 <= 2 * i - 1 + k < 2 * rows_in for i in range(rows_in) for k in range(5))
+    rows_in, pixels = frames >> level, bins >> level
+    rows = range(first, 2 * rows_in if stop is None else stop)
+    # Output row r sees the input rows r / 2 - 1 and r / 2, an odd one r / 2 + 1 too.
+    kernel_rows = sum(
+        0 <= (row >> 1) - 1 + k < rows_in for row in rows for k in range(2 + (row & 1))
+    )
     if number == LEVELS:
-        kernel_rows = 5 * rows_in
+        kernel_rows = 5 * (((rows.stop + 1) >> 1) - (rows.start >> 1))
     channels = DECODER_INPUTS[number - 1] * DECODER_OUTPUTS[number - 1]
-    return 2 * kernel_rows * 5 * pixels_in * channels
+    return 2 * kernel_rows * 5 * pixels * channels
 
 
 def _image(state: UNetState, buffer, plane: Plane, level: int, channels: int):

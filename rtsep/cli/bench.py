@@ -26,6 +26,7 @@ DESCRIPTION = "Measure rtsep on this machine, beside other runtimes where they a
 COMMANDS = {
     "kernels": "every layer and the whole net beside the FMA peak; GEMM beside NumPy's BLAS",
     "peers": "the same net in ONNX Runtime, OpenVINO and torch, as far as they are installed",
+    "slide": "a run of a sliding window beside the whole net: rows heard, rows kept",
     "offline": "separation of a song: speed, memory, agreement with the official pipeline",
     "latency": "the live plans, paced like a device: late masks and times beside their deadlines",
     "quality": "what a plan's latency costs in separation, on songs with true stems",

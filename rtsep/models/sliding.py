@@ -204,6 +204,14 @@ class SlidingState:
                 at, rings.plane.row_stride, rings.ring, row, first, stop
             )  # fmt: skip
 
+    def computed_rows(self) -> list[list[tuple[int, int]]]:
+        """What the last run computed: of each layer in the order of unet.LAYERS, ranges of rows."""
+        ranges = [[(int(first), int(stop))] for first, stop in self._rows]
+        for layer, (first, stop) in enumerate(self._edges):
+            if stop > first:
+                ranges[layer].insert(0, (int(first), int(stop)))
+        return ranges
+
     @property
     def nbytes(self) -> int:
         """Memory held by the buffers, in bytes."""

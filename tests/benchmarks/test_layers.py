@@ -94,6 +94,11 @@ def test_operations_add_up_to_the_known_figures() -> None:
     assert sum(executed.values()) == pytest.approx(2746, abs=1)
     # The deepest convolution sees 4 rows and gives 2: of their 5 kernel rows 3 and 4 fall inside.
     assert executed["conv6"] == pytest.approx(dense["conv6"] * 7 / 10)
+    for name, all_rows in zip(LAYERS, UNetState(128, 1024).all_rows):
+        rows = range(*all_rows, 2)
+        in_pairs = sum(executed_flop(name, 128, 1024, row, row + 2) for row in rows)
+        if len(rows) * 2 == all_rows[1]:
+            assert in_pairs == pytest.approx(1e6 * executed[name])
 
 
 def test_the_peak_loop_does_the_operations_it_is_credited_with() -> None:
