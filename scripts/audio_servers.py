@@ -10,11 +10,11 @@ are then skipped and say why.
 from __future__ import annotations
 
 import ctypes.util
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from bootstrap import install_system_package
 
 # What shows that a package is there. JACK's tools have a package of their own on newer systems.
 PROGRAMS = {
@@ -24,7 +24,6 @@ PROGRAMS = {
     "jack_lsp": "jack-example-tools",
 }
 PULSE_PLUGIN = "*-linux-gnu*/alsa-lib/libasound_module_pcm_pulse.so"
-TIMEOUT_S = 600
 
 
 def missing_packages() -> list[str]:
@@ -37,40 +36,12 @@ def missing_packages() -> list[str]:
     return missing
 
 
-def apt_get() -> list[str] | None:
-    """How to call apt-get without being asked anything; None where that cannot be done."""
-    if not sys.platform.startswith("linux") or shutil.which("apt-get") is None:
-        return None
-    # jackd2 would ask for real-time priority.
-    command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
-    if os.geteuid() == 0:
-        return command
-    if shutil.which("sudo") and not _status(["sudo", "-n", "true"]):
-        return ["sudo", "-n", *command]
-    return None
-
-
 def install() -> list[str]:
     """Install what is missing as far as it can be; returns what is missing still."""
-    if not missing_packages() or (command := apt_get()) is None:
-        return missing_packages()
-    _status([*command, "update"])
-    # One by one: a package that a system does not have must not hold up the others. The list is
-    # made anew each time, since one may bring what another stands for.
-    for package in missing_packages():
-        if package in missing_packages():
-            _status([*command, "install", "--no-install-recommends", package])
+    missing = missing_packages()
+    if missing and shutil.which("apt-get"):
+        install_system_package(*missing)
     return missing_packages()
-
-
-def _status(command: list[str]) -> int:
-    try:
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, timeout=TIMEOUT_S,
-        ).returncode  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return 1
 
 
 def main() -> int:

@@ -165,7 +165,7 @@ def _make_environment() -> None:
         package = f"python3.{sys.version_info.minor}-venv"
         if can_install_system_packages():
             say(f"installing the system package {package}")
-            if install_system_package(apt=package) and _make_with_venv():
+            if install_system_package(package) and _make_with_venv():
                 return
         raise SetupError(
             f"cannot make a virtual environment: apt install {package} (or install uv), then start"
@@ -226,7 +226,7 @@ def _find_portaudio() -> None:
         return
     if can_install_system_packages():
         say("installing the system library PortAudio")
-        install_system_package(apt="libportaudio2", dnf="portaudio")
+        install_system_package("libportaudio2", dnf="portaudio")
     if not ctypes.util.find_library("portaudio"):
         say(PORTAUDIO_MISSING)
 
@@ -237,22 +237,22 @@ def can_install_system_packages() -> bool:
     return manager is not None and _root_prefix() is not None
 
 
-def install_system_package(apt: str, dnf: str | None = None) -> bool:
-    """Install a system package, by its name for either manager; whether that succeeded."""
+def install_system_package(*apt: str, dnf: str | None = None) -> bool:
+    """Install system packages, by their names for either manager; whether all succeeded."""
     prefix = _root_prefix()
     if prefix is None:
         return False
     if shutil.which("apt-get"):
-        commands = [
-            ["apt-get", "update"],
-            ["apt-get", "install", "--yes", "--no-install-recommends", apt],
-        ]
-    elif dnf is not None and shutil.which("dnf"):
-        commands = [["dnf", "install", "--assumeyes", dnf]]
-    else:
-        return False
-    # Lists that cannot be renewed may still do: the last command decides.
-    return [run_logged([*prefix, *c], SYSTEM_INSTALL_TIMEOUT_S) for c in commands][-1]
+        # Lists that cannot be renewed may still do.
+        run_logged([*prefix, "apt-get", "update"], SYSTEM_INSTALL_TIMEOUT_S)
+        # One by one: a package that a system does not have must not hold up the others. No package
+        # may ask anything (jackd2 would, for real-time priority).
+        install = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install"]
+        install += ["--yes", "--no-install-recommends"]
+        return all([run_logged([*install, package], SYSTEM_INSTALL_TIMEOUT_S) for package in apt])
+    if dnf is not None and shutil.which("dnf"):
+        return run_logged([*prefix, "dnf", "install", "--assumeyes", dnf], SYSTEM_INSTALL_TIMEOUT_S)
+    return False
 
 
 def _root_prefix() -> list[str] | None:
