@@ -6,11 +6,10 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from rtsep.machine import usable_cores
+from rtsep.machine import cpu_name, usable_cores
 from rtsep.machine import versions as rtsep_versions
 
 # Processor features that decide which code a kernel is compiled to, of x86 and of ARM.
@@ -31,7 +30,7 @@ def describe_machine() -> dict[str, Any]:
 
     features = llvm.get_host_cpu_features()
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "microarchitecture": llvm.get_host_cpu_name(),
         "cores": os.cpu_count(),
         "usable_cores": usable_cores(),
@@ -79,19 +78,6 @@ def _git(checkout: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
-
-
-def _cpu_name() -> str:
-    if sys.platform == "linux":
-        # x86 says "model name"; many ARM boards say nothing there, but name themselves elsewhere.
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() in ("model name", "Model") and value.strip():
-                return value.strip()
-    if sys.platform == "darwin":
-        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-    return platform.processor() or platform.machine()
 
 
 def _memory_mb() -> int | None:

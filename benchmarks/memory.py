@@ -1,4 +1,4 @@
-"""The peak memory of this process, for children that were started to be measured."""
+"""The memory of this process, now and at its peak."""
 
 from __future__ import annotations
 
@@ -21,4 +21,13 @@ def peak_rss_mb() -> float | None:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes, on macOS
+    return None
+
+
+def rss_mb() -> float | None:
+    """The resident set of this process as it is now, in MB (10^6 bytes); None where unknown."""
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024 / 1e6
     return None

@@ -8,7 +8,6 @@ official pipeline as benchmarks/official.py has it.
 from __future__ import annotations
 
 import argparse
-import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a song, repeated if it is shorter (default: a seeded sound like music)",
     )
     parser.add_argument(
-        "--seconds", type=_seconds, default=DEFAULT_SECONDS, metavar="S",
+        "--seconds", type=options.seconds, default=DEFAULT_SECONDS, metavar="S",
         help="how much of it to separate (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
@@ -163,16 +162,6 @@ class OfflineBench:
 def _case(what: str, config: ModelConfig) -> str:
     """offline-2stems, agreement-2stems, ..."""
     return f"{what}-{config.name.removeprefix('spleeter:')}"
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 1):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, 1 or more: got {text!r}")
-    return seconds
 
 
 def tables(report: Report) -> Iterator[Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterable
 
 from rtsep.models.registry import BINS_11KHZ, MODELS
@@ -26,6 +27,17 @@ def grid(text: str) -> int:
     if not text.isdecimal() or int(text) < GRID or int(text) % GRID:
         raise argparse.ArgumentTypeError(f"must be a positive multiple of {GRID}: got {text!r}")
     return int(text)
+
+
+def seconds(text: str) -> float:
+    """A number of at least 1; for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 1):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, 1 or more: got {text!r}")
+    return number
 
 
 def add_rounds(parser: argparse.ArgumentParser, default: int) -> None:

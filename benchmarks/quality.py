@@ -1,30 +1,31 @@
 """`rtsep-bench quality`: what a plan's latency costs in separation, on songs with true stems.
 
-Each song's mixture runs through the live engine (unpaced, no mask is late) once per plan; a stem that
-comes out is compared with the true one. A song is a folder of files named after the stems; the
-mixture is their sum. `--levels` turns the mixtures down and shows what the network level recovers.
+Each song's mixture runs through the live engine (unpaced, no mask is late) once per plan; the stem that
+comes out is compared with the true one. What remains of the mixture has the same error, so that its
+SDR moves by the same amount. `--levels` turns the mixtures down and shows what the network level
+recovers.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.benchmarks import options
+from rtsep.benchmarks import options, true_stems
 from rtsep.benchmarks.plots import caption
 from rtsep.benchmarks.report import Report, Row
-from rtsep.benchmarks.sound import song as read_file
 from rtsep.errors import UsageError
 from rtsep.evaluation import sdr_db, si_sdr_db
-from rtsep.models import weights
+from rtsep.models.nets import load_nets
 from rtsep.models.registry import ModelConfig, find_model
 from rtsep.models.unet import UNet
-from rtsep.plan import PLANS, StreamPlan, find_plan
+from rtsep.plan import PLANS, StreamPlan
+from rtsep.plan_ladder import LADDER, read_plan
 from rtsep.realtime.engine import Engine
 from rtsep.realtime.file_session import run_unpaced
 
@@ -32,21 +33,38 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-LONGEST_S = 600.0
+MASKS = ("ratio", "alone")
 REFERENCE_PLAN = "classic"
+ALL_OF_THE_LADDER = "ladder"
+
+
+class Setting(NamedTuple):
+    """One way to run a song. ratio: all nets and the ratio mask, else the stem's net alone."""
+
+    plan: str
+    latency_ms: float
+    ratio: bool
+    level_db: float
+    auto_level: bool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
     options.add_model(parser)
     parser.add_argument(
-        "songs", type=Path, metavar="DIR",
-        help="a folder of songs, each a folder of stems (vocals.flac, drums.flac, ...)",
+        "songs", nargs="+", metavar="SONGS",
+        help=f"a folder of songs, each a Stem file or a folder of stems (vocals.flac, drums.flac,"
+        f" ...); such a file or folder; or {true_stems.DEMO}, the demo's song",
     )  # fmt: skip
     parser.add_argument("--stem", default="vocals", help="default: %(default)s")
     parser.add_argument(
         "--plans", default=",".join(PLANS), metavar="PLAN,...",
-        help="names, or frames/stride/look-ahead/compute-delay/hann|asymmetric (default: %(default)s)",
+        help="names, or frames/stride/look-ahead/compute-delay/hann|asymmetric; "
+        f"{ALL_OF_THE_LADDER} for all that --latency chooses from (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--masks", default=MASKS[0], metavar="KIND,...",
+        help="ratio: of all nets; alone: of the stem's own net, no other runs (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--levels", default="0", metavar="DB,...",
@@ -58,126 +76,161 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
     """Run the subcommand; `say` is told what is going on."""
     config = find_model(arguments.model)
-    config.members(arguments.stem)
-    plans = [_plan(text) for text in arguments.plans.split(",")]
-    levels_db = [float(text) for text in arguments.levels.split(",")]
-    songs = _songs(arguments.songs, arguments.stem)
-    arrays = weights.load(config)
-    nets = [UNet(config, arrays[stem]) for stem in config.stems]
+    plans = _plans(arguments.plans)
+    masks = arguments.masks.split(",")
+    for kind in masks:
+        if kind not in MASKS:
+            raise UsageError(f"--masks must be {' or '.join(MASKS)}: got {kind!r}")
+        config.outputs(None if kind == MASKS[0] else [arguments.stem])
+    if arguments.stem not in config.stems:
+        raise UsageError(
+            f"{config.name} has no stem {arguments.stem!r}: choose from {', '.join(config.stems)}"
+        )
+    levels_db = _levels(arguments.levels)
+    songs = true_stems.songs(arguments.songs, arguments.stem)
+    nets = dict(zip(config.stems, load_nets(config), strict=True))
     rows = []
-    for name, (mixture, true) in songs.items():
-        for plan in plans:
-            for level_db in levels_db:
-                for auto_level in (True,) if levels_db == [0.0] else (True, False):
-                    say(f"{name}: {plan.name}, {level_db:+g} dB")
-                    gain = np.float32(10 ** (level_db / 20))
-                    stem = _separate(config, nets, plan, arguments.stem, mixture * gain, auto_level)
-                    rows.append(_row(name, plan, level_db, auto_level, stem / gain, true))
+    # As they are only with the network level, unless other levels are asked for.
+    auto_levels = (True,) if levels_db == [0.0] else (True, False)
+    for song, plan, kind, level_db, auto_level in product(
+        songs, plans, masks, levels_db, auto_levels
+    ):
+        setting = Setting(plan.name, plan.latency_ms, kind == MASKS[0], level_db, auto_level)
+        say(f"{song.name}: {plan.name}, {_label(*setting[2:])}")
+        rows.append(
+            _row(song, setting, _separate(config, nets, plan, arguments.stem, song, setting))
+        )
     return Report(
         "quality",
-        {"songs": str(arguments.songs), "stem": arguments.stem, "model": config.name},
+        {
+            "songs": {song.name: len(song.true) for song in songs},
+            "stem": arguments.stem,
+            "model": config.name,
+        },
         rows,
         [
-            f"SDR of {arguments.stem} over the whole song: 10 log10 of energy ratios (rtsep.evaluation)."
+            f"SDR of {arguments.stem} over whole songs: 10 log10 of energy ratios"
+            " (rtsep/evaluation.py), below museval's.",
+            f"Relative to {REFERENCE_PLAN} with ratio masks.",
         ],
     )
 
 
 def tables(report: Report) -> list[Table]:
-    """One row per plan and level: the mean over the songs, and each song."""
+    """One row per setting: the mean over the songs, and each song."""
     from rich.table import Table
 
     table = Table(title=f"quality of {report.settings['stem']}")
-    songs = list(dict.fromkeys(row.case for row in report.rows))
-    headings = ("plan", "latency ms", "level", "auto", "SDR dB", "SI-SDR dB", *songs)
+    songs = list(report.settings["songs"])
+    reference_db = _reference_db(report)
+    headings = ("plan", "masks", "ms", "level", "auto", "SDR dB", "relative", "SI-SDR dB", *songs)
     for heading in headings:
-        table.add_column(heading, justify="left" if heading == "plan" else "right")
-    for key, rows in _by_setting(report).items():
+        table.add_column(heading, justify="left" if heading in ("plan", "masks") else "right")
+    for setting, rows in _by_setting(report).items():
         sdr = [row.more["sdr_db"] for row in rows]
         si_sdr = [row.more["si_sdr_db"] for row in rows]
-        plan, latency_ms, level_db, auto_level = key
+        relative = "-" if reference_db is None else f"{np.mean(sdr) - reference_db:+.2f}"
         table.add_row(
-            plan, f"{latency_ms:.0f}", f"{level_db:+g}", "yes" if auto_level else "no",
-            f"{np.mean(sdr):.2f}", f"{np.mean(si_sdr):.2f}", *(f"{value:.2f}" for value in sdr),
+            setting.plan, _kind(setting.ratio), f"{setting.latency_ms:.0f}", f"{setting.level_db:+g}",
+            "yes" if setting.auto_level else "no", f"{np.mean(sdr):.2f}", relative,
+            f"{np.mean(si_sdr):.2f}", *(f"{value:.2f}" for value in sdr),
         )  # fmt: skip
     return [table]
 
 
 def plot(report: Report, figure: Figure) -> None:
-    """SDR against latency."""
+    """SDR against latency, a colour for each kind of masks and each level."""
     axes = figure.add_subplot()
-    for (plan, latency_ms, level_db, auto_level), rows in _by_setting(report).items():
-        mean = np.mean([row.more["sdr_db"] for row in rows])
-        axes.plot(latency_ms, mean, "o" if auto_level else "x", color="black")
-        axes.annotate(f" {plan} {level_db:+g}" if level_db else f" {plan}", (latency_ms, mean))
+    means = {
+        setting: np.mean([row.more["sdr_db"] for row in rows])
+        for setting, rows in _by_setting(report).items()
+    }
+    for line in dict.fromkeys(setting[2:] for setting in means):
+        points = sorted((s.latency_ms, mean) for s, mean in means.items() if s[2:] == line)
+        axes.plot(*zip(*points, strict=True), "o", label=_label(*line))
+    for setting, mean in means.items():
+        if setting.plan in PLANS and setting[2:] == next(iter(means))[2:]:
+            axes.annotate(f" {setting.plan}", (setting.latency_ms, mean), va="top")
     axes.set_xscale("log")
+    axes.margins(x=0.15)  # room for the names
     axes.set_xlabel("latency, ms")
-    axes.set_ylabel("SDR, dB")
-    axes.grid(alpha=0.3)
+    axes.set_ylabel("SDR, dB, mean over the songs")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
     caption(report, figure, f"Quality of {report.settings['stem']} against latency")
 
 
-def _by_setting(report: Report) -> dict[tuple, list[Row]]:
-    groups: dict[tuple, list[Row]] = {}
+def _label(ratio: bool, level_db: float, auto_level: bool) -> str:
+    level = f", {level_db:+g} dB" if level_db else ""
+    return f"{_kind(ratio)}{level}{'' if auto_level else ', no network level'}"
+
+
+def _kind(ratio: bool) -> str:
+    return MASKS[0] if ratio else MASKS[1]
+
+
+def _by_setting(report: Report) -> dict[Setting, list[Row]]:
+    groups: dict[Setting, list[Row]] = {}
     for row in report.rows:
-        more = row.more
-        key = (row.contender, more["latency_ms"], more["level_db"], more["auto_level"])
-        groups.setdefault(key, []).append(row)
+        values = (row.contender, *(row.more[name] for name in Setting._fields[1:]))
+        groups.setdefault(Setting(*values), []).append(row)
     return groups
 
 
-def _plan(text: str) -> StreamPlan:
-    if "/" not in text:
-        return find_plan(text)
+def _reference_db(report: Report) -> float | None:
+    """Mean SDR of the reference plan at the level as it is; None where it was not run."""
+    sdr = [
+        row.more["sdr_db"]
+        for row in report.rows
+        if (row.contender, row.more["ratio"], row.more["level_db"], row.more["auto_level"])
+        == (REFERENCE_PLAN, True, 0.0, True)
+    ]
+    return float(np.mean(sdr)) if sdr else None
+
+
+def _plans(text: str) -> list[StreamPlan]:
+    if text == ALL_OF_THE_LADDER:
+        return [rung.plan for rung in LADDER]
+    return [read_plan(name) for name in text.split(",")]
+
+
+def _levels(text: str) -> list[float]:
     try:
-        *numbers, windows = text.split("/")
-        frames, stride, look_ahead, compute_delay = map(int, numbers)
+        return [float(level) for level in text.split(",")]
     except ValueError:
-        raise UsageError(
-            f"a plan is a name or like 64/1/2/1/hann (frames, stride, look-ahead, compute delay, "
-            f"windows): got {text!r}"
-        ) from None
-    return StreamPlan(text, frames, stride, look_ahead, compute_delay, windows == "asymmetric")
-
-
-def _songs(folder: Path, stem: str) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    songs = {}
-    for song in sorted(path for path in folder.iterdir() if path.is_dir()):
-        files = {path.stem: path for path in sorted(song.iterdir()) if path.is_file()}
-        if stem not in files:
-            continue
-        stems = {name: read_file(path, LONGEST_S) for name, path in files.items()}
-        length = min(map(len, stems.values()))
-        stems = {name: sound[:length] for name, sound in stems.items()}
-        songs[song.name] = (np.sum(list(stems.values()), axis=0), stems[stem])
-    if not songs:
-        raise UsageError(f"{folder} holds no song: folders with a file {stem}.* are needed")
-    return songs
+        raise UsageError(f"--levels must be numbers like 0,-12,-20: got {text!r}") from None
 
 
 def _separate(
-    config: ModelConfig, nets: list[UNet], plan: StreamPlan, stem: str, mixture, auto_level: bool
+    config: ModelConfig,
+    nets: Mapping[str, UNet],
+    plan: StreamPlan,
+    stem: str,
+    song: true_stems.Song,
+    setting: Setting,
 ) -> NDArray[np.float32]:
-    engine = Engine(config, nets, plan, {stem: 1.0}, auto_level=auto_level)
+    alone = None if setting.ratio else [stem]
+    gain = np.float32(10 ** (setting.level_db / 20))
+    engine = Engine(
+        config,
+        [nets[name] for name in alone or config.stems],
+        plan,
+        {stem: 1.0},
+        alone=alone,
+        auto_level=setting.auto_level,
+    )
     engine.start()
     try:
         silence = np.zeros((plan.latency_samples, 2), np.float32)
-        out = list(run_unpaced(engine, [np.concatenate([mixture, silence])]))[0]
+        sound = np.concatenate([song.mixture * gain, silence])
+        out = next(run_unpaced(engine, [sound]))
     finally:
         engine.stop()
-    return out[plan.latency_samples :]
+    return out[plan.latency_samples :] / gain
 
 
-def _row(song: str, plan: StreamPlan, level_db: float, auto_level: bool, stem, true) -> Row:
-    return Row(
-        plan.name,
-        song,
-        1,
-        more={
-            "latency_ms": plan.latency_ms,
-            "level_db": level_db,
-            "auto_level": auto_level,
-            "sdr_db": sdr_db(stem, true),
-            "si_sdr_db": si_sdr_db(stem, true),
-        },
-    )
+def _row(song: true_stems.Song, setting: Setting, stem: NDArray[np.float32]) -> Row:
+    threads = 2 if setting.ratio else 1
+    figures = {"sdr_db": sdr_db(stem, song.true), "si_sdr_db": si_sdr_db(stem, song.true)}
+    known = {name: value for name, value in setting._asdict().items() if name != "plan"}
+    return Row(setting.plan, song.name, threads, more=known | figures)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import subprocess
+import sys
+from pathlib import Path
 
 PACKAGES = ("rtsep", "numpy", "numba", "llvmlite", "pyfftw", "sounddevice", "soxr")
 
@@ -25,3 +28,17 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def cpu_name() -> str:
+    """What the processor calls itself."""
+    if sys.platform == "linux":
+        # x86 says "model name"; many ARM boards say nothing there, but name themselves elsewhere.
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() in ("model name", "Model") and value.strip():
+                return value.strip()
+    if sys.platform == "darwin":
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    return platform.processor() or platform.machine()

@@ -29,8 +29,9 @@ class Separator:
         ``-16kHz``. Its weights are fetched if they are not there yet.
     stems: what to give out, by name: stems of the model, or ``no_`` and a stem for everything but
         that stem. None gives every stem of the model.
-    mask_extension: above the nets' bandwidth, ``zeros`` (silence, Spleeter's default) or
-        ``average`` (the mask's mean over frequency; the stems then add up to the recording).
+    mask_extension: above the nets' bandwidth, ``zeros`` (silence, Spleeter's default), ``average``
+        (the mask's mean over frequency) or ``top`` (the mean of its top bins where that is less);
+        with the latter two the stems add up to the recording.
     jobs: nets computed at the same time; None for one per processor core.
     auto_level: show the nets a steady level, which quiet recordings gain several dB from; off, as in
         Spleeter.

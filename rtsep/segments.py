@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.level import NetworkLevel
-from rtsep.dsp.masking import apply_mask, ratio_mask, softmax_across_stems
+from rtsep.dsp.masking import OFFICIAL_EXPONENT, apply_mask, ratio_mask, softmax_across_stems
 from rtsep.dsp.stft import Analysis, Synthesis, magnitudes
 from rtsep.dsp.windows import hann_pair
 from rtsep.models.registry import FRAME_LENGTH, HOP, SAMPLE_RATE, ModelConfig
@@ -149,7 +149,10 @@ class _Output:
         s = self.separator
         for first in range(0, s.frames, FFT_BATCH):
             frames = min(FFT_BATCH, s.frames - first)
-            ratio_mask(s._masks, s._magnitudes, self.members, first, frames, s.extension, self.mask)
+            ratio_mask(
+                s._masks, s._magnitudes, self.members, OFFICIAL_EXPONENT, first, frames,
+                s.extension, self.mask,
+            )  # fmt: skip
             apply_mask(s._spectra, first, frames, self.mask, self.synthesis.spectra)
             self.synthesis.add(self.samples, first, frames)
         finished = self.samples[: s.samples_per_segment][to_skip:].copy()

@@ -107,7 +107,6 @@ def stream(song: Path, folder: Path, model: str) -> Streamed:
 
     Raises AudioFileError where a file cannot be read or written.
     """
-    from rtsep.cli.stream_status import played_s
     from rtsep.models.nets import load_nets
     from rtsep.models.registry import find_model
     from rtsep.plan import find_plan
@@ -131,7 +130,7 @@ def stream(song: Path, folder: Path, model: str) -> Streamed:
         targets=dict(zip(config.stems, recorder.paths)),
         latency_s=plan.latency_ms / 1000,
         # The silence that pushes the last samples out is played, too.
-        times_real_time=played_s(engine) / (time.perf_counter() - started),
+        times_real_time=engine.played_s / (time.perf_counter() - started),
         late_masks=engine.counters.late_masks,
     )
 

@@ -72,10 +72,11 @@ def test_stems_are_the_official_pipelines(extension):
         assert 10 * np.log10(np.sum(reference**2) / noise) > 100, stem
 
 
+@pytest.mark.parametrize("extension", ["average", "top"])
 @pytest.mark.parametrize("samples", [1, 700, 4096, 13_001])
-def test_short_recordings_keep_their_length(samples):
+def test_short_recordings_keep_their_length(samples, extension):
     audio = _music(1)[:samples]
-    out = rtsep.Separator(mask_extension="average").separate(audio, RATE)
+    out = rtsep.Separator(mask_extension=extension).separate(audio, RATE)
     assert [part.shape for part in out.values()] == [audio.shape] * 2
     np.testing.assert_allclose(out["vocals"] + out["accompaniment"], audio, atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""Audio devices through PortAudio: the only place that imports sounddevice."""
+"""Streams of audio devices through PortAudio: the only place that imports sounddevice."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.errors import MissingLibraryError, RtsepError, UsageError
+from rtsep.audio.clock_bridge import LONGEST_BLOCK, ClockBridge
+from rtsep.errors import MissingLibraryError, RtsepError
+
+if TYPE_CHECKING:
+    from rtsep.audio.devices import Devices, DeviceSettings
+
+Process: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], None]
 
 INSTALL = (
     "the PortAudio library is not installed: Debian/Ubuntu `apt install libportaudio2`, Fedora "
@@ -42,182 +48,68 @@ def device_list() -> str:
     return str(sounddevice().query_devices())
 
 
-@dataclass(frozen=True)
-class DeviceSettings:
-    """What was asked for on the command line; None is the system's default.
-
-    input_device, output_device: number or part of a name. block: samples per block, 0 lets PortAudio
-    choose. device_latency: seconds, or ``low`` or ``high``.
-    """
-
-    input_device: str | None = None
-    output_device: str | None = None
-    hostapi: str | None = None
-    sample_rate: int | None = None
-    channels_in: int | None = None
-    channels_out: int | None = None
-    block: int = 0
-    device_latency: float | str = "high"
-
-
-@dataclass(frozen=True)
-class Devices:
-    """A pair of devices and the format they will be opened with."""
-
-    input_index: int
-    output_index: int
-    input_name: str
-    output_name: str
-    sample_rate: int
-    channels_in: int
-    channels_out: int
-
-
-def choose_devices(settings: DeviceSettings, channels_out: int) -> Devices:
-    """Find the devices and check that they take the format.
-
-    channels_out: channels wanted when none were asked for. Raises UsageError naming candidates for
-    an unknown or ambiguous device, and what the device takes for an impossible format.
-    """
-    sd = sounddevice()
-    source = _find(settings.input_device, settings.hostapi, "input")
-    target = _find(settings.output_device, settings.hostapi, "output")
-    rate = int(settings.sample_rate or target["default_samplerate"])
-    chosen_in = settings.channels_in or min(2, source["max_input_channels"])
-    chosen_out = settings.channels_out or min(channels_out, target["max_output_channels"])
-    for kind, device, channels in (
-        ("input", source, chosen_in),
-        ("output", target, chosen_out),
-    ):
-        limit = device[f"max_{kind}_channels"]
-        if channels > limit:
-            raise UsageError(
-                f"{device['name']!r} has {limit} {kind} channels: got --channels {channels}"
-            )
-        check = sd.check_input_settings if kind == "input" else sd.check_output_settings
-        try:
-            check(device=device["index"], channels=channels, dtype="float32", samplerate=rate)
-        except (sd.PortAudioError, ValueError) as error:
-            raise UsageError(
-                f"{kind} device {device['name']!r} does not take {channels} channels at {rate} Hz "
-                f"({_reason(error)}): its own rate is {device['default_samplerate']:g} Hz; choose "
-                "another --samplerate or --channels"
-            ) from None
-    return Devices(
-        source["index"], target["index"], source["name"], target["name"], rate, chosen_in,
-        chosen_out,
-    )  # fmt: skip
-
-
-def _find(wanted: str | None, hostapi: str | None, kind: str):
-    sd = sounddevice()
-    devices = [d for d in sd.query_devices() if d[f"max_{kind}_channels"] > 0]
-    if hostapi is not None:
-        devices = _of_hostapi(devices, hostapi)
-    listing = "; ".join(f"{d['index']} {d['name']}" for d in devices) or "none at all"
-    if wanted is None:
-        default = _default_index(hostapi, kind)
-        wanted = str(default)
-        if default < 0:
-            raise RtsepError(f"there is no {kind} device: connect one (present: {listing})")
-    if wanted.isdigit():
-        matches = [d for d in devices if d["index"] == int(wanted)]
-    else:
-        matches = [d for d in devices if wanted.lower() in d["name"].lower()]
-        exact = [d for d in matches if d["name"].lower() == wanted.lower()]
-        matches = exact or matches
-    if len(matches) == 1:
-        return matches[0]
-    if not matches:
-        raise UsageError(f"no {kind} device {wanted!r}: choose from {listing}")
-    several = "; ".join(f"{d['index']} {d['name']}" for d in matches)
-    raise UsageError(f"{kind} device {wanted!r} is ambiguous: choose one by number: {several}")
-
-
-def _of_hostapi(devices, hostapi: str):
-    apis = sounddevice().query_hostapis()
-    matches = [i for i, api in enumerate(apis) if hostapi.lower() in api["name"].lower()]
-    if len(matches) != 1:
-        names = ", ".join(api["name"] for api in apis)
-        raise UsageError(f"no single host API matches {hostapi!r}: choose one of {names}")
-    return [d for d in devices if d["hostapi"] == matches[0]]
-
-
-def _default_index(hostapi: str | None, kind: str) -> int:
-    sd = sounddevice()
-    if hostapi is None:
-        return sd.default.device[0 if kind == "input" else 1]
-    for api in sd.query_hostapis():
-        if hostapi.lower() in api["name"].lower():
-            return api[f"default_{kind}_device"]
-    return -1
-
-
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """PortAudio's own words for what went wrong."""
     return str(error.args[0]) if error.args else str(error)
 
 
-class DuplexStream:
-    """An open pair of devices that calls `process(block, out)` for every block.
-
-    process: (samples, channels_in) and (samples, channels_out) float32; called on PortAudio's audio
-        thread. If it raises, the input is passed on instead and the cause is kept in `failure`.
-    on_status: called with PortAudio's flags when a block reports an overflow or underflow.
+def open_stream(
+    devices: Devices, settings: DeviceSettings, process: Process, on_xruns: Callable[[object], None]
+) -> DeviceStream:
+    """One stream where both sides have one clock and PortAudio takes them together, else two.
 
     Raises RtsepError where the devices cannot be opened.
     """
-
-    def __init__(
-        self,
-        devices: Devices,
-        settings: DeviceSettings,
-        process: Callable[[NDArray[np.float32], NDArray[np.float32]], None],
-        on_status: Callable[[object], None],
-    ):
-        sd = sounddevice()
-        self.failure: BaseException | None = None
-        self._process, self._on_status = process, on_status
-        self._begun = False  # writer: audio thread
+    if not devices.one_clock:
+        return BridgedStream(devices, settings, process, on_xruns)
+    try:
+        return DuplexStream(devices, settings, process, on_xruns)
+    except RtsepError as refused:
         try:
-            self._stream = sd.Stream(
-                device=(devices.input_index, devices.output_index),
-                channels=(devices.channels_in, devices.channels_out),
-                samplerate=devices.sample_rate,
-                blocksize=settings.block,
-                latency=settings.device_latency,
-                dtype="float32",
-                callback=self._callback,
-            )
-        except sd.PortAudioError as error:
-            raise RtsepError(
-                f"cannot open {devices.input_name!r} and {devices.output_name!r} together: "
-                f"{_reason(error)}; choose other devices or another --hostapi"
-            ) from None
+            return BridgedStream(devices, settings, process, on_xruns)
+        except RtsepError:
+            raise refused from None
+
+
+class DeviceStream:
+    """Open devices that call `process(block, out)` for every block of the output.
+
+    process: (samples, channels_in) and (samples, channels_out) float32; called on PortAudio's audio
+        thread. If it raises, the input is passed on instead and the cause is kept in `failure`.
+    on_xruns: called on that thread, too, when samples were lost or missing, with PortAudio's flags or
+        an `Xruns`.
+    """
+
+    def __init__(self, process: Process, on_xruns: Callable[[object], None]):
+        self.failure: BaseException | None = None
+        self._process, self._on_xruns = process, on_xruns
+        # PortAudio's streams, in the order in which they start.
+        self._streams: list = []
+        self._begun: list[bool] = []  # whether a first block has come; writers: audio threads
 
     @property
     def latency_s(self) -> tuple[float, float]:
-        """What PortAudio says of the input's and the output's latency, in seconds."""
-        return self._stream.latency
+        """Seconds from the input's socket to `process`, and from there to the output's."""
+        raise NotImplementedError
+
+    @property
+    def remarks(self) -> list[str]:
+        """Lines for the person, on what is particular about these devices."""
+        return []
 
     @property
     def active(self) -> bool:
         """Whether the devices are running."""
-        return bool(self._stream.active)
+        return all(bool(stream.active) for stream in self._streams)
+
+    def stats(self) -> dict[str, float]:
+        """What the devices add to the statistics; from any thread."""
+        return {}
 
     def start(self) -> None:
-        """Begin to play. Raises RtsepError where the devices stop before the first block."""
-        for _ in range(START_ATTEMPTS):
-            self._stream.start()
-            ends = time.monotonic() + FIRST_BLOCK_S
-            while self.active and not self._begun and time.monotonic() < ends:
-                time.sleep(0.01)
-            if self._begun or self.active:
-                return
-            self._stream.abort()
-        raise RtsepError(
-            f"the audio device stopped {START_ATTEMPTS} times before its first block: choose "
-            "another --blocksize or --device-latency"
-        )
+        """Begin to play. Raises RtsepError where a device stops before its first block."""
+        for index, stream in enumerate(self._streams):
+            self._start(index, stream)
 
     def close(self) -> None:
         """Stop and release the devices; a device that has gone does not matter any more."""
@@ -228,22 +120,176 @@ class DuplexStream:
             # PortAudio waits for a server that has died, and would do so again at exit.
             atexit.unregister(sounddevice()._exit_handler)
 
-    def _release(self) -> None:
+    def _open(self, kind: str, names: str, **options) -> None:
+        """Add a stream of sounddevice's class `kind`; those before it are closed if it is refused."""
+        sd = sounddevice()
         try:
-            self._stream.abort()
-            self._stream.close()
-        except sounddevice().PortAudioError as error:
-            print(f"closing the devices: {_reason(error)}", file=sys.stderr)
+            self._streams.append(getattr(sd, kind)(dtype="float32", **options))
+        except sd.PortAudioError as error:
+            self._release()
+            raise RtsepError(
+                f"cannot open {names}: {reason(error)}; choose other devices or another --hostapi"
+            ) from None
+        self._begun.append(False)
 
-    def _callback(self, indata, outdata, _frames, _time, status) -> None:
-        self._begun = True
-        if status:
-            self._on_status(status)
+    def _start(self, index: int, stream) -> None:
+        for _ in range(START_ATTEMPTS):
+            stream.start()
+            ends = time.monotonic() + FIRST_BLOCK_S
+            while stream.active and not self._begun[index] and time.monotonic() < ends:
+                time.sleep(0.01)
+            if self._begun[index] or stream.active:
+                return
+            stream.abort()
+        raise RtsepError(
+            f"the audio device stopped {START_ATTEMPTS} times before its first block: choose "
+            "another --blocksize or --device-latency"
+        )
+
+    def _release(self) -> None:
+        for stream in self._streams:
+            try:
+                stream.abort()
+                stream.close()
+            except sounddevice().PortAudioError as error:
+                print(f"closing the devices: {reason(error)}", file=sys.stderr)
+
+    def _run(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         if self.failure is None:
             try:
-                self._process(indata, outdata)
+                self._process(block, out)
                 return
             except BaseException as error:
                 self.failure = error
         # Dry: whatever channels both sides have.
-        outdata[:] = indata[:, :1]
+        out[:] = block[:, :1]
+
+
+class DuplexStream(DeviceStream):
+    """Both sides in one stream of PortAudio's: the least latency."""
+
+    def __init__(
+        self,
+        devices: Devices,
+        settings: DeviceSettings,
+        process: Process,
+        on_xruns: Callable[[object], None],
+    ):
+        super().__init__(process, on_xruns)
+        self._open(
+            "Stream",
+            f"{devices.input_name!r} and {devices.output_name!r} together",
+            device=(devices.input_index, devices.output_index),
+            channels=(devices.channels_in, devices.channels_out),
+            samplerate=devices.output_rate,
+            blocksize=settings.block,
+            latency=settings.device_latency,
+            callback=self._callback,
+        )
+
+    @property
+    def latency_s(self) -> tuple[float, float]:
+        """What PortAudio says of the input's and the output's latency, in seconds."""
+        return self._streams[0].latency
+
+    def _callback(self, indata, outdata, _frames, _time, status) -> None:
+        self._begun[0] = True
+        if status:
+            self._on_xruns(status)
+        self._run(indata, outdata)
+
+
+class Xruns(NamedTuple):
+    """Whether sound was lost (overflow) or missing (underflow), named as PortAudio's flags are."""
+
+    input_overflow: bool
+    input_underflow: bool
+    output_overflow: bool
+    output_underflow: bool
+
+
+class BridgedStream(DeviceStream):
+    """Two streams, each on its device's clock: the input's drift against the output is followed.
+
+    `process` runs on the output's clock and at its rate. The input's overflows and underflows are
+    those of its device and those of the ring in between.
+    """
+
+    def __init__(
+        self,
+        devices: Devices,
+        settings: DeviceSettings,
+        process: Process,
+        on_xruns: Callable[[object], None],
+    ):
+        super().__init__(process, on_xruns)
+        for kind, index, name, channels, rate, callback in (
+            ("Input", devices.input_index, devices.input_name, devices.channels_in,
+             devices.input_rate, self._on_input),
+            ("Output", devices.output_index, devices.output_name, devices.channels_out,
+             devices.output_rate, self._on_output),
+        ):  # fmt: skip
+            self._open(
+                f"{kind}Stream", f"the {kind.lower()} device {name!r}", device=index,
+                channels=channels, samplerate=rate, blocksize=settings.block,
+                latency=settings.device_latency, callback=callback,
+            )  # fmt: skip
+        # What a device hands over or asks for at once is a block, or all that its buffers hold.
+        most_in_s, most_out_s = (
+            max(settings.block / rate, stream.latency)
+            for rate, stream in zip((devices.input_rate, devices.output_rate), self._streams)
+        )
+        self._clocks = ClockBridge(
+            devices.input_rate, devices.output_rate, devices.channels_in, most_in_s, most_out_s
+        )
+        # writer and reader: output's thread
+        self._block = np.zeros((LONGEST_BLOCK, devices.channels_in), np.float32)
+        # writer: input's thread; reader: output's. How often the device has said so.
+        self._device_overflows = self._device_underflows = 0
+        self._told = (0, 0)
+
+    @property
+    def latency_s(self) -> tuple[float, float]:
+        """From a sample's arrival to `process`, with all that buffers and clocks need, and onwards."""
+        return self._clocks.delay_s, self._streams[1].latency
+
+    @property
+    def remarks(self) -> list[str]:
+        """That there are two clocks, and what following them costs."""
+        return [
+            f"clocks  input and output have clocks of their own: the drift is followed, "
+            f"{1000 * self._clocks.delay_s:.1f} ms lie in between"
+        ]
+
+    def stats(self) -> dict[str, float]:
+        """The drift: how much faster the input's clock runs than the output's, in 1e-6."""
+        return {"clock_drift_ppm": round(self._clocks.drift_ppm, 2)}
+
+    def _on_input(self, indata, _frames, _time, status) -> None:
+        now_s = time.perf_counter()
+        self._begun[0] = True
+        if status:
+            self._device_overflows += bool(status.input_overflow)
+            self._device_underflows += bool(status.input_underflow)
+        self._clocks.write(indata, now_s)
+
+    def _on_output(self, outdata, frames, _time, status) -> None:
+        now_s = time.perf_counter()
+        self._begun[1] = True
+        for start in range(0, frames, LONGEST_BLOCK):
+            out = outdata[start : start + LONGEST_BLOCK]
+            block = self._block[: len(out)]
+            self._clocks.read(block, now_s)
+            self._run(block, out)
+        overflows = self._device_overflows + self._clocks.overflows
+        underflows = self._device_underflows + self._clocks.underflows
+        if status or (overflows, underflows) != self._told:
+            self._on_xruns(
+                Xruns(
+                    overflows > self._told[0],
+                    underflows > self._told[1],
+                    bool(status.output_overflow),
+                    bool(status.output_underflow),
+                )
+            )
+            self._told = (overflows, underflows)

@@ -18,7 +18,6 @@ from rtsep.cli.stream_status import (
     PeakHold,
     RecentRise,
     percent,
-    played_s,
     share_of_hops,
 )
 from rtsep.models.registry import HOP, SAMPLE_RATE
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 REDRAW_S = 0.09
 # p99 of the time allowed, from which on a machine is told that it has no head-room.
 TIGHT_LOAD = 0.8
+# Blocks from about a hop on are long enough; the period measured is not exact.
+LONGEST_HELPFUL_BLOCK_MS = 0.9 * 1000 * HOP / SAMPLE_RATE
 
 
 class Display(Protocol):
@@ -133,9 +134,9 @@ class LiveDisplay:
         levels = engine.levels_dbfs()
         peaks = self._peaks.update(levels, now_s)
         self._screen.meters = self._meters(levels, peaks)
-        self._screen.loads = self._loads.read_one()
+        self._screen.loads = self._loads.read(now_s)
         self._screen.counters = self._counters(now_s)
-        self._screen.status = clock(played_s(engine)) + (", frozen" if self._frozen else "")
+        self._screen.status = clock(engine.played_s) + (", frozen" if self._frozen else "")
 
     def _meters(self, levels: dict[str, float], peaks: dict[str, float]) -> list[Meter]:
         from rtsep.cli.screen import Meter
@@ -212,6 +213,7 @@ def summary(stats: dict) -> list[str]:
     xruns = {name: count for name, count in stats["xruns"].items() if count}
     described = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in xruns.items())
     callback, workers = stats["callback_ms"], stats["worker_ms"]
+    block = f" of {stats['block_ms']:.1f} ms" if stats["block_ms"] else ""
     loads = ", ".join(
         f"{stem} {percent(ms['p50'] / deadline_ms)} (max {percent(ms['max'] / deadline_ms)})"
         for stem, ms in workers.items()
@@ -221,42 +223,71 @@ def summary(stats: dict) -> list[str]:
         f"{stats['latency_samples'] / SAMPLE_RATE:.3f} s (devices not counted)",
         f"trouble  late masks {late}{share_of_hops(late, hops)}; xruns {described or 0}",
         f"callback median {callback['p50']:.2f} ms, p99 {callback['p99']:.2f}, max "
-        f"{callback['max']:.2f}",
+        f"{callback['max']:.2f}{block}",
         f"workers  {loads} of {deadline_ms:.1f} ms",
+        *_clocks(stats),
         *_advice(stats),
     ]
 
 
+def _clocks(stats: dict) -> list[str]:
+    if "clock_drift_ppm" not in stats:
+        return []
+    drift = f"{stats['clock_drift_ppm']:+.0f} ppm"
+    return [f"clocks   input and output have clocks of their own: drift {drift}"]
+
+
 def _advice(stats: dict) -> list[str]:
-    hops, late, deadline_ms = stats["hops"], stats["late_masks"], stats["deadline_ms"]
-    stems = len(stats["worker_ms"])
-    load = max((ms["p99"] for ms in stats["worker_ms"].values()), default=0.0) / deadline_ms
-    remedies = ["close other programs"]
-    if stems > 2:
-        remedies.insert(0, "take a model of fewer stems (--model spleeter:2stems)")
-    if deadline_ms < PLANS["classic"].deadline_ms:
-        remedies.insert(0, "use --latency classic")
-    remedy = " or ".join(remedies)
-    advice = []
-    if load >= TIGHT_LOAD:
-        lead = f"late masks in {percent(late / hops)} of hops" if late else "no head-room"
-        advice.append(
-            f"the machine is too slow for this plan: {lead}, workers at {percent(load)} of their "
-            f"deadline; {remedy}"
-        )
-    elif late:
-        advice.append(
-            f"late masks in {percent(late / hops)} of hops, although the nets keep up as a rule "
-            f"({percent(load)} of their deadline): something held them up; {remedy}"
-        )
-    if any(stats["xruns"].values()):
-        advice.append(
-            "the sound device ran dry or over: use a larger --blocksize (1024) or more "
-            "--device-latency (0.2)"
-        )
+    advice = [*_advice_on_workers(stats), *_advice_on_callback(stats)]
     if stats["nonfinite_blocks"]:
         advice.append(
             f"{stats['nonfinite_blocks']} blocks of input held NaN or infinity and were silenced: "
             "look at the program they come from"
         )
     return advice
+
+
+def _advice_on_workers(stats: dict) -> list[str]:
+    """Nets that are too slow: they want more time for a run, or fewer of them."""
+    hops, late, deadline_ms = stats["hops"], stats["late_masks"], stats["deadline_ms"]
+    load = max((ms["p99"] for ms in stats["worker_ms"].values()), default=0.0) / deadline_ms
+    remedies = ["close other programs"]
+    if len(stats["worker_ms"]) > 2:
+        remedies.insert(0, "take a model of fewer stems (--model spleeter:2stems)")
+    if longer := [plan.name for plan in PLANS.values() if plan.deadline_ms > deadline_ms]:
+        remedies.insert(0, f"use a longer --latency ({', '.join(longer)})")
+    remedy = " or ".join(remedies)
+    if load >= TIGHT_LOAD:
+        lead = f"late masks in {percent(late / hops)} of hops" if late else "no head-room"
+        return [
+            f"the machine is too slow for this plan: {lead}, workers at {percent(load)} of their "
+            f"deadline; {remedy}"
+        ]
+    if late:
+        return [
+            f"late masks in {percent(late / hops)} of hops, although the nets keep up as a rule "
+            f"({percent(load)} of their deadline): something held them up; {remedy}"
+        ]
+    return []
+
+
+def _advice_on_callback(stats: dict) -> list[str]:
+    """A callback that outlasts its block wants longer blocks; one that comes late, longer buffers."""
+    block_ms, callback_ms = stats["block_ms"], stats["callback_ms"]["p99"]
+    times = f"p99 {callback_ms:.1f} of {block_ms:.1f} ms"
+    xruns = any(stats["xruns"].values())
+    if block_ms and callback_ms >= TIGHT_LOAD * block_ms:
+        lead = "the sound device ran dry or over" if xruns else "no head-room"
+        # A hop's work is done in one block, however short; longer blocks than a hop gain nothing.
+        remedy = (
+            f"use a larger --blocksize ({HOP})"
+            if block_ms < LONGEST_HELPFUL_BLOCK_MS
+            else "take a model of fewer stems or close other programs"
+        )
+        return [f"the callback takes as long as its block lasts ({times}): {lead}; {remedy}"]
+    if xruns:
+        return [
+            f"the sound device ran dry or over, although the callback has time to spare ({times}): "
+            "something held it up; use more --device-latency (0.2) or close other programs"
+        ]
+    return []

@@ -16,20 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtsep.cli.common import run
+from rtsep.cli.engine_maker import EngineMaker
 from rtsep.cli.monitor_arguments import (
     PROGRAM,
     build_parser,
     chosen_model,
     device_latency,
-    mix_gains,
     parse_gains,
 )
 from rtsep.errors import RtsepError, UsageError
 from rtsep.models.registry import find_model
-from rtsep.plan import find_plan
 
 if TYPE_CHECKING:
-    from rtsep.realtime.engine import Engine
     from rtsep.realtime.recorder import Recorder
 
 # The display and the keys are looked after this often.
@@ -56,29 +54,9 @@ def monitor(args: argparse.Namespace) -> int:
         raise UsageError("--output-file needs --input-file: to record a device use --record DIR")
     gains = parse_gains(args.gain)
     config = find_model(chosen_model(args, gains))
-    plan = find_plan(args.latency)
-    gains = mix_gains(args, config.stems, gains)
+    make_engine = EngineMaker(args, config, gains)
     session = _file_session if args.input_file else _device_session
-    return session(args, lambda: _make_engine(args, config, plan, gains), gains)
-
-
-def _make_engine(args, config, plan, gains) -> Engine:
-    from rtsep.cli.download_progress import download_progress
-    from rtsep.models.nets import load_nets
-    from rtsep.realtime.engine import Engine
-
-    with download_progress() as progress:
-        nets = load_nets(config, progress)
-    return Engine(
-        config,
-        nets,
-        plan,
-        gains,
-        separate_stems=bool(args.record or args.all_stems),
-        on_late=args.on_late,
-        auto_level=not args.no_auto_level,
-        average_extension=args.mask_extension == "average",
-    )
+    return session(args, make_engine)
 
 
 def _recorder(args, stems) -> Recorder | None:
@@ -90,8 +68,9 @@ def _recorder(args, stems) -> Recorder | None:
 # --- devices ------------------------------------------------------------------------------------
 
 
-def _device_session(args, make_engine, gains) -> int:
-    from rtsep.audio.portaudio import DeviceSettings, DuplexStream, choose_devices
+def _device_session(args, make_engine) -> int:
+    from rtsep.audio.devices import DeviceSettings, choose_devices
+    from rtsep.audio.portaudio import open_stream
     from rtsep.cli.display import make_display
     from rtsep.realtime.bridge import DeviceBridge
     from rtsep.realtime.controls import MixControls
@@ -99,25 +78,26 @@ def _device_session(args, make_engine, gains) -> int:
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
         None if args.all_stems else args.channels, args.blocksize,
-        device_latency(args.device_latency),
+        device_latency(args.device_latency), args.one_clock,
     )  # fmt: skip
-    devices = choose_devices(settings, 2 * len(gains) if args.all_stems else 2)
+    devices = choose_devices(settings, 2 * len(make_engine.stems) if args.all_stems else 2)
     engine = make_engine()
-    recorder = _recorder(args, engine.config.stems)
+    recorder = _recorder(args, engine.stems)
     bridge = DeviceBridge(
-        engine, devices.sample_rate, devices.channels_in, devices.channels_out,
-        block=args.blocksize, all_stems=args.all_stems, recorder=recorder,
+        engine, devices.output_rate, devices.channels_in, devices.channels_out,
+        all_stems=args.all_stems, recorder=recorder,
     )  # fmt: skip
-    controls = MixControls(engine, gains)
+    controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
     # A thread that holds the GIL lets the audio thread wait this long, in place of 5 ms.
     sys.setswitchinterval(0.0005)
     engine.start()
-    stream = DuplexStream(devices, settings, bridge.process, engine.counters.count_xruns)
-    latency_ms = _latency_ms(engine, bridge, stream, devices.sample_rate)
+    stream = open_stream(devices, settings, bridge.process, engine.counters.count_xruns)
+    latency_ms = _latency_ms(engine, bridge, stream, devices.output_rate)
     header = [
-        f"input   {devices.input_name}",
-        f"output  {devices.output_name}, {devices.sample_rate} Hz",
-        *_describe(engine, latency_ms),
+        f"input   {devices.input_name}, {devices.input_rate} Hz",
+        f"output  {devices.output_name}, {devices.output_rate} Hz",
+        *stream.remarks,
+        *_describe(engine, latency_ms, make_engine.why),
     ]
     display = make_display(engine, controls, header, quiet=args.quiet)
     try:
@@ -128,7 +108,7 @@ def _device_session(args, make_engine, gains) -> int:
         engine.stop()
         if recorder is not None:
             recorder.close()
-        _report(args, engine, latency_ms, recorder)
+        _report(args, engine, latency_ms, recorder, stream.stats())
     return 0
 
 
@@ -144,13 +124,15 @@ def _latency_ms(engine, bridge, stream, rate) -> dict[str, float]:
     }
 
 
-def _describe(engine, latency_ms) -> list[str]:
-    heard = ", ".join(stem for stem, gain in zip(engine.config.stems, engine.gains) if gain > 0)
+def _describe(engine, latency_ms, why) -> list[str]:
+    heard = ", ".join(stem for stem, gain in zip(engine.stems, engine.gains) if gain > 0)
     return [
-        f"heard   {heard or 'nothing'} ({engine.config.name})",
+        f"heard   {heard or 'nothing'} ({engine.config.name}, {len(engine.workers)} of"
+        f" {len(engine.config.stems)} nets)",
         f"latency {latency_ms['total']:.1f} ms: plan {engine.plan.name} "
         f"{latency_ms['algorithm']:.1f} + device in {latency_ms['device_input']:.1f} + out "
         f"{latency_ms['device_output']:.1f}",
+        f"plan    {engine.plan.name}: {why}",
     ]
 
 
@@ -187,11 +169,11 @@ def _loop(args, engine, controls, display, stream, recorder) -> None:
 # --- files --------------------------------------------------------------------------------------
 
 
-def _file_session(args, make_engine, gains) -> int:
+def _file_session(args, make_engine) -> int:
     from rtsep.realtime.file_session import run_file
 
     engine = make_engine()
-    recorder = _recorder(args, engine.config.stems)
+    recorder = _recorder(args, engine.stems)
     engine.start()
     try:
         run_file(
@@ -207,7 +189,7 @@ def _file_session(args, make_engine, gains) -> int:
         "algorithm": algorithm, "device_input": 0.0, "device_output": 0.0, "total": algorithm
     }  # fmt: skip
     if not args.quiet:
-        print("\n".join(_describe(engine, latency_ms)), file=sys.stderr)
+        print("\n".join(_describe(engine, latency_ms, make_engine.why)), file=sys.stderr)
     _report(args, engine, latency_ms, recorder)
     return 0
 
@@ -215,11 +197,17 @@ def _file_session(args, make_engine, gains) -> int:
 # --- afterwards ---------------------------------------------------------------------------------
 
 
-def _report(args, engine, latency_ms, recorder) -> None:
+def _report(args, engine, latency_ms, recorder, device_stats=None) -> None:
     from rtsep.cli.display import summary
     from rtsep.machine import versions
 
-    stats = {**engine.stats(), "latency_ms": latency_ms, "versions": versions()}
+    # The plan, and with it the latency, may have changed since the start.
+    longer_ms = engine.plan.latency_ms - latency_ms["algorithm"]
+    changed_ms = {name: latency_ms[name] + longer_ms for name in ("algorithm", "total")}
+    stats = {
+        **engine.stats(), **(device_stats or {}), "latency_ms": {**latency_ms, **changed_ms},
+        "versions": versions(),
+    }  # fmt: skip
     if args.stats is not None:
         _write_json(args.stats, stats)
     if not args.quiet:

@@ -8,8 +8,9 @@ from pathlib import Path
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.keys import help_table
 from rtsep.errors import UsageError
-from rtsep.models.registry import MODELS, SUFFIX_16KHZ
+from rtsep.models.registry import MODELS, SUFFIX_16KHZ, ModelConfig
 from rtsep.plan import PLANS
+from rtsep.plan_choice import AUTO
 from rtsep.realtime import ON_LATE
 
 PROGRAM = "rtsep-monitor"
@@ -38,21 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     devices = parser.add_argument_group("devices")
     devices.add_argument("-l", "--list-devices", action="store_true", help="list and exit")
-    devices.add_argument("-i", "--input-device", metavar="ID", help="number or part of a name")
-    devices.add_argument("-o", "--output-device", metavar="ID", help="number or part of a name")
-    devices.add_argument("--hostapi", metavar="NAME", help="e.g. ALSA, JACK, WASAPI, Core Audio")
-    devices.add_argument(
-        "--blocksize", type=_whole, default=0, metavar="N",
-        help="samples per device block; 0 (default) lets PortAudio choose",
-    )  # fmt: skip
-    devices.add_argument(
-        "--samplerate", type=_whole, metavar="HZ", help="default: the output device's own"
-    )
-    devices.add_argument("--channels", type=_whole, metavar="N", help="1 or 2; default 2 if there")
-    devices.add_argument(
-        "--device-latency", default="high", metavar="S",
-        help="seconds, low or high (default: %(default)s)",
-    )  # fmt: skip
+    add_device_arguments(devices)
 
     sound = parser.add_argument_group("what is heard")
     sound.add_argument("-m", "--model", help="default: the smallest that has the stems asked for")
@@ -71,9 +58,20 @@ def build_parser() -> argparse.ArgumentParser:
         "--all-stems", action="store_true", help="each stem on its own pair of output channels"
     )
     sound.add_argument(
-        "--latency", default="classic", metavar="PLAN",
-        help="; ".join(f"{plan.name}: {plan.latency_ms:.0f} ms" for plan in PLANS.values())
-        + " (default: %(default)s)",
+        "--latency", default=AUTO, metavar="PLAN",
+        help="auto: the shortest that this machine sustains and that separates as well as classic; "
+        "a bound like 120ms: the best that it sustains within; "
+        + ", ".join(f"{plan.name}: {plan.latency_ms:.0f} ms" for plan in PLANS.values())
+        + "; or a plan spelt out as in docs/latency.md (default: %(default)s)",
+    )  # fmt: skip
+    sound.add_argument(
+        "--retime", action="store_true",
+        help="time the nets on this machine anew, in place of using what was measured before",
+    )  # fmt: skip
+    sound.add_argument(
+        "--adaptive", action="store_true",
+        help="go over to a longer plan by itself while masks are late or the nets have no time left;"
+        " the difference of the latencies is heard twice",
     )  # fmt: skip
     sound.add_argument(
         "--on-late", choices=ON_LATE, default="hold",
@@ -83,8 +81,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--no-auto-level", action="store_true", help="show the nets the input's level as it is"
     )
     sound.add_argument(
-        "--mask-extension", choices=("zeros", "average"), default="average",
-        help="above the model's bandwidth (default: %(default)s)",
+        "--mask-extension", choices=("zeros", "average", "top"), default="top",
+        help="above the model's bandwidth: nothing, the mask's mean, or that of its top bins where it"
+        " is less (default: %(default)s)",
+    )  # fmt: skip
+    sound.add_argument(
+        "--ratio", action=argparse.BooleanOptionalAction,
+        help="run the nets of all stems and share the sound among them, or only the nets of the stems"
+        " named: the others are then one, what these leave (default: all where every stem is given"
+        " out, or the machine sustains it)",
     )  # fmt: skip
 
     session = parser.add_argument_group("session")
@@ -98,6 +103,30 @@ def build_parser() -> argparse.ArgumentParser:
     session.add_argument("--realtime", action="store_true", help="pace files as a device would")
     session.add_argument("-q", "--quiet", action="store_true", help="no display")
     return parser
+
+
+def add_device_arguments(devices: argparse._ActionsContainer) -> None:
+    """Add the options that name the devices and say how they are opened."""
+    devices.add_argument("-i", "--input-device", metavar="ID", help="number or part of a name")
+    devices.add_argument("-o", "--output-device", metavar="ID", help="number or part of a name")
+    devices.add_argument("--hostapi", metavar="NAME", help="e.g. ALSA, JACK, WASAPI, Core Audio")
+    devices.add_argument(
+        "--one-clock", action="store_true",
+        help="input and output are one interface under two names: open them as one stream, which"
+        " takes less latency than two that must be kept in step",
+    )  # fmt: skip
+    devices.add_argument(
+        "--blocksize", type=_whole, default=0, metavar="N",
+        help="samples per device block; 0 (default) lets PortAudio choose",
+    )  # fmt: skip
+    devices.add_argument(
+        "--samplerate", type=_whole, metavar="HZ", help="default: the output device's own"
+    )
+    devices.add_argument("--channels", type=_whole, metavar="N", help="1 or 2; default 2 if there")
+    devices.add_argument(
+        "--device-latency", default="high", metavar="S",
+        help="seconds, low or high (default: %(default)s)",
+    )  # fmt: skip
 
 
 def chosen_model(args: argparse.Namespace, gains: dict[str, float]) -> str:
@@ -133,13 +162,40 @@ def parse_gains(options: list[str]) -> dict[str, float]:
     return gains
 
 
+def ratio_choices(
+    args: argparse.Namespace, config: ModelConfig, gains: dict[str, float]
+) -> tuple[bool, ...]:
+    """Whether all nets may run (True), or only some of them (False); the better first.
+
+    Raises UsageError where a stem is not the model's.
+    """
+    for name in (*args.stem, *args.mute, *gains):
+        if name not in config.stems:
+            raise UsageError(f"unknown stem {name!r}: choose from {', '.join(config.stems)}")
+    if args.ratio is not None:
+        return (args.ratio,)
+    if args.record or args.all_stems or config.output == "softmax":
+        return (True,)
+    return (True, False)
+
+
+def stems_alone(
+    args: argparse.Namespace, config: ModelConfig, gains: dict[str, float]
+) -> tuple[str, ...]:
+    """The stems whose nets run where not all of them do, in the model's order.
+
+    Of stems that are all named, or all to be given out, the last is what the others leave.
+    """
+    every_stem = set(config.stems) if args.record or args.all_stems else {"vocals"}
+    wanted = {*args.stem, *args.mute, *gains} or every_stem
+    alone = tuple(stem for stem in config.stems if stem in wanted)
+    return alone if len(alone) < len(config.stems) else alone[:-1]
+
+
 def mix_gains(
     args: argparse.Namespace, stems: tuple[str, ...], gains: dict[str, float]
 ) -> dict[str, float]:
-    """Linear gain of every stem in the mix."""
-    for name in (*args.stem, *args.mute, *gains):
-        if name not in stems:
-            raise UsageError(f"unknown stem {name!r}: choose from {', '.join(stems)}")
+    """Linear gain in the mix of each of `stems`, among which are all that were named."""
     heard = set(args.stem) or (set(stems) if args.mute else set(gains) or {"vocals"})
     return {stem: gains.get(stem, 1.0) if stem in heard - set(args.mute) else 0.0 for stem in stems}
 

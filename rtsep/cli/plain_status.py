@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rtsep.cli.progress import clock
-from rtsep.cli.stream_status import LoadReader, percent, played_s, share_of_hops
+from rtsep.cli.stream_status import LoadReader, percent, share_of_hops
 
 if TYPE_CHECKING:
     from rtsep.realtime.engine import Engine
@@ -34,7 +34,7 @@ class PlainStatus:
             self._due_s = now_s + self._interval_s
         if now_s >= self._due_s:
             self._due_s = now_s + self._interval_s
-            _print(self._line())
+            _print(self._line(now_s))
 
     def toggle_freeze(self) -> None:
         """Lines do not move."""
@@ -42,10 +42,10 @@ class PlainStatus:
     def stop(self) -> None:
         """Nothing was taken hold of."""
 
-    def _line(self) -> str:
+    def _line(self, now_s: float) -> str:
         engine, counters = self._engine, self._engine.counters
         levels = ", ".join(f"{name} {level:.1f}" for name, level in engine.levels_dbfs().items())
-        callback, *workers = self._loads.read_all()
+        callback, *workers = self._loads.read(now_s)
         running = [load for load in workers if load is not None]
         loads = [("callback", callback)] if callback else []
         if running:
@@ -57,7 +57,7 @@ class PlainStatus:
             f"late masks {counters.late_masks}{share_of_hops(counters.late_masks, counters.hops)}"
         )
         xruns = f"xruns {sum(counters.xruns.values())}"
-        return "; ".join([clock(played_s(engine)), f"{levels} dBFS", *described, late, xruns])
+        return "; ".join([clock(engine.played_s), f"{levels} dBFS", *described, late, xruns])
 
 
 def _print(line: str) -> None:

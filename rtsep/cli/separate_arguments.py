@@ -41,9 +41,9 @@ def build_parser() -> OneLineParser:
     )
     which.add_argument("--two-stems", metavar="STEM", help="write STEM and no_STEM, the rest")
     parser.add_argument(
-        "--mask-extension", choices=("zeros", "average"), default="zeros",
-        help="above the model's frequencies: silence, or the mean of the mask below, with which"
-        " the stems sum to the input (default: %(default)s)",
+        "--mask-extension", choices=("zeros", "average", "top"), default="zeros",
+        help="above the model's frequencies: silence, the mean of the mask below, or that of its top"
+        " where it is less; with the latter two the stems sum to the input (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--auto-level", action="store_true",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtsep.models.registry import SAMPLE_RATE
+import numpy as np
 
 if TYPE_CHECKING:
     from rtsep.realtime.engine import Engine
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 PEAK_HOLD_S = 1.5
 PEAK_FALL_DB_PER_S = 20.0
+# Loads are those of so long: what the machine does now, and long enough for rare outliers to be seen.
+LOAD_S = 3.0
 # So long a counter that has gone up is news.
 RECENT_S = 10.0
 
@@ -26,11 +29,6 @@ class Load:
     p50: float
     worst: float
     limit_ms: float
-
-
-def played_s(engine: Engine) -> float:
-    """Seconds of audio that have passed through the engine."""
-    return engine.counters.hops * engine.plan.hop / SAMPLE_RATE
 
 
 def percent(part: float) -> str:
@@ -46,42 +44,51 @@ def share_of_hops(count: int, hops: int) -> str:
 
 
 class LoadReader:
-    """Reads the loads of the callback and of each worker.
+    """Reads the loads of the callback and of each worker: those of the last LOAD_S.
 
     The callback's limit is the mean time between two calls, which is one block.
     """
 
     def __init__(self, engine: Engine):
         self._engine = engine
-        self._loads: list[Load | None] = [None] * (1 + len(engine.workers))
-        self._next = 0
+        self._recent: dict[str, RecentCount] = {}
 
-    def read_one(self) -> list[Load | None]:
-        """All loads, one of them brought up to date: percentiles over minutes take their time."""
-        self._loads[self._next] = self._read(self._next)
-        self._next = (self._next + 1) % len(self._loads)
-        return self._loads
-
-    def read_all(self) -> list[Load | None]:
-        """All loads as they are now: the callback's, then the workers'; None before the first run."""
-        self._loads = [self._read(i) for i in range(len(self._loads))]
-        return self._loads
-
-    def _read(self, i: int) -> Load | None:
+    def read(self, now_s: float) -> list[Load | None]:
+        """The callback's load, then the workers'; None before the first run."""
         engine = self._engine
-        if i == 0:
-            calls = engine.callback_durations.count
-            block_ms = 1e3 * played_s(engine) / calls if calls else 0.0
-            return _load("callback", engine.callback_durations, block_ms)
-        worker = engine.workers[i - 1]
-        return _load(worker.stem, worker.durations, engine.plan.deadline_ms)
+        callback = self._load("callback", engine.callback_durations, engine.block_ms, now_s)
+        deadline_ms = engine.plan.deadline_ms
+        return [
+            callback,
+            *(self._load(w.stem, w.durations, deadline_ms, now_s) for w in engine.workers),
+        ]
+
+    def _load(self, name: str, durations: Durations, limit_ms: float, now_s: float) -> Load | None:
+        recent = self._recent.setdefault(name, RecentCount())
+        count = recent.update(durations.count, now_s)
+        if limit_ms <= 0 or durations.count == 0:
+            return None
+        # With long plans there may have been no run of late: then the last one tells.
+        newest_ms = 1e3 * np.sort(durations.newest(max(1, count)))
+        p50_ms, worst_ms = newest_ms[len(newest_ms) // 2], newest_ms[-1]
+        return Load(name, float(p50_ms) / limit_ms, float(worst_ms) / limit_ms, limit_ms)
 
 
-def _load(name: str, durations: Durations, limit_ms: float) -> Load | None:
-    if limit_ms <= 0 or durations.count == 0:
-        return None
-    summary = durations.summary()
-    return Load(name, summary["p50"] / limit_ms, summary["max"] / limit_ms, limit_ms)
+class RecentCount:
+    """By how much a counter has gone up within the last LOAD_S, or since the last look at it."""
+
+    def __init__(self) -> None:
+        # (when, count then), the first of them LOAD_S ago or longer
+        self._looks = deque([(float("-inf"), 0)])
+
+    def update(self, count: int, now_s: float) -> int:
+        """Take the count of now."""
+        if count < self._looks[-1][1]:  # another counter of the same name
+            self._looks = deque([(float("-inf"), 0)])
+        self._looks.append((now_s, count))
+        while self._looks[1][0] <= now_s - LOAD_S:
+            self._looks.popleft()
+        return count - self._looks[0][1]
 
 
 class PeakHold:

@@ -10,7 +10,8 @@ import numpy as np
 
 from rtsep.kernels.jit import kernel
 
-TARGET_DBFS = -15.0
+# Separates best of -21 to -9, see docs/latency.md.
+TARGET_DBFS = -12.0
 GATE_DBFS = -60.0
 MAX_GAIN_DB = 40.0
 MIN_GAIN_DB = -20.0
@@ -37,6 +38,10 @@ class NetworkLevel:
             weight = max(1 / self._hops, self._slowest)
             self._mean_square += weight * (mean_square - self._mean_square)
         return self.gain
+
+    def continue_from(self, other: NetworkLevel) -> None:
+        """Go on from where `other` is."""
+        self._mean_square, self._hops = other._mean_square, other._hops
 
     @property
     def gain(self) -> float:

@@ -1,12 +1,21 @@
 """Time-frequency masks: from what the nets say to what a spectrum is multiplied with.
 
 A net's mask m_i gives an estimate e_i = m_i * |X| of its stem's magnitude. The ratio mask shares
-each bin among the stems by their squared estimates,
+each bin among the stems by their estimates to the power p,
 
-    r_i = (e_i^2 + eps / n) / (sum over j of e_j^2 + eps),      eps = 1e-10,
+    r_i = (e_i^p + eps / n) / (sum over j of e_j^p + eps),      eps = 1e-10,
 
-so that the masks of all stems add up to one (Wiener-like, exponent 2: Spleeter's post-processing).
-Above the bins that the nets see a mask is continued as zero, or as its mean over frequency.
+so that the masks of all stems add up to one. Spleeter's post-processing has p = 2; p = 1 separates
+better by SDR and lets more of the other stems through, see docs/latency.md. (On powers other than 2:
+Liutkus and Badeau, "Generalized Wiener filtering with fractional power spectrograms", ICASSP 2015.)
+Where only some of the nets run, each mask is that of its own net, and what these leave of one goes to
+the rest.
+
+Above the bins that the nets see a mask is continued as zero or as its mean over frequency (`average`),
+both as in Spleeter, or as that mean or the mean of its top bins, whichever is less (`top`): a stem
+that is loud below but not near the top is not heard above, nor one that is heard near the top for
+its noise only. What nobody is so sure of goes to the model's last stem, which is the one for
+everything else, or to the rest.
 """
 
 from __future__ import annotations
@@ -17,8 +26,12 @@ from rtsep.errors import UsageError
 from rtsep.kernels.epilogue import exp_f32
 from rtsep.kernels.jit import kernel
 
-ZEROS, AVERAGE = 0, 1
-MASK_EXTENSIONS = {"zeros": ZEROS, "average": AVERAGE}
+ZEROS, AVERAGE, TOP = 0, 1, 2
+MASK_EXTENSIONS = {"zeros": ZEROS, "average": AVERAGE, "top": TOP}
+# Bins that `top` looks at, 10.8 Hz each. 192 to 512 separate alike, see docs/latency.md.
+TOP_BINS = 256
+# Powers that ratio masks may have.
+SOFT_EXPONENT, OFFICIAL_EXPONENT = 1, 2
 _EPSILON = np.float32(1e-10)
 
 
@@ -54,35 +67,102 @@ def softmax_across_stems(logits):
 
 
 @kernel
-def ratio_mask(masks, magnitudes, members, first_frame, frames, extension, out):
+def _continued(total, top_total, bins, extension):
+    """What a mask goes on as, from its sums over all `bins` and over its top TOP_BINS."""
+    if extension == ZEROS:
+        return 0.0
+    average = total / bins
+    if extension == TOP:
+        return min(average, top_total / min(bins, TOP_BINS))
+    return average
+
+
+@kernel
+def _power(estimate, exponent):
+    return estimate * estimate if exponent == OFFICIAL_EXPONENT else estimate
+
+
+@kernel
+def ratio_mask(masks, magnitudes, members, exponent, first_frame, frames, extension, out):
     """The ratio mask of a group of stems, for `frames` frames from `first_frame` on.
+
+    Above the nets' bins the last stem gets what the others leave.
 
     masks: (stems, frames, channels, bins) float32, the nets' masks.
     magnitudes: (frames, bins, channels) float32, what the nets saw.
-    members: (stems,) bool, the stems whose masks are added up.
-    extension: ZEROS or AVERAGE.
+    members: (stems,) bool, the stems whose masks are added up. exponent: p, 1 or 2.
+    extension: one of MASK_EXTENSIONS.
     out: (batch, channels, all bins) float32; its first `frames` frames are written.
     """
     stems, _, channels, bins = masks.shape
     share = _EPSILON / np.float32(stems)
+    # Double precision: what the stems go on as adds up to one as exactly as their masks do.
+    totals, top_totals = np.zeros(stems), np.zeros(stems)
     for i in range(frames):
         t = first_frame + i
         for c in range(channels):
-            mean = np.float32(0.0)
+            totals[:], top_totals[:] = 0.0, 0.0
             for f in range(bins):
                 level = magnitudes[t, f, c]
                 chosen, total = np.float32(0.0), _EPSILON
                 for stem in range(stems):
-                    estimate = masks[stem, t, c, f] * level
-                    square = estimate * estimate
-                    total += square
+                    power = _power(masks[stem, t, c, f] * level, exponent)
+                    total += power
                     if members[stem]:
-                        chosen += square + share
+                        chosen += power + share
                 out[i, c, f] = chosen / total
-                mean += out[i, c, f]
-            beyond = mean / np.float32(bins) if extension == AVERAGE else np.float32(0.0)
-            for f in range(bins, out.shape[2]):
-                out[i, c, f] = beyond
+                if extension != ZEROS:
+                    for stem in range(stems - 1):
+                        power = _power(masks[stem, t, c, f] * level, exponent)
+                        ratio = (power + share) / total
+                        totals[stem] += ratio
+                        if f >= bins - TOP_BINS:
+                            top_totals[stem] += ratio
+            beyond, left = 0.0, 0.0 if extension == ZEROS else 1.0
+            for stem in range(stems - 1):
+                continued = _continued(totals[stem], top_totals[stem], bins, extension)
+                left -= continued
+                if members[stem]:
+                    beyond += continued
+            if members[stems - 1]:
+                beyond += left
+            out[i, c, bins:] = np.float32(beyond)
+
+
+@kernel
+def own_masks(masks, extension, out):
+    """Each net's own mask, for one frame, and what all of them leave.
+
+    Where the masks add up to more than one, which nets that know nothing of each other may make
+    them do, they are scaled down to one: in proportion, so that nothing jumps where the sum passes
+    one, and the rest is silent there, never of opposite sign.
+
+    masks: (stems, channels, bins) float32, 0 to 1.
+    extension: one of MASK_EXTENSIONS.
+    out: (stems + 1, channels, all bins) float32; the last is one minus all others at every bin.
+    """
+    stems, channels, bins = masks.shape
+    for c in range(channels):
+        for f in range(bins):
+            total = np.float32(0.0)
+            for i in range(stems):
+                out[i, c, f] = masks[i, c, f]
+                total += masks[i, c, f]
+            if total > 1:
+                for i in range(stems):
+                    out[i, c, f] /= total
+        for i in range(stems):
+            total, top_total = 0.0, 0.0
+            for f in range(bins):
+                total += out[i, c, f]
+                if f >= bins - TOP_BINS:
+                    top_total += out[i, c, f]
+            out[i, c, bins:] = np.float32(_continued(total, top_total, bins, extension))
+        for f in range(out.shape[2]):
+            rest = np.float32(1.0)
+            for i in range(stems):
+                rest -= out[i, c, f]
+            out[stems, c, f] = rest
 
 
 @kernel

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rtsep.models import weights
 from rtsep.models.download import Progress
 from rtsep.models.registry import ModelConfig
 from rtsep.models.unet import UNet
 
 
-def load_nets(config: ModelConfig, progress: Progress | None = None) -> list[UNet]:
-    """The net of each stem, in the order of `config.stems`.
+def load_nets(
+    config: ModelConfig, progress: Progress | None = None, stems: Sequence[str] | None = None
+) -> list[UNet]:
+    """The net of each of `stems`, in their order; of all of `config.stems` for None.
 
     Weights that are not there are fetched first. A stem's mapped file pages are let go once it is
     packed, so that no more than one stem is held twice. Raises WeightsError.
     """
     arrays = weights.load(config, progress)
-    return [UNet(config, arrays.pop(stem)) for stem in config.stems]
+    return [UNet(config, arrays.pop(stem)) for stem in (config.stems if stems is None else stems)]

@@ -8,6 +8,7 @@ with pre-trained models" (JOSS 2020).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rtsep.errors import UsageError
@@ -23,6 +24,8 @@ SUFFIX_16KHZ = "-16kHz"
 
 # `no_vocals` is everything but the vocals.
 WITHOUT = "no_"
+# What several stems without nets of their own are called together.
+REST = "rest"
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,32 @@ class ModelConfig:
             return tuple(stem for stem in self.stems if stem != without)
         known = ", ".join([*self.stems, *(WITHOUT + stem for stem in self.stems)])
         raise UsageError(f"{self.name} has no stem {name!r}: choose from {known}")
+
+    def outputs(self, alone: Sequence[str] | None = None) -> tuple[str, ...]:
+        """What a live stream gives out: every stem, or the stems of `alone` and what they leave.
+
+        alone: stems whose nets run without the others. What they leave is called by its name where
+        it is one stem, else REST. Raises UsageError where the model's nets cannot run so.
+        """
+        if alone is None:
+            return self.stems
+        for stem in alone:
+            if stem not in self.stems:
+                raise UsageError(
+                    f"{self.name} has no stem {stem!r}: choose from {', '.join(self.stems)}"
+                )
+        if self.output == "softmax":
+            raise UsageError(
+                f"the nets of {self.name} cannot run without each other, since its masks are a softmax"
+                " across all of them: leave out --no-ratio"
+            )
+        left = [stem for stem in self.stems if stem not in alone]
+        if not alone or not left or len(set(alone)) < len(alone):
+            raise UsageError(
+                f"stems that run alone must be some, not all, of {', '.join(self.stems)}: got "
+                f"{', '.join(alone) or 'none'}"
+            )
+        return (*alone, left[0] if len(left) == 1 else REST)
 
 
 _BASE = (

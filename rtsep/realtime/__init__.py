@@ -1,4 +1,4 @@
-"""The live engine: one audio thread that never waits, one worker thread per stem."""
+"""The live engine: an audio thread that mixes with what is there, a worker thread per net."""
 
 # What is heard when masks are late, see engine.Engine.
 ON_LATE = ("hold", "dry", "mute")

@@ -7,14 +7,13 @@ thread reads once per hop and fades over its synthesis window, so that no step c
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from numpy.typing import NDArray
 
 from rtsep.errors import UsageError
-from rtsep.models.registry import ModelConfig
 
 # How far `trim` goes; a gain given at start may lie beyond.
 LOWEST_TRIM_DB, HIGHEST_TRIM_DB = -60.0, 24.0
@@ -23,7 +22,11 @@ LOWEST_TRIM_DB, HIGHEST_TRIM_DB = -60.0, 24.0
 class Mixed(Protocol):
     """What the desk needs of an engine."""
 
-    config: ModelConfig
+    @property
+    def stems(self) -> Sequence[str]:
+        """Names of what it gives out."""
+        ...
+
     # (stems,) float32, linear; writer: the desk
     gains: NDArray
     bypass: bool
@@ -71,13 +74,13 @@ class MixControls:
     A desk's solo: while any stem is soloed, only those are heard. Soloing a muted stem lifts its
     mute until the solo ends, or until it is muted again.
 
-    Raises UsageError for a stem that the model does not have.
+    Raises UsageError for a stem that the engine does not give out.
     """
 
     def __init__(self, engine: Mixed, gains: Mapping[str, float]):
         self._engine = engine
-        self.stems = engine.config.stems
-        # One per stem, in the order of the model.
+        self.stems = engine.stems
+        # One per stem, in the order of the engine.
         self.strips = {stem: _strip(gains.get(stem, 0.0)) for stem in self.stems}
         for stem in gains:
             self._strip(stem)

@@ -67,7 +67,7 @@ class Engine:
         separate_stems: bool = False,
         on_late: str = "hold",
         auto_level: bool = True,
-        mask_extension: str = "average",
+        mask_extension: str = "top",
     ):
         if on_late not in ON_LATE:
             raise UsageError(f"on-late must be one of {', '.join(ON_LATE)}: got {on_late!r}")
@@ -151,10 +151,10 @@ class Engine:
         """Take a block and give as many samples, `plan.latency_samples` later.
 
         block: (samples, 2) float32; out: (samples, output_channels) float32, written. Any number of
-        samples. Real-time safe.
+        samples. Real-time safe. Whoever calls it notes in `callback_durations` how long the whole
+        callback took.
         """
-        begun = time.perf_counter()
-        self._wait_until_s = begun + MOST_WAITED * len(block) / SAMPLE_RATE
+        self._wait_until_s = time.perf_counter() + MOST_WAITED * len(block) / SAMPLE_RATE
         hop, mix_at = self.plan.hop, self.plan.mix_offset
         done = 0
         while done < len(block):
@@ -172,7 +172,6 @@ class Engine:
                 self._on_hop()
                 self._at = 0
         self._submit()
-        self.callback_durations.add(time.perf_counter() - begun)
 
     def _on_hop(self) -> None:
         self._submit()
@@ -228,6 +227,11 @@ class Engine:
             samples[:-hop] = samples[hop:]
             samples[-hop:] = 0.0
 
+    def continue_level(self, other: Engine) -> None:
+        """Show the nets the level that `other` has come to, of the same stream."""
+        if self._level is not None and other._level is not None:
+            self._level.continue_from(other._level)
+
     # --- other threads --------------------------------------------------------------------------
 
     @property
@@ -257,6 +261,17 @@ class Engine:
             if worker.failure is not None:
                 raise RtsepError(f"the worker of {worker.stem} failed: {worker.failure!r}")
 
+    @property
+    def played_s(self) -> float:
+        """Seconds of audio that have passed, in whole hops."""
+        return self.counters.hops * self.plan.hop / SAMPLE_RATE
+
+    @property
+    def block_ms(self) -> float:
+        """Mean time between two callbacks, in milliseconds; 0 before the first."""
+        callbacks = self.callback_durations.count
+        return 1000 * self.played_s / callbacks if callbacks else 0.0
+
     def levels_dbfs(self) -> dict[str, float]:
         """Level of each stem before its gain, and of the ``mix`` as heard; see realtime/levels.py."""
         return self._meters.dbfs()
@@ -272,6 +287,7 @@ class Engine:
             "nonfinite_blocks": self.counters.nonfinite_blocks,
             "xruns": dict(self.counters.xruns),
             "callback_ms": self.callback_durations.summary(),
+            "block_ms": self.block_ms,
             "worker_ms": {worker.stem: worker.durations.summary() for worker in self.workers},
             "deadline_ms": self.plan.deadline_ms,
             "plan": asdict(self.plan),

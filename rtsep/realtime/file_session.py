@@ -29,11 +29,12 @@ def run_unpaced(
     """
     for block in blocks:
         out = np.zeros((len(block), engine.output_channels), np.float32)
-        # At most one hop is completed between two waits.
-        for at in range(0, len(block), engine.plan.hop):
+        at = 0
+        while at < len(block):
             engine.wait_for_workers()
-            part = slice(at, at + engine.plan.hop)
-            engine.process(block[part], out[part])
+            part = slice(at, at + engine.samples_to_hop)
+            _timed_process(engine, block[part], out[part])
+            at = part.stop
         yield out
 
 
@@ -47,8 +48,14 @@ def run_paced(
         time.sleep(max(0.0, due - time.perf_counter()))
         engine.check()
         out = np.zeros((len(block), engine.output_channels), np.float32)
-        engine.process(block, out)
+        _timed_process(engine, block, out)
         yield out
+
+
+def _timed_process(engine: Engine, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    begun = time.perf_counter()
+    engine.process(block, out)
+    engine.callback_durations.add(time.perf_counter() - begun)
 
 
 def run_file(

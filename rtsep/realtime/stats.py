@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 # Durations kept for the percentiles: 10 minutes of callbacks at a block of 1024, the newest ones.
 KEPT = 1 << 15
 
 
 class Durations:
-    """Durations of something done again and again. One writer; `summary` from any thread."""
+    """Durations of something done again and again. One writer; all but `add` from any thread."""
 
     def __init__(self) -> None:
         self._seconds = np.zeros(KEPT, np.float64)
@@ -24,6 +25,12 @@ class Durations:
         self.count += 1
         if seconds > self.longest_s:
             self.longest_s = seconds
+
+    def newest(self, count: int) -> NDArray[np.float64]:
+        """A copy of the newest `count` durations in seconds, oldest first; fewer if there are fewer."""
+        ends = self.count
+        begins = max(0, ends - min(count, KEPT))
+        return self._seconds[np.arange(begins, ends) % KEPT]
 
     def summary(self) -> dict[str, float]:
         """p50 and p99 of the newest durations and the longest of all, in milliseconds."""

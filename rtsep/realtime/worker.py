@@ -101,4 +101,6 @@ class Worker:
 def _lower_priority() -> None:
     """Let the audio thread go first, where threads have priorities of their own (Linux)."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        niceness = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, niceness + NICENESS)

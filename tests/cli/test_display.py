@@ -11,10 +11,10 @@ from rich.console import Console
 
 from rtsep.cli.display import LiveDisplay, PlainStatus, Quiet, make_display, summary
 from rtsep.cli.screen import RED, YELLOW, Counter, Meter, Screen
-from rtsep.cli.stream_status import RECENT_S, Load, PeakHold, RecentRise
-from rtsep.models.registry import find_model
+from rtsep.cli.stream_status import LOAD_S, RECENT_S, Load, LoadReader, PeakHold, RecentRise
 from rtsep.plan import PLANS
 from rtsep.realtime.controls import MixControls
+from rtsep.realtime.engine import Engine
 from rtsep.realtime.stats import Counters, Durations
 
 STEMS = ("vocals", "accompaniment")
@@ -35,7 +35,7 @@ def durations(count, seconds, longest_s):
 class StreamState:
     """An engine as the displays read it: 10 s into a stream, callback and workers at 10 %."""
 
-    config: object = field(default_factory=lambda: find_model("spleeter:2stems"))
+    stems: tuple = STEMS
     plan: object = PLANS["classic"]
     gains: np.ndarray = field(default_factory=lambda: np.zeros(2, np.float32))
     bypass: bool = False
@@ -50,6 +50,9 @@ class StreamState:
             SimpleNamespace(stem=stem, durations=durations(5, WORKER_S, 2 * WORKER_S))
             for stem in STEMS
         ]
+
+    played_s = Engine.played_s
+    block_ms = Engine.block_ms
 
     def levels_dbfs(self):
         return dict(self.levels)
@@ -123,7 +126,7 @@ def test_no_line_is_longer_than_the_terminal(display, console, controls, engine)
     engine.counters.nonfinite_blocks = 10_000
     lines = drawn(display, console, 0.0, 1.0, 2.0)
     assert max(map(len, lines)) <= console.width
-    assert len(lines) == 8 + 9 + 10  # one load more at a time
+    assert len(lines) == 3 * 10
 
 
 def test_the_longer_bar_is_the_louder(display, console, engine):
@@ -229,6 +232,29 @@ def test_a_count_that_was_there_before_is_news_once():
     assert rise.update(4, 200.0)
 
 
+def test_loads_are_those_of_late(engine):
+    loads = LoadReader(engine)
+    assert loads.read(0.0)[0].worst == pytest.approx(0.4, rel=0.01)
+    for _ in range(100):
+        engine.callback_durations.add(2 * CALLBACK_S)
+    engine.counters.hops += 50  # the same time between two callbacks
+    engine.workers[0].durations.add(3 * WORKER_S)
+    # The first look is not yet LOAD_S ago: so far, all that ever was.
+    assert loads.read(LOAD_S - 0.1)[0].p50 == pytest.approx(0.1, rel=0.01)
+    callback, vocals, accompaniment = loads.read(LOAD_S)
+    assert callback.p50 == callback.worst == pytest.approx(0.2, rel=0.01)
+    assert vocals.p50 == vocals.worst == pytest.approx(0.3, rel=0.01)
+    # No run of late: the last one, which was the slowest.
+    assert accompaniment.p50 == accompaniment.worst == pytest.approx(0.2, rel=0.01)
+
+
+def test_loads_go_on_when_the_counts_begin_anew(engine):
+    loads = LoadReader(engine)
+    loads.read(0.0)
+    engine.workers[0].durations = durations(2, WORKER_S, 4 * WORKER_S)
+    assert loads.read(1.0)[1].worst == pytest.approx(0.4, rel=0.01)
+
+
 # --- without a terminal -------------------------------------------------------------------------
 
 
@@ -288,7 +314,7 @@ def stats(**changes):
     return {
         "latency_samples": 262_144, "hops": 2584, "late_masks": 0, "nonfinite_blocks": 0,
         "xruns": dict(Counters().xruns), "deadline_ms": PLANS["classic"].deadline_ms,
-        "callback_ms": {"p50": 0.3, "p99": 0.9, "max": 2.3},
+        "callback_ms": {"p50": 0.3, "p99": 0.9, "max": 2.3}, "block_ms": 5.8,
         "worker_ms": dict.fromkeys(STEMS, worker), **changes,
     }  # fmt: skip
 
@@ -300,14 +326,16 @@ def test_a_good_run_is_summed_up_without_advice():
     assert summary(stats()) == [
         "played   1:00, delayed by 5.944 s (devices not counted)",
         "trouble  late masks 0; xruns 0",
-        "callback median 0.30 ms, p99 0.90, max 2.30",
+        "callback median 0.30 ms, p99 0.90, max 2.30 of 5.8 ms",
         "workers  vocals 10.0 % (max 20 %), accompaniment 10.0 % (max 20 %) of 2902.5 ms",
     ]
 
 
 def test_nothing_played_is_summed_up_too():
     nothing = {"p50": 0.0, "p99": 0.0, "max": 0.0}
-    lines = summary(stats(hops=0, callback_ms=nothing, worker_ms=dict.fromkeys(STEMS, nothing)))
+    lines = summary(
+        stats(hops=0, block_ms=0.0, callback_ms=nothing, worker_ms=dict.fromkeys(STEMS, nothing))
+    )
     assert lines[0].startswith("played   0:00")
     assert len(lines) == 4
 
@@ -316,7 +344,7 @@ def test_a_slow_machine_is_told_what_to_change():
     line = summary(stats(late_masks=78, worker_ms=SLOW))[-1]
     assert "too slow for this plan: late masks in 3.0 % of hops" in line
     assert "close other programs" in line
-    assert "--latency classic" not in line  # that is the plan
+    assert "--latency" not in line  # no plan gives more time
     assert "--model" not in line  # no model has fewer stems
 
 
@@ -324,7 +352,9 @@ def test_the_remedies_fit_the_plan_and_the_model():
     workers = dict.fromkeys(("vocals", "drums", "bass", "other"), SLOW["vocals"])
     line = summary(stats(deadline_ms=23.2, worker_ms=workers))[-1]
     assert "no head-room" in line
-    assert "use --latency classic or take a model of fewer stems" in line
+    assert "classic) or take a model of fewer stems" in line
+    assert "use a longer --latency (" in line
+    assert "--blocksize" not in line and "--device-latency" not in line
 
 
 def test_late_masks_of_nets_that_keep_up_are_told_apart():
@@ -333,9 +363,30 @@ def test_late_masks_of_nets_that_keep_up_are_told_apart():
     assert "too slow" not in line
 
 
-def test_xruns_and_invalid_input_are_named_with_a_remedy():
+def test_xruns_without_load_want_longer_buffers():
     xruns = {**Counters().xruns, "output_underflow": 3}
-    lines = summary(stats(xruns=xruns, nonfinite_blocks=2))
+    lines = summary(stats(xruns=xruns))
     assert "xruns output underflow 3" in lines[1]
-    assert "--blocksize" in lines[-2]
-    assert lines[-1].startswith("2 blocks of input held NaN or infinity")
+    assert "time to spare (p99 0.9 of 5.8 ms)" in lines[-1]
+    assert "--device-latency" in lines[-1] and "--blocksize" not in lines[-1]
+
+
+@pytest.mark.parametrize("underflows", [0, 3])
+def test_a_callback_as_long_as_its_block_wants_longer_blocks(underflows):
+    xruns = {**Counters().xruns, "output_underflow": underflows}
+    callback = {"p50": 0.1, "p99": 5.2, "max": 9.0}
+    lines = summary(stats(xruns=xruns, callback_ms=callback))
+    assert ("ran dry" in lines[-1]) == bool(underflows)
+    assert "p99 5.2 of 5.8 ms" in lines[-1]
+    assert "--blocksize (1024)" in lines[-1] and "--device-latency" not in lines[-1]
+
+
+def test_longer_blocks_than_a_hop_are_no_remedy():
+    callback = {"p50": 15.0, "p99": 22.0, "max": 30.0}
+    line = summary(stats(callback_ms=callback, block_ms=23.2))[-1]
+    assert "fewer stems" in line and "--blocksize" not in line
+
+
+def test_invalid_input_is_named_with_a_remedy():
+    line = summary(stats(nonfinite_blocks=2))[-1]
+    assert line.startswith("2 blocks of input held NaN or infinity")

@@ -19,7 +19,9 @@ class Desk:
 
     def __init__(self):
         config = find_model("spleeter:2stems")
-        self.engine = SimpleNamespace(config=config, gains=np.zeros(2, np.float32), bypass=False)
+        self.engine = SimpleNamespace(
+            stems=config.stems, gains=np.zeros(2, np.float32), bypass=False
+        )
         self.controls = MixControls(self.engine, dict.fromkeys(config.stems, 1.0))
         self.freezes = 0
 

@@ -6,7 +6,8 @@ import pytest
 from rtsep.dsp import masking
 from rtsep.errors import UsageError
 
-STEMS, FRAMES, BINS, ALL_BINS = 3, 5, 8, 17
+# More bins than `top` looks at.
+STEMS, FRAMES, BINS, ALL_BINS = 3, 5, 300, 401
 
 
 def _nets(seed=0):
@@ -17,35 +18,62 @@ def _nets(seed=0):
     return masks, magnitudes
 
 
-def _ratio(masks, magnitudes, members, extension, first=0, frames=FRAMES):
+def _ratio(masks, magnitudes, members, extension, first=0, frames=FRAMES, exponent=2):
     out = np.full((FRAMES, 2, ALL_BINS), np.nan, np.float32)
-    masking.ratio_mask(masks, magnitudes, np.array(members), first, frames, extension, out)
+    members = np.array(members)
+    masking.ratio_mask(masks, magnitudes, members, exponent, first, frames, extension, out)
     return out
 
 
-@pytest.mark.parametrize("extension", ["zeros", "average"])
-def test_ratio_mask_is_the_formula(extension):
+def _continued(mask, extension):
+    """Above the bins of a stem's `mask`, (frames, channels, bins): (frames, channels, 1)."""
+    average, top = (part.mean(axis=2, keepdims=True) for part in (mask, mask[:, :, -256:]))
+    return {"zeros": 0 * average, "average": average, "top": np.minimum(average, top)}[extension]
+
+
+@pytest.mark.parametrize("exponent", [masking.SOFT_EXPONENT, masking.OFFICIAL_EXPONENT])
+@pytest.mark.parametrize("extension", masking.MASK_EXTENSIONS)
+def test_ratio_mask_is_the_formula(extension, exponent):
     masks, magnitudes = _nets()
     estimates = masks.astype(np.float64) * magnitudes.transpose(0, 2, 1)
-    expected = (estimates[1] ** 2 + 1e-10 / STEMS) / ((estimates**2).sum(0) + 1e-10)
-    out = _ratio(masks, magnitudes, [False, True, False], masking.mask_extension(extension))
+    powers = estimates**exponent
+    expected = (powers[1] + 1e-10 / STEMS) / (powers.sum(0) + 1e-10)
+    code = masking.mask_extension(extension)
+    out = _ratio(masks, magnitudes, [False, True, False], code, exponent=exponent)
     np.testing.assert_allclose(out[:, :, :BINS], expected, atol=1e-6)
-    beyond = expected.mean(axis=2, keepdims=True) if extension == "average" else 0.0
+    beyond = _continued(expected, extension)
     np.testing.assert_allclose(
         out[:, :, BINS:], np.broadcast_to(beyond, (FRAMES, 2, ALL_BINS - BINS)), atol=1e-6
     )
 
 
-def test_the_masks_of_all_stems_add_up_to_one():
+@pytest.mark.parametrize("extension", [masking.AVERAGE, masking.TOP])
+def test_the_masks_of_all_stems_add_up_to_one(extension):
     masks, magnitudes = _nets(1)
-    each = [
-        _ratio(masks, magnitudes, np.arange(STEMS) == stem, masking.AVERAGE)
-        for stem in range(STEMS)
-    ]
+    each = [_ratio(masks, magnitudes, np.arange(STEMS) == stem, extension) for stem in range(STEMS)]
     np.testing.assert_allclose(sum(each), 1, atol=1e-6)
     np.testing.assert_allclose(each[1][1], 1 / STEMS, atol=1e-6)
-    others = _ratio(masks, magnitudes, [True, False, True], masking.AVERAGE)
+    others = _ratio(masks, magnitudes, [True, False, True], extension)
     np.testing.assert_allclose(others, each[0] + each[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("extension", masking.MASK_EXTENSIONS)
+def test_own_masks_are_scaled_down_to_one_and_leave_the_rest(extension):
+    masks = _nets(4)[0][:, 0]
+    masks[:, 0, :9] *= 0.1  # adds up to less than one there, to more elsewhere
+    out = np.full((STEMS + 1, 2, ALL_BINS), np.nan, np.float32)
+    code = masking.mask_extension(extension)
+    masking.own_masks(masks, code, out)
+    total = masks.sum(axis=0, dtype=np.float64)
+    expected = masks / np.maximum(1, total)
+    assert 0 < np.mean(total > 1) < 1
+    np.testing.assert_allclose(out[:-1, :, :BINS], expected, atol=1e-6)
+    beyond = _continued(expected, extension)
+    np.testing.assert_allclose(
+        out[:-1, :, BINS:], np.broadcast_to(beyond, (STEMS, 2, ALL_BINS - BINS)), atol=1e-6
+    )
+    np.testing.assert_allclose(out.sum(axis=0), 1, atol=1e-6)
+    assert out.min() > -1e-6
 
 
 def test_a_part_of_the_frames_is_the_same_part():
@@ -75,5 +103,5 @@ def test_apply_mask():
 
 
 def test_an_unknown_extension_is_named():
-    with pytest.raises(UsageError, match="'mirror'.*zeros, average"):
+    with pytest.raises(UsageError, match="'mirror'.*zeros, average, top"):
         masking.mask_extension("mirror")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tests.realtime.servers import AudioServer
+from tests.realtime.servers import PRIORITY, AudioServer
 
 # Beyond what any of these programs needs to end, on an overloaded machine.
 END_S = 60.0
@@ -55,12 +55,14 @@ def monitor_command(*arguments: str) -> list[str]:
 
 @contextlib.contextmanager
 def monitor_process(server: AudioServer, folder: Path, *arguments: str) -> Iterator[Monitor]:
-    """Start the program; it is killed at the end of the block if it still runs."""
-    options = ["--stats", str(folder / STATS), "--record", str(folder / RECORDINGS)]
+    """Start the program, with the plan `classic`; it is killed at the end of the block if need be."""
+    kept = ["--stats", str(folder / STATS), "--record", str(folder / RECORDINGS)]
+    options = ["--latency", "classic", *kept]
     with (folder / "messages").open("wb") as messages:
         process = subprocess.Popen(
-            monitor_command(*options, *arguments),
+            [*PRIORITY, *monitor_command(*options, *arguments)],
             env=server.environ, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
+            start_new_session=True,
         )  # fmt: skip
     monitor = Monitor(process, folder)
     try:

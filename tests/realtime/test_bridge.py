@@ -55,14 +55,47 @@ def _tone(rate, samples, channels):
     return np.stack(sides, axis=1).astype(np.float32)
 
 
+def _lag(tone, rate, begins):
+    """By how many samples the 440 Hz of `_tone`, from sample `begins` on, come late; at most four."""
+    turning = np.exp(-2j * np.pi * 440 / rate * (begins + np.arange(len(tone))))
+    lag = -(np.angle(np.sum(tone * turning * np.hanning(len(tone)))) + np.pi / 2)
+    assert abs(lag * rate / (2 * np.pi * 440)) < 4
+    return lag * rate / (2 * np.pi * 440)
+
+
+@pytest.mark.parametrize("rate", [48_000, 96_000])
+def test_blocks_of_any_length_are_one_stream(make_engine, rate):
+    engine = make_engine()
+    engine.bypass = True
+    bridge = DeviceBridge(engine, rate, 2, 2)
+    audio = _tone(rate, 2 * rate, 2)
+    out = np.zeros_like(audio)
+    rng, at = np.random.default_rng(1), 0
+    while at < len(audio):
+        size = int(rng.integers(1, rng.choice([20, 900, 8192])))
+        engine.wait_for_workers()
+        bridge.process(audio[at : at + size], out[at : at + size])
+        at += size
+    begins = int(engine.plan.latency_samples * rate / 44_100 + bridge.delay_samples + 0.3 * rate)
+    seconds = np.arange(begins, len(out)) / rate
+    for side, frequency_hz in enumerate((440, 660)):
+        angles = 2 * np.pi * frequency_hz * seconds
+        waves = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        there, *_ = np.linalg.lstsq(waves, out[begins:, side])
+        assert np.linalg.norm(there) == pytest.approx(0.3, abs=3e-4)
+        np.testing.assert_allclose(out[begins:, side], waves @ there, atol=1e-4)
+
+
 @pytest.mark.parametrize(("rate", "size"), [(48_000, 480), (48_000, 1024), (32_000, 256)])
 def test_another_rate_is_a_delay_that_is_told(make_engine, rate, size):
     engine = make_engine()
     engine.bypass = True
-    bridge = DeviceBridge(engine, rate, 2, 2, block=size)
+    bridge = DeviceBridge(engine, rate, 2, 2)
     audio = _tone(rate, size * (2 * rate // size), 2)
     out = _through(bridge, audio, size)
     delay = engine.plan.latency_samples * rate / 44_100 + bridge.delay_samples
+    delay += _lag(out[int(delay + 0.3 * rate) :, 0], rate, int(delay + 0.3 * rate) - delay)
+    assert bridge.delay_samples < 0.016 * rate
     # The delay need not be whole: compare with the tone itself, that much later.
     t = np.arange(len(out)) / rate - delay / rate
     expected = np.stack([0.3 * np.sin(2 * np.pi * f * t) for f in (440, 660)], axis=1)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from rtsep.errors import UsageError
-from rtsep.models.registry import ModelConfig, find_model
 from rtsep.realtime.controls import HIGHEST_TRIM_DB, LOWEST_TRIM_DB, MixControls
 
 STEMS = ("vocals", "drums", "bass", "other")
@@ -16,7 +15,7 @@ STEMS = ("vocals", "drums", "bass", "other")
 class DeskOnly:
     """As much of an engine as the desk touches."""
 
-    config: ModelConfig = field(default_factory=lambda: find_model("spleeter:4stems"))
+    stems: tuple = STEMS
     gains: np.ndarray = field(default_factory=lambda: np.zeros(4, np.float32))
     bypass: bool = False
 

@@ -1,9 +1,9 @@
-"""`rtsep-monitor` on a real JACK server with its dummy driver."""
+"""`rtsep-monitor` on a real JACK server with its dummy driver. Songs: test_song.py."""
 
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import subprocess
 import sys
 import time
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.realtime import jack_probe
+from tests.realtime.jack_graph import new_ports, ports
 from tests.realtime.monitor_process import assert_no_dropouts, monitor_process, run_monitor
 from tests.realtime.servers import (
     JACK_PERIOD,
@@ -19,13 +20,10 @@ from tests.realtime.servers import (
     jack_missing,
     jack_server,
     skip_without,
-    wait_until,
 )
 
 pytestmark = [skip_without(jack_missing()), pytest.mark.slow]
 
-# Seconds to run without a drop-out: a few by default; a soak test where RTSEP_SOAK_S says so.
-RUN_S = float(os.environ.get("RTSEP_SOAK_S", "8"))
 JACK = ("--hostapi", "JACK", "--blocksize", str(JACK_PERIOD))
 
 
@@ -33,19 +31,6 @@ JACK = ("--hostapi", "JACK", "--blocksize", str(JACK_PERIOD))
 def jack(made_up_weights, tmp_path):
     with jack_server(tmp_path) as server:
         yield server
-
-
-def _ports(server):
-    """The ports of clients, those that sound comes out of and those that it goes into."""
-    names = {name for name in server.command("jack_lsp").split() if not name.startswith("system:")}
-    return {name for name in names if ":out_" in name}, {name for name in names if ":in_" in name}
-
-
-def _new_ports(server, before):
-    """The ports that have appeared since `before`, by name, once there are some."""
-    wait_until(lambda: all(now - old for now, old in zip(_ports(server), before)), "new JACK ports")
-    outputs, inputs = (sorted(now - old) for now, old in zip(_ports(server), before))
-    return outputs, inputs
 
 
 class Probe:
@@ -75,18 +60,18 @@ def _probe(server):
 
 
 def test_an_impulse_arrives_when_the_total_says(jack, tmp_path):
-    nothing = _ports(jack)
+    nothing = ports(jack)
     with _probe(jack) as probe:
-        (probe_out,), (probe_in,) = _new_ports(jack, nothing)
+        (probe_out,), (probe_in,) = new_ports(jack, nothing)
         # The probe itself: with nothing in between, what comes back is one period late.
         jack.command("jack_connect", probe_out, probe_in)
         assert probe.delay() == JACK_PERIOD
         jack.command("jack_disconnect", probe_out, probe_in)
 
-        before = _ports(jack)
+        before = ports(jack)
         everything = ("--stem", "vocals", "--stem", "accompaniment")
         with monitor_process(jack, tmp_path, *JACK, *everything) as monitor:
-            outputs, inputs = _new_ports(jack, before)
+            outputs, inputs = new_ports(jack, before)
             assert len(outputs) == len(inputs) == 2
             jack.command("jack_connect", probe_out, inputs[0])
             jack.command("jack_connect", outputs[0], probe_in)
@@ -99,19 +84,10 @@ def test_an_impulse_arrives_when_the_total_says(jack, tmp_path):
     assert measured_samples == pytest.approx(total_samples, abs=JACK_PERIOD + 1)
 
 
-def test_no_drop_outs(jack, tmp_path):
-    options = (*JACK, "--duration", str(RUN_S))
-    with monitor_process(jack, tmp_path, *options) as monitor:
-        assert monitor.process.wait(RUN_S + 60) == 0
-    stats = monitor.stats()
-    assert_no_dropouts(stats)
-    assert stats["hops"] == pytest.approx(RUN_S * RATE / 1024, abs=0.1 * RUN_S * RATE / 1024)
-
-
 def test_a_server_that_dies_ends_the_program_with_the_recordings_intact(jack, tmp_path):
-    before = _ports(jack)
+    before = ports(jack)
     with monitor_process(jack, tmp_path, *JACK) as monitor:
-        _new_ports(jack, before)
+        new_ports(jack, before)
         time.sleep(2.0)
         jack.kill()
         assert monitor.process.wait(30) == 1
@@ -121,6 +97,21 @@ def test_a_server_that_dies_ends_the_program_with_the_recordings_intact(jack, tm
     recorded = monitor.recorded()
     assert set(recorded) == {"vocals", "accompaniment"}
     assert all(len(stem) >= RATE for stem in recorded.values())
+
+
+def test_the_benchmark_measures_on_devices(jack, tmp_path):
+    figures = tmp_path / "latency.json"
+    words = ["latency", "--backend", "device", *JACK, "--plans", "low", "--seconds", "3"]
+    done = subprocess.run(
+        [sys.executable, "-m", "rtsep.cli.bench", *words, "--display", "--json", str(figures)],
+        env=jack.environ, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(figures.read_text())["rows"]
+    # Two periods, one of them because the server does not wait for its clients.
+    assert row["latency_ms"]["device_output"] == pytest.approx(2000 * JACK_PERIOD / RATE)
+    assert row["hops"] == pytest.approx(3 * RATE / 1024, rel=0.2)
+    assert row["block_ms"] == pytest.approx(1000 * JACK_PERIOD / RATE, rel=0.05)
 
 
 def test_the_devices_are_listed(jack):

@@ -1,0 +1,185 @@
+"""One live run of an engine for a given time: on sound paced like a device's, or on devices.
+
+    main thread: display, failures      audio thread: blocks -> engine, paced or called by PortAudio
+
+As in `rtsep-monitor`: the same engine, bridge, stream and display.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.benchmarks.memory import rss_mb
+from rtsep.cli.display import Display, LiveDisplay, Quiet
+from rtsep.errors import RtsepError
+from rtsep.models.registry import SAMPLE_RATE
+from rtsep.realtime.controls import MixControls
+from rtsep.realtime.engine import Engine
+from rtsep.realtime.file_session import run_paced
+
+if TYPE_CHECKING:
+    from rtsep.audio.devices import Devices, DeviceSettings
+
+# As in rtsep-monitor: how long a thread that holds Python's lock keeps the audio thread waiting.
+SWITCH_INTERVAL_S = 0.0005
+TICK_S = 0.05
+# Memory is looked at from then on, and at the end.
+SETTLED_S = 2.0
+# Where the display is drawn when stderr is no terminal: nowhere, but drawn all the same.
+WIDTH, HEIGHT = 120, 40
+
+
+@dataclass(frozen=True)
+class OpenDevices:
+    """Devices that have been chosen and the settings to open them with."""
+
+    devices: Devices
+    settings: DeviceSettings
+
+
+def run_on_sound(
+    engine: Engine, sound: NDArray[np.float32], block: int, seconds: float, display: bool
+) -> dict:
+    """Run a started engine on `sound`, over and over, paced; returns its statistics.
+
+    sound: (samples, 2) float32 at 44.1 kHz. block: samples. As Engine.stats, with `latency_ms` as in
+    rtsep-monitor's --stats, `rss_mb` at the end and `rss_growth_mb` over the run (MB of 10^6 bytes, None
+    where unknown). Raises RtsepError where a worker or the callback fails.
+    """
+    stopping = threading.Event()
+    failures: list[RtsepError] = []
+
+    def work() -> None:
+        try:
+            for _ in run_paced(engine, _blocks(sound, block, seconds, stopping)):
+                pass
+        except RtsepError as error:
+            failures.append(error)
+        except BaseException as error:
+            failures.append(RtsepError(f"the audio callback failed: {error!r}"))
+
+    audio = threading.Thread(target=work, name="rtsep paced", daemon=True)
+    with _quick_switching():
+        audio.start()
+        try:
+            memory = _look_after(engine, _display(engine, display), np.inf, audio.is_alive)
+        finally:
+            stopping.set()
+            audio.join()
+    if failures:
+        raise failures[0]
+    return _stats(engine, (0.0, 0.0), memory)
+
+
+def run_on_devices(
+    engine: Engine, opened: OpenDevices, seconds: float, display: bool, say: Callable[[str], None]
+) -> dict:
+    """Run a started engine on devices; returns its statistics, as run_on_sound.
+
+    Raises RtsepError where the devices cannot be opened or stop, or a worker or the callback fails.
+    """
+    from rtsep.audio.portaudio import open_stream
+    from rtsep.realtime.bridge import DeviceBridge
+
+    devices, settings = opened.devices, opened.settings
+    bridge = DeviceBridge(engine, devices.output_rate, devices.channels_in, devices.channels_out)
+    stream = open_stream(devices, settings, bridge.process, engine.counters.count_xruns)
+    device_in, device_out = stream.latency_s
+    device_out += bridge.delay_samples / devices.output_rate
+    say(f"{devices.input_name} to {devices.output_name}, {devices.output_rate} Hz")
+
+    def running() -> bool:
+        if stream.failure is not None:
+            raise RtsepError(f"the audio callback failed: {stream.failure!r}")
+        if not stream.active:
+            raise RtsepError("the audio device has stopped: reconnect it and start again")
+        return True
+
+    with _quick_switching():
+        try:
+            stream.start()
+            memory = _look_after(engine, _display(engine, display), seconds, running)
+        finally:
+            stream.close()
+    return {**_stats(engine, (device_in, device_out), memory), **stream.stats()}
+
+
+def _look_after(
+    engine: Engine, display: Display, seconds: float, running: Callable[[], bool]
+) -> dict[str, float | None]:
+    """Do what rtsep-monitor's main thread does; returns `rss_mb` and `rss_growth_mb`."""
+    begun = time.monotonic()
+    before_mb = None
+    display.start()
+    try:
+        while (now := time.monotonic()) < begun + seconds and running():
+            engine.check()
+            display.refresh(now)
+            if before_mb is None and now > begun + SETTLED_S:
+                before_mb = rss_mb()
+            time.sleep(TICK_S)
+    finally:
+        display.stop()
+    after_mb = rss_mb()
+    known = before_mb is not None and after_mb is not None
+    return {"rss_mb": after_mb, "rss_growth_mb": after_mb - before_mb if known else None}
+
+
+def _stats(engine: Engine, device_s: tuple[float, float], memory: dict[str, float | None]) -> dict:
+    algorithm = engine.plan.latency_ms
+    device_in, device_out = (1000 * seconds for seconds in device_s)
+    return {
+        **engine.stats(),
+        "latency_ms": {
+            "algorithm": algorithm,
+            "device_input": device_in,
+            "device_output": device_out,
+            "total": algorithm + device_in + device_out,
+        },
+        **memory,
+    }
+
+
+def _blocks(
+    sound: NDArray[np.float32], block: int, seconds: float, stopping: threading.Event
+) -> Iterator[NDArray[np.float32]]:
+    for at in range(0, int(seconds * SAMPLE_RATE), block):
+        if stopping.is_set():
+            return
+        start = at % (len(sound) - block)
+        yield sound[start : start + block]
+
+
+def _display(engine: Engine, wanted: bool) -> Display:
+    if not wanted:
+        return Quiet()
+    from rich.console import Console
+
+    gains = dict(zip(engine.stems, map(float, engine.gains)))
+    if sys.stderr.isatty():
+        console = Console(stderr=True)
+    else:
+        # Open until the program ends, like stderr.
+        nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        console = Console(file=nowhere, force_terminal=True, width=WIDTH, height=HEIGHT)
+    return LiveDisplay(engine, MixControls(engine, gains), [], console)
+
+
+@contextmanager
+def _quick_switching() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -1,0 +1,172 @@
+"""Which devices are chosen, and as how many streams they are opened."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rtsep.audio import devices, portaudio
+from rtsep.audio.devices import DeviceSettings, choose_devices
+from rtsep.audio.portaudio import BridgedStream, DuplexStream, open_stream
+from rtsep.errors import RtsepError, UsageError
+from tests.audio.fake_portaudio import NO_FLAGS, FakeSounddevice, Flags, device
+
+BLOCK = 512
+MICROPHONE = device("Microphone", 48_000, inputs=1, outputs=0)
+SPEAKERS = device("Speakers", 44_100, inputs=0)
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    def install(*listed, **options):
+        module = FakeSounddevice(*listed, **options)
+        monkeypatch.setattr(portaudio, "sounddevice", lambda: module)
+        monkeypatch.setattr(devices, "sounddevice", lambda: module)
+        return module
+
+    return install
+
+
+def test_two_devices_keep_their_own_rates(fake):
+    fake(MICROPHONE, SPEAKERS)
+    chosen = choose_devices(DeviceSettings(), 2)
+    assert not chosen.one_clock
+    assert (chosen.input_rate, chosen.output_rate) == (48_000, 44_100)
+    assert (chosen.channels_in, chosen.channels_out) == (1, 2)
+    asked = choose_devices(DeviceSettings(sample_rate=96_000), 2)
+    assert (asked.input_rate, asked.output_rate) == (96_000, 96_000)
+
+
+def test_one_device_and_clients_of_one_server_share_a_clock(fake):
+    system, other = (
+        device(name, rate, hostapi=1) for name, rate in (("system", 44_100), ("other", 1))
+    )
+    fake(device("interface", 48_000), system, other)
+    for source, target, rate in (("interface", "interface", 48_000), ("other", "system", 44_100)):
+        chosen = choose_devices(DeviceSettings(input_device=source, output_device=target), 2)
+        assert chosen.one_clock
+        assert chosen.input_rate == chosen.output_rate == rate
+    settings = DeviceSettings(input_device="interface", output_device="system")
+    assert not choose_devices(settings, 2).one_clock
+
+
+def test_one_interface_under_two_names_is_opened_as_one_where_told_so(fake):
+    fake(MICROPHONE, SPEAKERS)
+    chosen = choose_devices(DeviceSettings(one_clock=True), 2)
+    assert chosen.one_clock
+    assert (chosen.input_rate, chosen.output_rate) == (44_100, 44_100)
+    fake(MICROPHONE, device("far", inputs=0, hostapi=1))
+    settings = DeviceSettings(input_device="Microphone", output_device="far", one_clock=True)
+    with pytest.raises(UsageError, match="two host APIs"):
+        choose_devices(settings, 2)
+
+
+def test_the_device_that_refuses_the_rate_is_named(fake):
+    fake(MICROPHONE, SPEAKERS, only={"Microphone": 48_000})
+    with pytest.raises(UsageError, match=r"input device 'Microphone' .* 44100 Hz .* 48000 Hz"):
+        choose_devices(DeviceSettings(sample_rate=44_100), 2)
+
+
+def _opened(settings=DeviceSettings(), process=None, on_xruns=None):  # noqa: B008
+    return open_stream(choose_devices(settings, 2), settings, process, on_xruns)
+
+
+def test_one_clock_is_one_stream_and_two_are_two(fake):
+    both = fake(device("interface"))
+    assert isinstance(_opened(), DuplexStream)
+    assert [stream.kind for stream in both.opened] == ["Stream"]
+    two = fake(MICROPHONE, SPEAKERS)
+    stream = _opened(DeviceSettings(device_latency=0.05, block=BLOCK))
+    assert isinstance(stream, BridgedStream)
+    assert [(part.kind, part.device, part.samplerate) for part in two.opened] == [
+        ("InputStream", 0, 48_000),
+        ("OutputStream", 1, 44_100),
+    ]
+    # A block of each, and what is spared and held in between.
+    assert BLOCK / 48_000 + BLOCK / 44_100 < stream.latency_s[0] < 0.04
+    assert "clocks of their own" in stream.remarks[0]
+
+
+def test_a_device_that_is_refused_as_one_stream_is_opened_as_two(fake):
+    fake(device("interface"), refused=["Stream"])
+    assert isinstance(_opened(), BridgedStream)
+
+
+def test_devices_that_are_refused_either_way_are_told_in_one_line(fake):
+    module = fake(device("interface"), refused=["Stream", "OutputStream"])
+    with pytest.raises(RtsepError, match=r"^cannot open 'interface' and 'interface' together: .*$"):
+        _opened()
+    assert module.opened[0].closed
+    fake(MICROPHONE, SPEAKERS, refused=["OutputStream"])
+    with pytest.raises(RtsepError, match=r"^cannot open the output device 'Speakers': .*$"):
+        _opened()
+
+
+class Clockwork:
+    """A bridged pair of devices, block by block on a clock of the test's own."""
+
+    def __init__(self, module, monkeypatch, process):
+        self.now_s, self.position = 0.0, 0
+        clock = SimpleNamespace(perf_counter=lambda: self.now_s)
+        monkeypatch.setattr(portaudio, "time", clock)
+        self.xruns: list = []
+        self.stream = _opened(DeviceSettings(block=BLOCK), process, self.xruns.append)
+        self._input, self._output = (part.callback for part in module.opened)
+
+    def play(self, blocks, sound, *, input_flags=NO_FLAGS, output_flags=NO_FLAGS):
+        """What the output was given of `sound`, a function of seconds."""
+        heard = np.zeros((blocks * BLOCK, 2), np.float32)
+        for start in range(0, len(heard), BLOCK):
+            self.now_s += BLOCK / 44_100
+            seconds = (self.position + np.arange(BLOCK)) / 44_100
+            self.position += BLOCK
+            block = np.repeat(sound(seconds)[:, np.newaxis], 2, axis=1).astype(np.float32)
+            self._input(block, BLOCK, None, input_flags)
+            self._output(heard[start : start + BLOCK], BLOCK, None, output_flags)
+        return heard
+
+
+@pytest.fixture
+def clockwork(fake, monkeypatch):
+    module = fake(device("in"), device("out"))
+    return lambda process: Clockwork(module, monkeypatch, process)
+
+
+def test_a_sound_goes_through_both_streams(clockwork):
+    def process(block, out):
+        out[:] = -0.5 * block
+
+    pair = clockwork(process)
+    heard = pair.play(400, lambda seconds: np.sin(2 * np.pi * 440 * seconds))[200 * BLOCK :, 0]
+    t = np.arange(200 * BLOCK, 400 * BLOCK) / 44_100
+    waves = np.stack([np.cos(2 * np.pi * 440 * t), np.sin(2 * np.pi * 440 * t)], axis=1)
+    there, *_ = np.linalg.lstsq(waves, heard)
+    assert np.linalg.norm(there) == pytest.approx(0.5, abs=1e-3)
+    np.testing.assert_allclose(heard, waves @ there, atol=1e-4)
+    assert pair.stream.stats()["clock_drift_ppm"] == pytest.approx(0, abs=1)
+    assert pair.xruns == []
+
+
+def test_trouble_of_either_device_is_counted_once(clockwork):
+    pair = clockwork(lambda block, out: None)
+    pair.play(100, np.sin)
+    pair.play(1, np.sin, input_flags=Flags("input_overflow"))
+    pair.play(1, np.sin, output_flags=Flags("output_underflow"))
+    pair.play(100, np.sin)
+    pair.now_s += 1.0
+    for _ in range(20):  # nothing comes in
+        pair._output(np.zeros((BLOCK, 2), np.float32), BLOCK, None, NO_FLAGS)
+    counted = [tuple(flag for flag, up in told._asdict().items() if up) for told in pair.xruns]
+    assert counted == [("input_overflow",), ("output_underflow",), ("input_underflow",)]
+
+
+def test_what_the_callback_raises_is_kept_and_the_sound_goes_on(clockwork):
+    def process(block, out):
+        raise RuntimeError("broken")
+
+    pair = clockwork(process)
+    heard = pair.play(200, lambda seconds: np.sin(2 * np.pi * 440 * seconds))
+    assert str(pair.stream.failure) == "broken"
+    assert np.abs(heard[100 * BLOCK :]).max() > 0.9

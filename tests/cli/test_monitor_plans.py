@@ -1,0 +1,170 @@
+"""rtsep-monitor choosing and changing plans, on paced files; the machine's timings are made up."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from rtsep.cli.monitor import main
+from rtsep.plan import PLANS
+from rtsep.plan_choice import AUTO_FLOOR_DB
+from rtsep.plan_ladder import LADDER
+from rtsep.realtime.adaptive import AdaptiveEngine
+from rtsep.realtime.timing import Timing
+
+RATE = 44_100
+
+
+@pytest.fixture
+def song(tmp_path):
+    audio = (0.1 * np.random.default_rng(0).standard_normal((RATE, 2))).astype(np.float32)
+    soundfile.write(tmp_path / "song.wav", audio, RATE, subtype="FLOAT")
+    return tmp_path / "song.wav"
+
+
+@pytest.fixture
+def machine(made_up_weights, tmp_path, monkeypatch):
+    """Machines on which a run takes so long per net; the timings asked for of them, in a list."""
+    monkeypatch.setattr("rtsep.realtime.timing_cache.CACHE_FOLDER", tmp_path / "kernels")
+
+    def make(ms_per_net):
+        timed = []
+
+        def time_engine(engine):
+            timed.append((engine.plan.stride, len(engine.workers)))
+            return Timing(ms_per_net * len(engine.workers), 0.1)
+
+        monkeypatch.setattr("rtsep.realtime.timing.time_engine", time_engine)
+        return timed
+
+    return make
+
+
+def _run(*words):
+    try:
+        return main([str(word) for word in words])
+    except SystemExit as end:
+        return end.code
+
+
+def _play(song, *words):
+    """Play the song paced; its statistics."""
+    stats = song.parent / "stats.json"
+    assert _run("--input-file", song, "--realtime", "--stats", stats, *words) == 0
+    return json.loads(stats.read_text())
+
+
+def test_auto_is_the_default_times_once_and_says_what_it_chose(machine, song, capsys):
+    timed = machine(0.5)
+    stats = _play(song)
+    shortest = next(rung.plan for rung in LADDER if rung.ratio_db >= AUTO_FLOOR_DB)
+    assert stats["plan"]["name"] == shortest.name
+    assert stats["ratio"] and set(stats["worker_ms"]) == {"vocals", "accompaniment"}
+    err = capsys.readouterr().err
+    assert "timing the nets on this machine, a second or two" in err
+    load = f"{1 / shortest.deadline_ms:.0%}"
+    assert f"plan    {shortest.name}: auto: a run takes {load} of its deadline, head-room" in err
+    assert timed == [(1, 2)]
+
+    _play(song)
+    assert timed == [(1, 2)]
+    assert "timing" not in capsys.readouterr().err
+    _play(song, "--retime")
+    assert timed == [(1, 2), (1, 2)]
+    (song.parent / "kernels" / "timings.json").write_text("{]")
+    capsys.readouterr()
+    _play(song, "-q")
+    assert len(timed) == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_one_net_runs_where_all_of_them_would_not_fit(machine, song):
+    timed = machine(13.0)  # of 23.2 ms
+    stats = _play(song, "--latency", "low")
+    assert timed == [(1, 2), (1, 1)]
+    assert stats["plan"]["name"] == "low"
+    assert not stats["ratio"] and set(stats["worker_ms"]) == {"vocals"}
+    assert _play(song, "--latency", "low", "--ratio")["ratio"]
+    assert not _play(song, "--latency", "classic", "--no-ratio")["ratio"]
+    assert len(timed) == 2  # where there is no choice nothing is timed
+
+
+def test_a_bound_takes_the_best_within_or_says_what_this_machine_can_do(machine, song, capsys):
+    machine(0.5)
+    plan = _play(song, "--latency", "0.12 s")["plan"]
+    best = max(
+        (rung for rung in LADDER if rung.plan.latency_ms <= 120), key=lambda rung: rung.ratio_db
+    )
+    assert plan["name"] == best.plan.name
+    assert "best within 120 ms" in capsys.readouterr().err
+
+    machine(20.0)
+    words = ("--input-file", song, "--realtime", "--retime", "-m", "spleeter:4stems")
+    assert _run(*words, "--latency", "120ms", "--ratio", "-q") == 1
+    err = capsys.readouterr().err
+    assert "sustains no plan within 120 ms with 4 nets, but" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--latency 120", "unknown latency '120'"),
+        ("--latency 64/1/2/1/round", "unknown plan '64/1/2/1/round'"),
+        ("--latency 100/1/2/1/hann", "frames must be a multiple of 64: got frames=100"),
+        ("--latency 1ms --input-file song.wav", "no plan takes 1 ms or less"),
+        ("--adaptive --input-file song.wav", "--adaptive needs a device, or a file played with"),
+        ("-m spleeter:5stems --no-ratio", "cannot run without each other"),
+    ],
+)
+def test_impossible_options_are_told_in_one_line(machine, words, told, capsys):
+    timed = machine(0.5)
+    assert _run(*words.split()) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert err.count("\n") == 1
+    assert not timed
+
+
+def test_a_file_as_fast_as_it_goes_is_not_timed_and_gets_the_best(machine, song, tmp_path):
+    timed, stats = machine(1e6), tmp_path / "stats.json"
+    assert _run("--input-file", song, "--stats", stats, "-q") == 0
+    best = max(LADDER, key=lambda rung: rung.ratio_db)
+    written = json.loads(stats.read_text())
+    assert written["plan"]["name"] == best.plan.name
+    assert written["ratio"] and not timed
+
+
+def test_adaptive_changes_are_told_and_the_recording_has_no_gap(machine, song, monkeypatch, capsys):
+    class ChangingAtOnce(AdaptiveEngine):
+        """Changes its plan after 20 hops, without having to be watched for seconds."""
+
+        def __init__(self, *arguments):
+            super().__init__(*arguments, watching=False)
+
+        def process(self, block, out):
+            if self.counters.hops == 20 and not self.plan_changes:
+                self.change_plan(PLANS["balanced"], "too much")
+            super().process(block, out)
+
+    monkeypatch.setattr("rtsep.realtime.adaptive.AdaptiveEngine", ChangingAtOnce)
+    machine(0.5)
+    out, stems = song.parent / "out.wav", song.parent / "stems"
+    words = ("--latency", "low", "--adaptive", "--output-file", out, "--record", stems)
+    stats = _play(song, *words)
+    low, balanced = PLANS["low"], PLANS["balanced"]
+    (change,) = stats["plan_changes"]
+    assert (change["from"], change["to"], change["why"]) == ("low", "balanced", "too much")
+    assert stats["plan"]["name"] == "balanced"
+    assert stats["latency_ms"]["total"] == pytest.approx(balanced.latency_ms)
+    err = capsys.readouterr().err
+    assert "too much: going from plan low to balanced, 255 ms in place of 93" in err
+    # What was heard twice is in the files, too.
+    length = RATE + balanced.latency_samples - low.latency_samples
+    assert soundfile.info(out).frames == length
+    heard = [soundfile.read(stems / f"{stem}.wav")[0] for stem in ("vocals", "accompaniment")]
+    assert len(heard[0]) == length
+    np.testing.assert_allclose(
+        sum(heard)[-RATE // 4 :], soundfile.read(song)[0][-RATE // 4 :], atol=3e-6
+    )
