@@ -213,6 +213,11 @@ class SlidingState:
         return ranges
 
     @property
+    def phases(self) -> int:
+        """Runs until every time phase has come by and only what a slide needs is computed."""
+        return max((1 << r.level) // r.step if r.step else 1 for r in self._encoder_rings)
+
+    @property
     def nbytes(self) -> int:
         """Memory held by the buffers, in bytes."""
         return sum(b.nbytes for b in (*self._encoder, *self._decoder, self._last, self._scratch))

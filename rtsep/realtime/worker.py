@@ -46,13 +46,17 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name=f"rtsep {stem}", daemon=True)
 
     def warm_up(self) -> None:
-        """Run the net once, so that nothing is compiled or first touched while playing."""
+        """Run the net on the silence before the stream, once for every time phase.
+
+        So nothing is compiled or first touched while playing, and the first runs of the stream find
+        the rows that they keep (models/sliding.py).
+        """
         # In a thread of its own: the caller keeps its denormals.
         flushing = threading.Thread(target=flush_denormals)
         flushing.start()
         flushing.join()
-        self._run(0)
-        self._state.reset()
+        for run in range(-self._state.phases, 0):
+            self._run(run)
 
     def start(self) -> None:
         """Begin to work."""

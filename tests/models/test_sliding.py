@@ -24,7 +24,8 @@ class Stream:
 
     def __init__(self, net, frames, stride, look_ahead, seed):
         rng = np.random.default_rng(seed)
-        self.net, self.frames = net, frames
+        self.net, self.frames, self.stride = net, frames, stride
+        self.gains = np.zeros(0, np.float32)
         self.length = frames + 3 * stride  # of the ring
         self.rng = rng
         self.all = np.zeros((0, BINS, 2), np.float32)
@@ -47,6 +48,12 @@ class Stream:
         for t in range(max(0, len(self.all) - self.length), len(self.all)):
             magnitudes[t % self.length], gains[t % self.length] = self.all[t], self.gains[t]
         return magnitudes, gains
+
+    def warm_up(self):
+        """Runs on the silence before the stream."""
+        spare = np.zeros((self.frames, 2, BINS), np.float32)
+        for run in range(-self.sliding.phases, 0):
+            self.sliding.run(self.net, *self.ring(), (run + 1) * self.stride - self.frames, spare)
 
     def compare(self):
         start = len(self.all) - self.frames
@@ -97,6 +104,17 @@ def test_a_short_stride_computes_few_rows_of_the_wide_levels(net):
     assert computed[0] == [(0, 1), (30, 32)]
     counts = [sum(stop - first for first, stop in ranges) for ranges in computed]
     assert counts[:6] == [3, 4, 4, 4, 2, 1]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 8])
+def test_silence_before_the_stream_fills_every_phase(net, stride):
+    stream = Stream(net, 64, stride, 1, seed=1)
+    stream.warm_up()
+    for _ in range(20):
+        stream.grow(stride)
+        stream.compare()
+        level_1 = stream.sliding.computed_rows()[0]
+        assert sum(stop - first for first, stop in level_1) < 32
 
 
 def test_a_stride_as_long_as_the_window_keeps_nothing(net):
