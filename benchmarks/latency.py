@@ -132,7 +132,8 @@ def tables(report: Report) -> list[Table]:
         heard.add_column(heading, justify="left" if heading == "plan" else "right")
     took = Table(title="times in ms beside their deadlines")
     for heading in (
-        "plan", "deadline", "worker p50", "p99", "max", "load", "block", "callback p50", "p99", "max",
+        "plan", "deadline", "worker p50", "p99", "max", "load", "CPU", "block", "callback p50", "p99",
+        "max",
     ):  # fmt: skip
         took.add_column(heading, justify="left" if heading == "plan" else "right")
     for row in report.rows:
@@ -149,7 +150,8 @@ def tables(report: Report) -> list[Table]:
         )  # fmt: skip
         took.add_row(
             row.contender, f"{more['deadline_ms']:.1f}", *_milliseconds(worker),
-            f"{more['load']:.0%}", f"{more['block_ms']:.1f}", *_milliseconds(callback),
+            f"{more['load']:.0%}", f"{more['cpu_load']:.0%}", f"{more['block_ms']:.1f}",
+            *_milliseconds(callback),
         )  # fmt: skip
     return [heard, took]
 
@@ -221,9 +223,9 @@ def _notes(
         f"{machine['cpu']}, {machine['usable_cores']} cores, kernels {machine['kernel_set']}; one"
         f" thread per net; beside it {' and '.join(beside) or 'nothing'}.",
         f"Versions: {', '.join(f'{name} {version}' for name, version in versions().items())}.",
-        "Workers: the slowest stem. Load: its median run over the deadline. A callback's limit is the"
-        " time between two of them. RSS: at the end of the run; growth: over the run, its first"
-        " seconds left out.",
+        "Workers: the slowest stem. Load: its median run over the deadline. CPU: of all cores, by the"
+        " whole process. A callback's limit is the time between two of them. RSS: at the end of the"
+        " run; growth: over the run, its first seconds left out.",
     ]
     if opened is None:
         notes.append("A paced sound has no device: no device latency, no xruns.")

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rtsep.benchmarks.memory import rss_mb
 from rtsep.cli.display import Display, LiveDisplay, Quiet
 from rtsep.errors import RtsepError
+from rtsep.machine import usable_cores
 from rtsep.models.registry import SAMPLE_RATE
 from rtsep.realtime.controls import MixControls
 from rtsep.realtime.engine import Engine
@@ -54,7 +55,8 @@ def run_on_sound(
 
     sound: (samples, 2) float32 at 44.1 kHz. block: samples. As Engine.stats, with `latency_ms` as in
     rtsep-monitor's --stats, `rss_mb` at the end and `rss_growth_mb` over the run (MB of 10^6 bytes, None
-    where unknown). Raises RtsepError where a worker or the callback fails.
+    where unknown), and `cpu_load`, the part of all usable cores' time that the process took, display
+    included. Raises RtsepError where a worker or the callback fails.
     """
     stopping = threading.Event()
     failures: list[RtsepError] = []
@@ -117,8 +119,8 @@ def run_on_devices(
 def _look_after(
     engine: Engine, display: Display, seconds: float, running: Callable[[], bool]
 ) -> dict[str, float | None]:
-    """Do what rtsep-monitor's main thread does; returns `rss_mb` and `rss_growth_mb`."""
-    begun = time.monotonic()
+    """Do what rtsep-monitor's main thread does; returns `rss_mb`, `rss_growth_mb` and `cpu_load`."""
+    begun, cpu_begun_s = time.monotonic(), time.process_time()
     before_mb = None
     display.start()
     try:
@@ -132,7 +134,12 @@ def _look_after(
         display.stop()
     after_mb = rss_mb()
     known = before_mb is not None and after_mb is not None
-    return {"rss_mb": after_mb, "rss_growth_mb": after_mb - before_mb if known else None}
+    cores_s = usable_cores() * (time.monotonic() - begun)
+    return {
+        "rss_mb": after_mb,
+        "rss_growth_mb": after_mb - before_mb if known else None,
+        "cpu_load": (time.process_time() - cpu_begun_s) / cores_s,
+    }
 
 
 def _stats(engine: Engine, device_s: tuple[float, float], memory: dict[str, float | None]) -> dict:
