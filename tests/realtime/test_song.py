@@ -27,7 +27,7 @@ from tests.realtime.watchdog import Watchdog
 pytestmark = pytest.mark.slow
 
 SONG_S = 60.0
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 2
 # Of what a device buffers: the rest is taken by the chain of programs, each waiting for the one before.
 LONG_STALL = 1 / 3
 # JACK's dummy driver buffers one period. No machine without real-time kernel promises to wake a program
