@@ -74,6 +74,6 @@ class MaskSlots:
         self.runs[slot] = run
 
     def read(self, run: int) -> NDArray[np.float32] | None:
-        """The masks of `run`, valid until the run after next is due; None if they are not there."""
+        """The masks of `run`, whole until its slot's next run; None if they are not there."""
         slot = run % self.count
         return self.masks[slot] if self.runs[slot] == run else None
