@@ -15,9 +15,8 @@ def noise(samples, seed=0):
     return (0.1 * np.random.default_rng(seed).standard_normal((samples, 2))).astype(np.float32)
 
 
-def through(engine, audio, sizes=(HOP,)):
-    """`audio` and its latency of silence through the engine, in blocks of the given sizes."""
-    audio = np.concatenate([audio, np.zeros((engine.plan.latency_samples, 2), np.float32)])
+def push(engine, audio, sizes=(HOP,)):
+    """`audio` through the engine, in blocks of the given sizes, again and again."""
 
     def blocks():
         at = i = 0
@@ -27,6 +26,12 @@ def through(engine, audio, sizes=(HOP,)):
             i += 1
 
     return np.concatenate(list(run_unpaced(engine, blocks())))
+
+
+def through(engine, audio, sizes=(HOP,)):
+    """`audio` and its latency of silence through the engine, in blocks of the given sizes."""
+    silence = np.zeros((engine.plan.latency_samples, 2), np.float32)
+    return push(engine, np.concatenate([audio, silence]), sizes)
 
 
 def offline(config, nets, plan, audio, alone=False):

@@ -12,9 +12,9 @@ from rtsep.plan import PLANS
 from rtsep.plan_ladder import read_plan
 from rtsep.realtime.adaptive import AdaptiveEngine
 from rtsep.realtime.engine import Engine
-from rtsep.realtime.file_session import run_paced, run_unpaced
+from rtsep.realtime.file_session import run_paced
 from rtsep.realtime.load_watch import WATCHED_HOPS, LoadWatch
-from tests.realtime.streams import HOP, noise
+from tests.realtime.streams import HOP, noise, push
 
 SHORT = read_plan("64/1/1/1/asymmetric")
 PART_OF_A_HOP = read_plan("64/1/0/0.5/asymmetric")
@@ -42,17 +42,6 @@ def start_adaptive(two_stems):
         engine.stop()
 
 
-def _push(engine, audio, sizes=(HOP,)):
-    def blocks():
-        at = i = 0
-        while at < len(audio):
-            yield audio[at : at + sizes[i % len(sizes)]]
-            at += sizes[i % len(sizes)]
-            i += 1
-
-    return np.concatenate(list(run_unpaced(engine, blocks())))
-
-
 @pytest.mark.parametrize(
     ("before", "after", "sizes"),
     [
@@ -70,13 +59,13 @@ def test_after_a_change_it_is_as_if_the_new_plan_had_run_from_the_start(
     if after.name == "classic":
         audio, change_at = noise(450 * HOP, seed=1), 420 * HOP + 500
     engine = start_adaptive(before, auto_level=False)
-    first = _push(engine, audio[:change_at], sizes)
+    first = push(engine, audio[:change_at], sizes)
     engine.change_plan(after, "because")
-    last = _push(engine, audio[change_at:], sizes)
+    last = push(engine, audio[change_at:], sizes)
     assert engine.plan is after
 
-    old = _push(start_engine(before), audio[:change_at], sizes)
-    new = _push(start_engine(after), audio, sizes)[change_at + HOP :]
+    old = push(start_engine(before), audio[:change_at], sizes)
+    new = push(start_engine(after), audio, sizes)[change_at + HOP :]
     np.testing.assert_array_equal(first, old)
     assert np.abs(new).max() > 0.01
     np.testing.assert_allclose(last[HOP:], new, atol=1e-6)
@@ -86,11 +75,11 @@ def test_a_pure_delay_that_grows_without_a_gap(start_adaptive):
     engine = start_adaptive(SHORT)
     engine.bypass = True
     audio = noise(200 * HOP, seed=2)
-    out = [_push(engine, audio[: 90 * HOP])]
+    out = [push(engine, audio[: 90 * HOP])]
     engine.change_plan(LONG, "because")
-    out.append(_push(engine, audio[90 * HOP : 150 * HOP]))
+    out.append(push(engine, audio[90 * HOP : 150 * HOP]))
     engine.change_plan(LONGER, "because")
-    out.append(_push(engine, audio[150 * HOP :]))
+    out.append(push(engine, audio[150 * HOP :]))
     out = np.concatenate(out)
     assert len(out) == len(audio)
     for plan, begin, end in ((SHORT, 10, 90), (LONG, 91, 150), (LONGER, 151, 200)):
@@ -112,11 +101,11 @@ def test_a_change_does_not_click(start_adaptive, sizes):
     t = np.arange(200 * HOP) / 44_100
     audio = np.repeat(0.3 * np.sin(2 * np.pi * 221 * t)[:, None], 2, axis=1).astype(np.float32)
     engine = start_adaptive(SHORT, {"vocals": 1.0, "accompaniment": 1.0})
-    out = [_push(engine, audio[: 90 * HOP], sizes)]
+    out = [push(engine, audio[: 90 * HOP], sizes)]
     engine.change_plan(LONG, "because")
-    out.append(_push(engine, audio[90 * HOP : 150 * HOP], sizes))
+    out.append(push(engine, audio[90 * HOP : 150 * HOP], sizes))
     engine.change_plan(LONGER, "because")
-    out.append(_push(engine, audio[150 * HOP :], sizes))
+    out.append(push(engine, audio[150 * HOP :], sizes))
     heard = np.concatenate(out)[20 * HOP :, 0]
     steepest = 0.3 * 2 * np.pi * 221 / 44_100
     assert np.abs(np.diff(heard)).max() < 1.1 * steepest
@@ -129,24 +118,24 @@ def test_the_level_goes_on_as_if_nothing_had_happened(start_adaptive, start_engi
     audio = noise(160 * HOP, seed=3)
     audio[40 * HOP :] *= 0.05
     engine = start_adaptive(SHORT)
-    _push(engine, audio[: 150 * HOP])
+    push(engine, audio[: 150 * HOP])
     engine.change_plan(LONG, "because")
-    _push(engine, audio[150 * HOP :])
+    push(engine, audio[150 * HOP :])
     unchanged = start_engine(LONG, auto_level=True)
-    _push(unchanged, audio)
+    push(unchanged, audio)
     assert engine._current._level.gain == pytest.approx(unchanged._level.gain, rel=1e-9)
 
 
 def test_gains_and_bypass_are_those_of_the_stream(start_adaptive):
     engine = start_adaptive(SHORT, {"vocals": 1.0, "accompaniment": 1.0})
     quiet = 0.01 * noise(80 * HOP, seed=3)
-    _push(engine, quiet)
+    push(engine, quiet)
     engine.gains[:] = 0.0
     engine.change_plan(LONG, "because")
-    out = _push(engine, quiet)
+    out = push(engine, quiet)
     assert np.abs(out[-20 * HOP :]).max() == 0.0
     engine.gains[:] = 0.5
-    out = _push(engine, quiet[: 20 * HOP])
+    out = push(engine, quiet[: 20 * HOP])
     np.testing.assert_allclose(
         out[-4 * HOP :],
         0.5 * quiet[16 * HOP - LONG.latency_samples : 20 * HOP - LONG.latency_samples],
@@ -154,7 +143,7 @@ def test_gains_and_bypass_are_those_of_the_stream(start_adaptive):
     )
     engine.bypass = True
     engine.change_plan(LONGER, "because")
-    out = _push(engine, quiet)
+    out = push(engine, quiet)
     np.testing.assert_allclose(
         out[-4 * HOP :],
         quiet[len(quiet) - 4 * HOP - LONGER.latency_samples : len(quiet) - LONGER.latency_samples],
@@ -167,10 +156,10 @@ def test_stats_are_those_of_the_whole_stream_and_tell_the_changes(start_adaptive
     engine = start_adaptive(SHORT, said=said)
     audio = noise(100 * HOP)
     audio[3 * HOP, 0] = np.nan
-    _push(engine, audio, (512,))
+    push(engine, audio, (512,))
     engine.counters.xruns["output_underflow"] += 1
     engine.change_plan(LONG, "late masks in 12% of hops")
-    _push(engine, noise(50 * HOP), (512,))
+    push(engine, noise(50 * HOP), (512,))
     stats = engine.stats()
     assert stats["hops"] == 150
     assert stats["late_masks"] <= 1  # of the fade, in which the old nets do not run any more
@@ -231,7 +220,7 @@ def test_at_the_end_of_the_ladder_it_says_so_once_and_goes_on(start_adaptive, mo
     monkeypatch.setattr("rtsep.realtime.adaptive.LoadWatch", Complaining)
     engine = start_adaptive(SHORT, watching=True, said=said)
     assert told.wait(10)
-    _push(engine, noise(40 * HOP))
+    push(engine, noise(40 * HOP))
     engine.check()
     engine._stopping.set()
     engine._watcher.join()
