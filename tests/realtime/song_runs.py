@@ -21,6 +21,8 @@ OPTIONS = ("--stem", "vocals", "--no-auto-level")
 PULSE_LATENCY_S = 0.2
 # Heard after the song: all of it, and what devices and programs may be late by.
 TAIL_S = PLAN.latency_ms / 1000 + 1.0
+# By how much the clock of a JACK server may fall behind, in which no sample is lost.
+MOST_BEHIND_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def through_jack(song, period, folder) -> SongRun:
     with jack_server(folder, period, waiting=True) as server:
         nothing = ports(server)
         player = subprocess.Popen(
-            [*PRIORITY, sys.executable, jack_player.__file__, str(source), str(target)],
+            [*PRIORITY, sys.executable, jack_player.__file__, str(source), str(target),
+             str(round(TAIL_S * RATE))],
             env=server.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             start_new_session=True,
         )  # fmt: skip
@@ -80,10 +83,7 @@ def through_jack(song, period, folder) -> SongRun:
                 connect(server, played, into)
                 connect(server, out, heard)
                 time.sleep(0.5)
-                player.stdin.write("play\n")
-                player.stdin.flush()
-                time.sleep(len(song) / RATE + TAIL_S)
-                player.communicate("end\n")
+                player.communicate("play\n", timeout=len(song) / RATE + TAIL_S + MOST_BEHIND_S)
                 _end(monitor)
         finally:
             player.kill()

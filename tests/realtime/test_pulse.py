@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from rtsep.plan import PLANS
-from tests.realtime.monitor_process import assert_no_dropouts, monitor_process, run_monitor
+from tests.realtime.attempts import assert_no_dropouts, repeat_if_disturbed
+from tests.realtime.monitor_process import monitor_process, run_monitor
 from tests.realtime.pulse_clients import RAW, play, wait_until_connected
 from tests.realtime.servers import RATE, pulse_missing, pulse_server, skip_without
 
@@ -29,6 +30,9 @@ def pulse(made_up_weights, tmp_path):
 
 # Sound is noted fragment by fragment, and the two sinks hand theirs over independently.
 CLOCK_ERROR_MS = 10
+# What PortAudio buffers of them where it is not asked for more.
+BLOCK = 1024
+BUFFER_S = 2 * BLOCK / RATE
 
 
 class ImpulseClock:
@@ -59,25 +63,34 @@ class ImpulseClock:
         self._sound.close()
 
 
-def test_an_impulse_arrives_when_the_total_says(pulse, tmp_path):
-    block = 1024
-    clocks = [ImpulseClock(pulse, sink) for sink in ("song", "stem")]
+def assert_impulse_arrives(server, folder, *options, settled_s=0.0):
+    """From the sink `song` to the sink `stem` in the time that the program states; returns --stats."""
+    clocks = [ImpulseClock(server, sink) for sink in ("song", "stem")]
     try:
-        with monitor_process(pulse, tmp_path, *UNIT_GAINS, "--blocksize", str(block)) as monitor:
-            wait_until_connected(pulse)
+        block = ("--blocksize", str(BLOCK))
+        with monitor_process(server, folder, *block, *options) as monitor:
+            wait_until_connected(server)
+            time.sleep(settled_s)
             impulse = np.zeros((RATE, 2), np.float32)
             impulse[RATE // 2] = 0.5
-            play(pulse, impulse)
-            time.sleep(LATENCY_S + 0.5)
+            play(server, impulse)
+            time.sleep(LATENCY_S + 1.0)
             assert monitor.interrupt() == 0
     finally:
         for clock in clocks:
             clock.close()
-    stats = monitor.stats()
-    assert_no_dropouts(stats)
     measured_ms = 1000 * (clocks[1].arrived_s - clocks[0].arrived_s)
-    tolerance_ms = 1000 * block / RATE + CLOCK_ERROR_MS
+    tolerance_ms = 1000 * BLOCK / RATE + CLOCK_ERROR_MS
+    stats = monitor.stats()
     assert measured_ms == pytest.approx(stats["latency_ms"]["total"], abs=tolerance_ms)
+    return stats
+
+
+def test_an_impulse_arrives_when_the_total_says(pulse, tmp_path):
+    def attempt():
+        assert_no_dropouts(assert_impulse_arrives(pulse, tmp_path, *UNIT_GAINS))
+
+    repeat_if_disturbed(attempt, BUFFER_S)
 
 
 def test_a_server_that_dies_ends_the_program_with_the_recordings_intact(pulse, tmp_path):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from tests.realtime.attempts import LONG_STALL
 from tests.realtime.servers import RATE, jack_missing, pulse_missing, skip_without
 from tests.realtime.song import PLAN, make_song, position, vocals_of
 from tests.realtime.song_runs import PULSE_LATENCY_S, SongRun, through_jack, through_pulse
@@ -28,8 +29,6 @@ pytestmark = pytest.mark.slow
 
 SONG_S = 60.0
 MOST_ATTEMPTS = 2
-# Of what a device buffers: the rest is taken by the chain of programs, each waiting for the one before.
-LONG_STALL = 1 / 3
 # JACK's dummy driver buffers one period. No machine without real-time kernel promises to wake a program
 # within this: there a run with no more xruns than stalls is not repeated but taken, since the server
 # waits for late clients and no sample is lost.
