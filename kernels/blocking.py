@@ -25,19 +25,29 @@ TILE_HEIGHTS = {16: (8, 4, 2, 1), 8: (6, 4, 2, 1), 4: (4, 3, 2, 1)}[WIDTH]
 # Widest panel of output channels: NV = 2 vectors.
 PANEL = 2 * WIDTH
 
+# Steps that the loop of a micro-kernel takes per turn.
+UNROLL = 2
+
+# The fast way's block of k: so many steps of a panel of weights (24 kB with AVX-512, 12 kB with AVX2)
+# stay in the first-level cache while every row of pixels passes by. Sums rest in the output meanwhile.
+CHUNK_STEPS = 192
+
+# While they pass, the next chunk is asked for, from the third-level cache or from memory, evenly
+# divided among so many tiles or as many as there are: all at once would fill the queue of misses.
+ASKING_TILES = 16
+
+# What a chunk is to its sums: the first one, the last one, both or neither.
+FIRST, LAST = 1, 2
+
 # Weights of a layer up to this size stay in the second-level cache while the rows of the image pass
 # by, so the row loop is outermost; larger layers go panel by panel, each panel over all rows.
 ROWS_OUTERMOST_BYTES = 220_000
-
-# Weight panels are read once per row of pixels: for the deep layers, whose panels come from the
-# third-level cache or from memory, asking this many float32 ahead keeps the FMAs fed.
-PREFETCH_AHEAD = 512
 
 # Input pixels per step of the thin kernel: each gives 4 outputs, and W dot products (accumulators)
 # at a time are transposed and added into one vector.
 THIN_PIXELS = WIDTH // 4
 
-# Slack behind every array of packed weights: prefetching and the last vector load stay inside.
+# Slack behind every array of packed weights: the last vector load stays inside.
 PACK_SLACK = 4096
 
 # GEMM blocks: a packed block of A (MC x KC, 192 kB) lives in the second-level cache, a packed panel
@@ -58,6 +68,6 @@ def panel_width(channels: int) -> int:
 
 
 __all__ = [
-    "GEMM_KC", "GEMM_MC", "PACK_SLACK", "PANEL", "PREFETCH_AHEAD", "ROWS_OUTERMOST_BYTES",
-    "THIN_PIXELS", "TILE_HEIGHTS", "VECTOR", "WIDTH", "panel_width",
+    "ASKING_TILES", "CHUNK_STEPS", "FIRST", "GEMM_KC", "GEMM_MC", "LAST", "PACK_SLACK", "PANEL",
+    "ROWS_OUTERMOST_BYTES", "THIN_PIXELS", "TILE_HEIGHTS", "UNROLL", "VECTOR", "WIDTH", "panel_width",
 ]  # fmt: skip

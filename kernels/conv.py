@@ -16,17 +16,14 @@ from .epilogue import apply_epilogue
 from .gemm import gemm, gemm_workspace
 from .im2col import im2col
 from .jit import kernel
+from .panel import panel_rows
 from .shapes import ConvShape
-from .tiles import conv_row_ahead, conv_row_narrow, conv_row_wide
 
 # Where an image stands in a flat float32 buffer: pixel (time t, frequency f) starts at
 # origin + t * row_stride + f * pixel_stride. All in float32 elements.
 Plane = namedtuple("Plane", ["origin", "row_stride", "pixel_stride"])
 
 NO_SKIP = np.zeros((0, 0, 0), np.float32)
-
-# Weights beyond this size come from the third-level cache or from memory: prefetch them.
-PREFETCH_FROM_BYTES = 1_500_000
 
 
 @kernel
@@ -46,44 +43,21 @@ def conv_rows(
     panel = PANEL if channels_out % PANEL == 0 else WIDTH
     run = 5 * channels_in
     steps = 5 * run
-    weight_bytes = steps * channels_out * 4
+    x_at = x_plane.origin - channels_in
     # Either the rows pass by resident weights, or one panel at a time passes over all rows.
-    rows_outermost = weight_bytes <= ROWS_OUTERMOST_BYTES
-    bands = stop - first if rows_outermost else 1
-    for band in range(bands):
-        band_first = first + band if rows_outermost else first
-        band_stop = band_first + 1 if rows_outermost else stop
+    rows_outermost = steps * channels_out * 4 <= ROWS_OUTERMOST_BYTES
+    band_rows = 1 if rows_outermost else max(1, stop - first)
+    for row in range(first, stop, band_rows):
         for block in range(channels_out // panel):
             channel = block * panel
-            for row in range(band_first, band_stop):
-                # Kernel rows that fall on the image: 0 <= 2 row - 1 + k < x_rows.
-                k_first = max(0, 1 - 2 * row)
-                k_stop = min(5, x_rows + 1 - 2 * row)
-                x_at = x_plane.origin + (2 * row - 1 + k_first) * x_plane.row_stride - channels_in
-                w_at = (block * steps + k_first * run) * panel
-                skip_at = skip_plane.origin + row * skip_plane.row_stride + channel
-                y_at = y_plane.origin + row * y_plane.row_stride + channel
-                if panel == WIDTH:
-                    conv_row_narrow(
-                        x, x_at, 2 * channels_in, x_plane.row_stride, k_stop - k_first, run,
-                        w, w_at, e, 5 * channel, act, slope,
-                        skip, skip_at, skip_plane.pixel_stride, y, y_at, y_plane.pixel_stride,
-                        width_out,
-                    )  # fmt: skip
-                elif weight_bytes < PREFETCH_FROM_BYTES:
-                    conv_row_wide(
-                        x, x_at, 2 * channels_in, x_plane.row_stride, k_stop - k_first, run,
-                        w, w_at, e, 5 * channel, act, slope,
-                        skip, skip_at, skip_plane.pixel_stride, y, y_at, y_plane.pixel_stride,
-                        width_out,
-                    )  # fmt: skip
-                else:
-                    conv_row_ahead(
-                        x, x_at, 2 * channels_in, x_plane.row_stride, k_stop - k_first, run,
-                        w, w_at, e, 5 * channel, act, slope,
-                        skip, skip_at, skip_plane.pixel_stride, y, y_at, y_plane.pixel_stride,
-                        width_out,
-                    )  # fmt: skip
+            panel_rows(
+                x, x_at, x_plane.row_stride, x_rows, 2 * channels_in, 2 * row - 1, 2, 5, run,
+                w, block * steps * panel, panel, e, 5 * channel, act, slope,
+                skip, skip_plane.origin + row * skip_plane.row_stride + channel,
+                skip_plane.row_stride, skip_plane.pixel_stride,
+                y, y_plane.origin + row * y_plane.row_stride + channel,
+                y_plane.row_stride, y_plane.pixel_stride, width_out, band_rows,
+            )  # fmt: skip
 
 
 def conv_workspace(shape: ConvShape, channels_in: int, channels_out: int):

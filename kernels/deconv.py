@@ -13,12 +13,12 @@ import numpy as np
 
 from .blocking import PANEL, ROWS_OUTERMOST_BYTES, WIDTH
 from .col2im import col2im
-from .conv import NO_SKIP, PREFETCH_FROM_BYTES
+from .conv import NO_SKIP
 from .epilogue import apply_epilogue
 from .gemm import gemm, gemm_workspace
 from .jit import kernel
+from .panel import panel_rows
 from .shapes import ConvShape
-from .tiles import conv_row_ahead, conv_row_narrow, conv_row_wide
 
 
 @kernel
@@ -35,48 +35,28 @@ def upconv_rows(
     Each output row is computed the same way whatever the range. Real-time safe.
     """
     panel = PANEL if channels_out % PANEL == 0 else WIDTH
-    weight_bytes = 25 * channels_in * channels_out * 4
-    rows_outermost = weight_bytes <= ROWS_OUTERMOST_BYTES
-    bands = stop - first if rows_outermost else 1
-    for band in range(bands):
-        band_first = first + band if rows_outermost else first
-        band_stop = band_first + 1 if rows_outermost else stop
-        for block in range(channels_out // panel):
-            channel = block * panel
-            phase_at = 0
-            for phase in range(4):
-                p, q = phase >> 1, phase & 1
-                rows, run = 2 + p, (2 + q) * channels_in
-                for row in range(band_first, band_stop):
-                    if row & 1 != p:
-                        continue
-                    # Input rows row / 2 - 1 + k, as far as they lie in the image.
-                    top = (row >> 1) - 1
-                    k_first = max(0, -top)
-                    k_stop = min(rows, x_rows - top)
-                    x_at = x_plane.origin + (top + k_first) * x_plane.row_stride - channels_in
-                    w_at = phase_at + (block * rows + k_first) * run * panel
-                    y_at = y_plane.origin + row * y_plane.row_stride + channel
-                    y_at += q * y_plane.pixel_stride
-                    if panel == WIDTH:
-                        conv_row_narrow(
-                            x, x_at, channels_in, x_plane.row_stride, k_stop - k_first, run,
-                            w, w_at, e, 5 * channel, act, slope,
-                            y, y_at, 0, y, y_at, 2 * y_plane.pixel_stride, width_in,
-                        )  # fmt: skip
-                    elif weight_bytes < PREFETCH_FROM_BYTES:
-                        conv_row_wide(
-                            x, x_at, channels_in, x_plane.row_stride, k_stop - k_first, run,
-                            w, w_at, e, 5 * channel, act, slope,
-                            y, y_at, 0, y, y_at, 2 * y_plane.pixel_stride, width_in,
-                        )  # fmt: skip
-                    else:
-                        conv_row_ahead(
-                            x, x_at, channels_in, x_plane.row_stride, k_stop - k_first, run,
-                            w, w_at, e, 5 * channel, act, slope,
-                            y, y_at, 0, y, y_at, 2 * y_plane.pixel_stride, width_in,
-                        )  # fmt: skip
-                phase_at += rows * run * channels_out
+    x_at = x_plane.origin - channels_in
+    rows_outermost = 25 * channels_in * channels_out * 4 <= ROWS_OUTERMOST_BYTES
+    band_rows = 1 if rows_outermost else max(1, stop - first)
+    for band in range(first, stop, band_rows):
+        w_at = 0
+        for phase in range(4):
+            p, q = phase >> 1, phase & 1
+            taps, run = 2 + p, (2 + q) * channels_in
+            # The band's rows of parity p: output row 2 m + p sees the input rows from m - 1 on.
+            row = band + ((band ^ p) & 1)
+            rows = (band + band_rows - row + 1) >> 1
+            for block in range(channels_out // panel):
+                channel = block * panel
+                if rows > 0:
+                    y_at = y_plane.origin + row * y_plane.row_stride + q * y_plane.pixel_stride
+                    panel_rows(
+                        x, x_at, x_plane.row_stride, x_rows, channels_in, (row >> 1) - 1, 1,
+                        taps, run, w, w_at, panel, e, 5 * channel, act, slope,
+                        y, 0, 0, 0, y, y_at + channel, 2 * y_plane.row_stride,
+                        2 * y_plane.pixel_stride, width_in, rows,
+                    )  # fmt: skip
+                w_at += taps * run * panel
 
 
 def deconv_workspace(shape: ConvShape, channels_out: int):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blocking import PANEL, THIN_PIXELS, TILE_HEIGHTS, WIDTH
+from .blocking import FIRST, LAST, PANEL, THIN_PIXELS, TILE_HEIGHTS, WIDTH
 from .epilogue import activate_f32
 from .jit import FAST_MATH, kernel
 from .shapes import thin_taps
@@ -20,21 +20,23 @@ _TAPS = np.array([(row, column, 2 * p + q) for row, column, (p, q) in thin_taps(
 
 @kernel(fastmath=FAST_MATH)
 def _conv_row(
-    panel, x, x_at, x_pixel, x_row, rows, run, w, w_at, e, e_at, act, slope,
+    panel, x, x_at, x_pixel, steps, w, w_at, parts, e, e_at, act, slope,
     skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels,
 ):  # fmt: skip
     for p in range(pixels):
         out = y[y_at + p * y_pixel : y_at + p * y_pixel + panel]
-        for j in range(panel):
-            out[j] = np.float32(0.0)
-        for r in range(rows):
-            a = x_at + p * x_pixel + r * x_row
-            for k in range(0, run, 2):
-                a0, a1 = x[a + k], x[a + k + 1]
-                at = w_at + (r * run + k) * panel
-                w0, w1 = w[at : at + panel], w[at + panel : at + 2 * panel]
-                for j in range(panel):
-                    out[j] += a0 * w0[j] + a1 * w1[j]
+        if parts & FIRST:
+            for j in range(panel):
+                out[j] = np.float32(0.0)
+        a = x_at + p * x_pixel
+        for k in range(0, steps, 2):
+            a0, a1 = x[a + k], x[a + k + 1]
+            at = w_at + k * panel
+            w0, w1 = w[at : at + panel], w[at + panel : at + 2 * panel]
+            for j in range(panel):
+                out[j] += a0 * w0[j] + a1 * w1[j]
+        if not parts & LAST:
+            continue
         for j in range(panel):
             raw = out[j] + e[e_at + j]
             if skip_pixel != 0:
@@ -44,27 +46,24 @@ def _conv_row(
             out[j] = z * e[e_at + 3 * panel + j] + e[e_at + 4 * panel + j]
 
 
+# Plain code leaves prefetching to the processor: what the rows ask for ahead is not used.
 @kernel
 def conv_row_wide(
-    x, x_at, x_pixel, x_row, rows, run, w, w_at, e, e_at, act, slope,
+    x, x_at, x_pixel, steps, w, w_at, _ahead_at, _ahead_stop, _ahead_step, parts, e, e_at, act, slope,
     skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels,
 ):  # fmt: skip
     """One row of `pixels` output pixels by one panel of 2 W channels."""
-    _conv_row(PANEL, x, x_at, x_pixel, x_row, rows, run, w, w_at, e, e_at, act, slope,
+    _conv_row(PANEL, x, x_at, x_pixel, steps, w, w_at, parts, e, e_at, act, slope,
               skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels)  # fmt: skip
-
-
-# Plain code leaves prefetching to the processor.
-conv_row_ahead = conv_row_wide
 
 
 @kernel
 def conv_row_narrow(
-    x, x_at, x_pixel, x_row, rows, run, w, w_at, e, e_at, act, slope,
+    x, x_at, x_pixel, steps, w, w_at, _ahead_at, _ahead_stop, _ahead_step, parts, e, e_at, act, slope,
     skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels,
 ):  # fmt: skip
     """One row of `pixels` output pixels by one panel of W channels."""
-    _conv_row(WIDTH, x, x_at, x_pixel, x_row, rows, run, w, w_at, e, e_at, act, slope,
+    _conv_row(WIDTH, x, x_at, x_pixel, steps, w, w_at, parts, e, e_at, act, slope,
               skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels)  # fmt: skip
 
 

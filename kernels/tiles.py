@@ -6,17 +6,15 @@ if VECTOR:
     from .micro import (
         GEMM_MR,
         GEMM_NR,
-        conv_row_ahead,
         conv_row_narrow,
         conv_row_wide,
         gemm_tile,
-        thin_tile,
     )
+    from .micro_thin import thin_tile
 else:
     from .micro_plain import (
         GEMM_MR,
         GEMM_NR,
-        conv_row_ahead,
         conv_row_narrow,
         conv_row_wide,
         gemm_tile,
@@ -26,7 +24,6 @@ else:
 __all__ = [
     "GEMM_MR",
     "GEMM_NR",
-    "conv_row_ahead",
     "conv_row_narrow",
     "conv_row_wide",
     "gemm_tile",

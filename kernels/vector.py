@@ -88,10 +88,10 @@ def maximum(builder, x, y):
 
 
 def prefetch(builder, address):
-    """Ask for the cache line at `address`, for reading, to be kept."""
+    """Ask for the cache line at `address`, for reading, to come to the second-level cache."""
     kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    flags = [ir.Constant(I32, flag) for flag in (0, 3, 1)]  # read, high locality, data
+    flags = [ir.Constant(I32, flag) for flag in (0, 2, 1)]  # read, second level, data
     builder.call(function, [builder.bitcast(address, I8.as_pointer()), *flags])
 
 

@@ -64,7 +64,7 @@ def test_general_transposed_conv_of_any_geometry(shape, c_in, c_out, act, seed):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    rows=st.integers(1, 7), width=st.integers(1, 40), c_in=st.sampled_from([2, 4, 16, 34]),
+    rows=st.integers(1, 7), width=st.integers(1, 40), c_in=st.sampled_from([2, 4, 16, 34, 102]),
     c_out=channels_out, act=activations, seed=st.integers(0, 999), data=st.data(),
 )  # fmt: skip
 def test_direct_conv_and_its_row_ranges(rows, width, c_in, c_out, act, seed, data):
@@ -100,7 +100,7 @@ def test_direct_conv_and_its_row_ranges(rows, width, c_in, c_out, act, seed, dat
 
 @settings(max_examples=40, deadline=None)
 @given(
-    rows=st.integers(1, 6), width=st.integers(1, 40), c_in=st.sampled_from([2, 16, 34]),
+    rows=st.integers(1, 6), width=st.integers(1, 40), c_in=st.sampled_from([2, 16, 34, 130]),
     c_out=channels_out, act=activations, seed=st.integers(0, 999), data=st.data(),
 )  # fmt: skip
 def test_subpixel_transposed_conv_and_its_row_ranges(rows, width, c_in, c_out, act, seed, data):
