@@ -23,6 +23,7 @@ from rtsep.models.registry import MODELS, find_model
 from rtsep.models.rows import rows_for
 from rtsep.models.sliding import SlidingState
 from rtsep.models.unet import LAYERS, UNet, UNetState
+from rtsep.plan import StreamPlan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 WHOLE, HEARD, KEPT = "whole net", "rows heard", "rows heard and new"
 WAYS = (WHOLE, HEARD, KEPT)
-DEFAULT_SLIDES = "64/1/1,64/2/4,64/4/4,128/1/1,128/4/1,128/8/1,128/8/8"
+DEFAULT_SLIDES = "64/1/1,64/1/1/4,64/2/4,64/4/4,128/1/1,128/4/1,128/8/1,128/8/8"
 DEFAULT_ROUNDS = 30
 CALLS = 3
 
@@ -42,23 +43,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_bins(parser)
     options.add_rounds(parser, DEFAULT_ROUNDS)
     parser.add_argument(
-        "--slides", type=_slides, default=_slides(DEFAULT_SLIDES), metavar="T/h/d,...",
-        help=f"frames, stride and look-ahead (default: {DEFAULT_SLIDES})",
+        "--slides", type=_slides, default=_slides(DEFAULT_SLIDES), metavar="T/h/d[/p],...",
+        help=f"frames, stride, look-ahead, presumed frames (default: {DEFAULT_SLIDES})",
     )  # fmt: skip
 
 
-def _slides(text: str) -> list[tuple[int, int, int]]:
+def _slides(text: str) -> list[StreamPlan]:
     slides = []
     for word in text.split(","):
         try:
-            frames, stride, look_ahead = (int(number) for number in word.split("/"))
+            frames, stride, look_ahead, *more = (int(number) for number in word.split("/"))
+            (presumed,) = more or [0]
         except ValueError:
-            raise UsageError(f"--slides wants T/h/d, as 64/1/1: got {word!r}") from None
-        if frames < 64 or frames % 64 or stride < 1 or not 0 <= look_ahead <= frames - stride:
             raise UsageError(
-                f"--slides {word}: T must be a multiple of 64, h at least 1, h + d at most T"
-            )
-        slides.append((frames, stride, look_ahead))
+                f"--slides wants T/h/d or T/h/d/p, as 64/1/1/4: got {word!r}"
+            ) from None
+        name = f"T{frames}-h{stride}-d{look_ahead}" + (f"-p{presumed}" if presumed else "")
+        try:
+            slides.append(StreamPlan(name, frames, stride, look_ahead, stride, presumed=presumed))
+        except UsageError as error:
+            raise UsageError(f"--slides {word}: {error}") from None
     return slides
 
 
@@ -70,7 +74,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     net = UNet(config, choose_weights.load(config, kind)[stem])
     rows = []
     for slide in arguments.slides:
-        case = _Case(net, arguments.bins, *slide)
+        case = _Case(net, arguments.bins, slide)
         say(f"{case.name}, rounds: {arguments.rounds}")
         rows += case.rows(arguments.rounds)
     settings = {
@@ -88,14 +92,16 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
 class _Case:
     """One window and stride: the three ways as calls without arguments."""
 
-    def __init__(self, net: UNet, bins: int, frames: int, stride: int, look_ahead: int):
-        self.name = f"T{frames}-h{stride}-d{look_ahead}"
-        self._net, self._bins, self._frames, self._stride = net, bins, frames, stride
-        first, stop = frames - look_ahead - stride, frames - look_ahead
-        self._wanted = slice(first, stop)
-        self._rows = rows_for(frames, first, stop)
+    def __init__(self, net: UNet, bins: int, plan: StreamPlan):
+        self.name = plan.name
+        frames, stride = plan.frames, plan.stride
+        self._net, self._bins, self._plan = net, bins, plan
+        self._wanted = plan.rows
+        self._rows = rows_for(frames, plan.rows.start, plan.rows.stop)
         self._state = UNetState(frames, bins)
-        self._sliding = SlidingState(frames, bins, stride, first, stop)
+        self._sliding = SlidingState(
+            frames, bins, stride, plan.rows.start, plan.rows.stop, plan.presumed
+        )
         self._masks = np.zeros((3, frames, 2, bins), np.float32)
         # A multiple of 64 frames that repeats: every phase comes by.
         self._magnitudes = music_magnitudes(2 * frames, bins)
@@ -121,7 +127,8 @@ class _Case:
         ]  # fmt: skip
 
     def _window(self) -> np.ndarray:
-        return np.roll(self._magnitudes, -self._start, axis=0)[: self._frames]
+        seen = np.roll(self._magnitudes, -self._start, axis=0)[: self._plan.real_frames]
+        return np.concatenate([seen, (seen[-1] + seen[::-1][: self._plan.presumed]) / 2])
 
     def _whole(self) -> None:
         self._state.forward(self._net, self._masks[0], self._state.all_rows)
@@ -130,7 +137,7 @@ class _Case:
         self._state.forward(self._net, self._masks[1], self._rows)
 
     def _slide(self) -> None:
-        self._start += self._stride
+        self._start += self._plan.stride
         masks = self._masks[2]
         self._sliding.run(self._net, self._magnitudes, self._gains, self._start, masks)
 
@@ -146,7 +153,7 @@ class _Case:
     def _flop(self) -> tuple[int, int, int]:
         def total(ranges) -> int:
             return sum(
-                executed_flop(name, self._frames, self._bins, int(first), int(stop))
+                executed_flop(name, self._plan.frames, self._bins, int(first), int(stop))
                 for name, parts in zip(LAYERS, ranges)
                 for first, stop in parts
             )

@@ -1,11 +1,14 @@
-"""The plan of a live stream: five numbers, and everything that follows from them.
+"""The plan of a live stream: a few numbers, and everything that follows from them.
 
 Counted in hops (frames). Frame t is complete when hop t has been collected. The nets run every
-`stride` frames; a run sees the newest `frames` frames and its masks serve `stride` of them:
+`stride` frames; a run sees `frames` frames and its masks serve `stride` of them:
 
-    |<------------------ frames ------------------->|  newest frame: p
-    |                          |<- stride ->|<- look_ahead ->|
-                                masks heard
+    |<--------------------------- frames --------------------------->|
+    |              |<- stride ->|<- look_ahead ->|<--- presumed --->|
+                    masks heard      newest frame: p
+
+The nets were trained on music that goes on; zeros right behind the newest frame look like its end. So
+short plans presume a few frames to come, from the newest ones (see models/forward.py).
 
 They must be ready `compute_delay` hops after frame p. So frame t is mixed when
 
@@ -33,6 +36,8 @@ COMPUTE_DELAY_STEPS = 4
 # What a callback may spend waiting (compute delay 0 only), as a part of its block's duration: the rest
 # is for the transforms, and for the callback to be called late.
 MOST_WAITED = 0.6
+# What short plans presume; docs/latency.md has the measurements.
+PRESUMED = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class StreamPlan:
     frames: T, what a net sees at once; a multiple of 64.
     stride: h, frames between two runs of a net.
     look_ahead: d, frames that a run sees after the newest one it decides.
+    presumed: frames of the window behind the newest one, made up from those before it.
     compute_delay: c, hops granted to the workers from window complete to masks ready; a multiple of
         1/COMPUTE_DELAY_STEPS. With 0 the callback itself waits for late workers, up to MOST_WAITED
         of the duration of its block; with more it never waits.
@@ -60,6 +66,7 @@ class StreamPlan:
     hop: int = HOP
     frame_length: int = FRAME_LENGTH
     ratio_exponent: int = 1
+    presumed: int = 0
 
     def __post_init__(self):
         if self.frames < 64 or self.frames % 64:
@@ -78,11 +85,21 @@ class StreamPlan:
             raise UsageError(
                 f"ratio_exponent must be 1 or 2: got ratio_exponent={self.ratio_exponent}"
             )
-        if self.stride + self.look_ahead > self.frames:
+        if not 0 <= self.presumed <= self.frames // 2:
             raise UsageError(
-                f"stride + look_ahead must fit in frames: got {self.stride} + {self.look_ahead} > "
+                f"presumed must be at least 0 and at most half of frames: got {self.presumed} of "
                 f"{self.frames}"
             )
+        if self.stride + self.look_ahead > self.real_frames:
+            raise UsageError(
+                "stride + look_ahead must fit in frames, less those presumed: got "
+                f"{self.stride} + {self.look_ahead} > {self.real_frames}"
+            )
+
+    @property
+    def real_frames(self) -> int:
+        """Frames of a window that have come in: all but those presumed."""
+        return self.frames - self.presumed
 
     @property
     def windows(self) -> WindowPair:
@@ -142,7 +159,8 @@ class StreamPlan:
     @property
     def history_frames(self) -> int:
         """Frames to keep: no window is overwritten before its masks are due."""
-        return max(self.frames + max(self.stride, int(self.compute_delay) + 1), self.delay_hops + 1)
+        granted = max(self.stride, int(self.compute_delay) + 1)
+        return max(self.real_frames + granted, self.delay_hops + 1)
 
     @property
     def mask_slots(self) -> int:
@@ -159,7 +177,7 @@ class StreamPlan:
 
     def window_start(self, run: int) -> int:
         """First frame of the window of `run`; negative at the start of a stream (silence)."""
-        return (run + 1) * self.stride - self.frames
+        return (run + 1) * self.stride - self.real_frames
 
     def run_of(self, frame: int) -> tuple[int, int]:
         """The run whose masks serve `frame`, and the row among the `stride` rows it gives."""
@@ -168,7 +186,7 @@ class StreamPlan:
     @property
     def rows(self) -> slice:
         """Rows of a window whose masks are heard."""
-        stop = self.frames - self.look_ahead
+        stop = self.real_frames - self.look_ahead
         return slice(stop - self.stride, stop)
 
 
@@ -178,9 +196,13 @@ _CLASSIC = StreamPlan(
     "classic", frames=128, stride=128, look_ahead=0, compute_delay=125, ratio_exponent=2
 )
 # 255 ms, a run every second hop.
-_BALANCED = StreamPlan("balanced", frames=64, stride=2, look_ahead=4, compute_delay=2)
+_BALANCED = StreamPlan(
+    "balanced", frames=64, stride=2, look_ahead=4, compute_delay=2, presumed=PRESUMED
+)
 # 93 ms, a run every hop.
-_LOW = StreamPlan("low", frames=64, stride=1, look_ahead=1, compute_delay=1, asymmetric=True)
+_LOW = StreamPlan(
+    "low", frames=64, stride=1, look_ahead=1, compute_delay=1, asymmetric=True, presumed=PRESUMED
+)
 
 PLANS = {plan.name: plan for plan in (_LOW, _BALANCED, _CLASSIC)}
 

@@ -54,6 +54,7 @@ def test_names_auto_and_plans_spelt_out():
     assert (plan.frames, plan.stride, plan.look_ahead) == (128, 4, 2)
     assert plan.compute_delay == 0.5 and plan.asymmetric
     assert not read_plan("64/1/2/1/hann").asymmetric
+    assert (read_plan("64/1/2/1/hann").presumed, read_plan("64/1/2/1/hann/4").presumed) == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,16 @@ def test_anything_else_is_refused_with_what_there_is(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["64/1/2/1", "64/1/2/1/round", "a/1/2/1/hann", "64/1/2/x/hann", "/"]
+    "text",
+    [
+        "64/1/2/1",
+        "64/1/2/1/round",
+        "a/1/2/1/hann",
+        "64/1/2/x/hann",
+        "/",
+        "64/1/2/1/hann/x",
+        "64/1/2/1/hann/4/4",
+    ],
 )
 def test_plans_spelt_wrongly_are_refused(text):
     with pytest.raises(UsageError, match="unknown plan .*64/1/2/1/hann"):

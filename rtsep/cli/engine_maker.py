@@ -133,11 +133,11 @@ class EngineMaker:
 def _representative(plan: StreamPlan) -> StreamPlan:
     """The plan that is timed for `plan`: of those that run as often on as much, the costliest.
 
-    That is the one with the most look-ahead: fewer of its rows lie at the window's edge.
+    That is the one with the most frames behind those heard: fewer of its rows lie at the window's edge.
     """
     alike = [
         rung.plan
         for rung in LADDER
         if (rung.plan.frames, rung.plan.stride) == (plan.frames, plan.stride)
     ]
-    return max([plan, *alike], key=lambda p: p.look_ahead)
+    return max([plan, *alike], key=lambda p: p.look_ahead + p.presumed)

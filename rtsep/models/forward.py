@@ -92,12 +92,15 @@ def _encode(
 
 @kernel
 def slide(
-    magnitudes, gains, first_frame, stop_frame, frames, bins, encoder, encoder_planes, decoder,
-    decoder_planes, zero_row, last, last_plane, scratch, weights, epilogues, encoder_act,
+    magnitudes, gains, first_frame, stop_frame, presumed, frames, bins, encoder, encoder_planes,
+    decoder, decoder_planes, zero_row, last, last_plane, scratch, weights, epilogues, encoder_act,
     encoder_slope, decoder_act, decoder_slope, mask_weights, mask_bias, logits_only, masks, rows,
     edges, skip_from, encoder_mirrors, decoder_mirrors,
 ):  # fmt: skip
     """Take in frames `first_frame` to `stop_frame` - 1, run the net, keep what the next runs need.
+
+    Behind the newest frame p = `stop_frame` - 1 stand `presumed` frames: p + i is the mean of p and
+    p + 1 - i, half as if p were held and half as if the music went backwards from there.
 
     magnitudes: ring of (frames, bins, 2) float32, frame t in row t modulo its length; frames before
         the stream's first are silent.  gains: one for each row of the ring.
@@ -105,8 +108,9 @@ def slide(
         row 0, first, stop), see sliding.py. The other arguments: see forward.
     """
     x, plane = encoder[0], encoder_planes[0]
+    real_frames = frames - presumed
     for frame in range(first_frame, stop_frame):
-        row = frame - (stop_frame - frames)
+        row = frame - (stop_frame - real_frames)
         at = plane.origin + row * plane.row_stride
         if frame < 0:
             for i in range(2 * bins):
@@ -117,6 +121,11 @@ def slide(
         for f in range(bins):
             x[at + 2 * f] = gain * magnitudes[source, f, 0]
             x[at + 2 * f + 1] = gain * magnitudes[source, f, 1]
+    newest = plane.origin + (real_frames - 1) * plane.row_stride
+    for i in range(presumed):
+        image, at = newest - i * plane.row_stride, newest + (i + 1) * plane.row_stride
+        for f in range(2 * bins):
+            x[at + f] = np.float32(0.5) * (x[newest + f] + x[image + f])
     forward(
         frames, bins, encoder, encoder_planes, decoder, decoder_planes, zero_row, last, last_plane,
         scratch, weights, epilogues, encoder_act, encoder_slope, decoder_act, decoder_slope,

@@ -56,10 +56,10 @@ def rows_for(frames: int, first: int, stop: int) -> NDArray[np.int64]:
 
 
 def clean_stops(frames: int) -> list[int]:
-    """First row of each level, 0 to 5, that has seen the zeros behind the newest frame.
+    """First row of each level, 0 to 5, that has seen what stands behind the newest frame.
 
-    frames: T. The rows before it, but for row 0, which has seen the zeros before the window, are what
-    they would be in a window without end.
+    frames: those that have come in. The rows before it, but for row 0, which has seen the zeros before
+    the window, are what they would be in a window without end.
     """
     stops = [frames]
     for _ in range(1, LEVELS):

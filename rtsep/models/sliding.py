@@ -2,8 +2,9 @@
 
 Row r of level n stands for 2^n frames. Where the window moves by a multiple of 2^n frames, the rows of
 that level are those of the run before, moved along: only rows that saw the window's edges, and so the
-zeros beyond them, and the new ones need computing. A stream that moves h frames at a time comes by
-2^n / h positions that differ by less than 2^n frames, the time *phases*; each has rows of its own.
+zeros beyond them or the frames presumed there, and the new ones need computing. A stream that moves h
+frames at a time comes by 2^n / h positions that differ by less than 2^n frames, the time *phases*; each
+has rows of its own.
 
     level n, one phase          row of the window
                                 0    1                          clean       last
@@ -74,13 +75,16 @@ class SlidingState:
     """The buffers of one net that runs every `stride` frames. One user at a time.
 
     frames, bins: T and F, multiples of 64. stride: h. first, stop: the rows of a window whose masks are
-    wanted.
+    wanted. presumed: how many of the T rows are made up, behind the newest frame (see forward.slide).
     """
 
-    def __init__(self, frames: int, bins: int, stride: int, first: int, stop: int):
-        self.frames, self.bins = frames, bins
+    def __init__(
+        self, frames: int, bins: int, stride: int, first: int, stop: int, presumed: int = 0
+    ):
+        self.frames, self.bins, self.presumed = frames, bins, presumed
+        self._real_frames = frames - presumed
         self._wanted = rows_for(frames, first, stop)
-        self._clean = clean_stops(frames)
+        self._clean = clean_stops(self._real_frames)
         self._rows, self._edges = self._wanted.copy(), np.zeros((LEVELS, 2), np.int64)
         # Rows of the decoder at level n are those that up 6 - n writes.
         self._skip_from = np.zeros(LEVELS, np.int64)
@@ -126,9 +130,9 @@ class SlidingState:
         return step if stop - first > stride // step else 0
 
     def _kept(self, level: int) -> tuple[int, int]:
-        """Wanted rows of `level` that no edge of the window has touched."""
+        """Wanted rows of `level` that saw neither edge of the window nor a presumed frame."""
         if level == 0:
-            return 0, self.frames
+            return 0, self._real_frames
         first, stop = self._wanted[level - 1]
         return max(int(first), 1), min(int(stop), self._clean[level])
 
@@ -159,16 +163,17 @@ class SlidingState:
         known = start if self._filled is None else max(start, self._filled)
         encoder_planes = tuple(rings.window(start) for rings in self._encoder_rings)
         decoder_planes = tuple(rings.window(start) for rings in self._decoder_rings)
-        self._note(0, start, known - start, self.frames)
+        self._note(0, start, known - start, self._real_frames)
         for level in KEPT_LEVELS:
             self._choose_rows(level, start)
         slide(
-            magnitudes, gains, known, start + self.frames, self.frames, self.bins, self._encoder,
-            encoder_planes, self._decoder, decoder_planes, self._zero_row, self._last,
-            self._last_plane, self._scratch, *net.constants, masks, self._rows, self._edges,
-            self._skip_from, self._encoder_mirrors, self._decoder_mirrors,
+            magnitudes, gains, known, start + self._real_frames, self.presumed, self.frames,
+            self.bins, self._encoder, encoder_planes, self._decoder, decoder_planes,
+            self._zero_row, self._last, self._last_plane, self._scratch, *net.constants, masks,
+            self._rows, self._edges, self._skip_from, self._encoder_mirrors,
+            self._decoder_mirrors,
         )  # fmt: skip
-        self._filled = start + self.frames
+        self._filled = start + self._real_frames
         return known
 
     def _choose_rows(self, level: int, start: int) -> None:

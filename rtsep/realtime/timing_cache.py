@@ -67,7 +67,7 @@ class TimingCache:
 
 def timing_name(model: str, nets: int, plan: StreamPlan) -> str:
     """What a timing of `nets` nets of `model` under `plan` goes by on this machine."""
-    shape = f"{plan.frames}/{plan.stride}/{plan.look_ahead}"
+    shape = f"{plan.frames}/{plan.stride}/{plan.look_ahead}/{plan.presumed}"
     return (
         f"{cpu_name()}, {usable_cores()} cores, {model}, {nets} nets, {shape}, sources "
         f"{_sources_hash()}"

@@ -35,7 +35,12 @@ class Worker:
         self.durations = Durations()
         self.failure: BaseException | None = None
         self._state = SlidingState(
-            plan.frames, net.config.bins, plan.stride, plan.rows.start, plan.rows.stop
+            plan.frames,
+            net.config.bins,
+            plan.stride,
+            plan.rows.start,
+            plan.rows.stop,
+            plan.presumed,
         )
         shape = (plan.frames, 2, net.config.bins)
         # writer: the net; reader: `slots.write`, both in this worker's thread

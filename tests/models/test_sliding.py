@@ -22,15 +22,17 @@ def net():
 class Stream:
     """A spectrogram with gains, the window's masks by sliding and by running the whole net on it."""
 
-    def __init__(self, net, frames, stride, look_ahead, seed):
+    def __init__(self, net, frames, stride, look_ahead, seed, presumed=0):
         rng = np.random.default_rng(seed)
         self.net, self.frames, self.stride = net, frames, stride
         self.gains = np.zeros(0, np.float32)
         self.length = frames + 3 * stride  # of the ring
         self.rng = rng
         self.all = np.zeros((0, BINS, 2), np.float32)
-        self.wanted = slice(frames - look_ahead - stride, frames - look_ahead)
-        self.sliding = SlidingState(frames, BINS, stride, self.wanted.start, self.wanted.stop)
+        self.presumed, self.real_frames = presumed, frames - presumed
+        stop = self.real_frames - look_ahead
+        self.wanted = slice(stop - stride, stop)
+        self.sliding = SlidingState(frames, BINS, stride, stop - stride, stop, presumed)
         self.whole = UNetState(frames, BINS)
 
     def grow(self, count):
@@ -53,15 +55,19 @@ class Stream:
         """Runs on the silence before the stream."""
         spare = np.zeros((self.frames, 2, BINS), np.float32)
         for run in range(-self.sliding.phases, 0):
-            self.sliding.run(self.net, *self.ring(), (run + 1) * self.stride - self.frames, spare)
+            start = (run + 1) * self.stride - self.real_frames
+            self.sliding.run(self.net, *self.ring(), start, spare)
 
     def compare(self):
-        start = len(self.all) - self.frames
+        start = len(self.all) - self.real_frames
         got = np.full((self.frames, 2, BINS), np.nan, np.float32)
         self.sliding.run(self.net, *self.ring(), start, got)
         window = np.zeros((self.frames, BINS, 2), np.float32)
         seen = self.all[max(0, start) :] * self.gains[max(0, start) :, None, None]
-        window[self.frames - len(seen) :] = seen
+        window[self.real_frames - len(seen) : self.real_frames] = seen
+        for i in range(self.presumed):
+            image = window[self.real_frames - 1 - i]
+            window[self.real_frames + i] = (window[self.real_frames - 1] + image) / 2
         expected = np.zeros_like(got)
         self.whole.run(self.net, window, expected)
         np.testing.assert_array_equal(got[self.wanted], expected[self.wanted])
@@ -78,10 +84,23 @@ def test_masks_equal_the_whole_nets_over_a_long_slide(net, frames, stride, look_
         stream.compare()
 
 
+@pytest.mark.parametrize("presumed", [1, 4, 7, 32])
+@pytest.mark.parametrize("stride", [1, 2, 4, 8, 3])
+@pytest.mark.parametrize("frames", [64, 128])
+def test_presumed_frames_equal_a_window_that_holds_them(net, frames, stride, presumed):
+    stream = Stream(net, frames, stride, 2, seed=stride, presumed=presumed)
+    for _ in range((frames + 40) // stride + 2):
+        stream.grow(stride)
+        stream.compare()
+
+
 @settings(max_examples=15, deadline=None)
-@given(data=st.data(), stride=st.sampled_from([1, 2, 4]), look_ahead=st.integers(0, 5))
-def test_runs_left_out_and_resets_do_no_harm(net, data, stride, look_ahead):
-    stream = Stream(net, 64, stride, look_ahead, seed=look_ahead)
+@given(
+    data=st.data(), stride=st.sampled_from([1, 2, 4]), look_ahead=st.integers(0, 5),
+    presumed=st.sampled_from([0, 4]),
+)  # fmt: skip
+def test_runs_left_out_and_resets_do_no_harm(net, data, stride, look_ahead, presumed):
+    stream = Stream(net, 64, stride, look_ahead, seed=look_ahead, presumed=presumed)
     for skipped in data.draw(st.lists(st.integers(0, 3), min_size=10, max_size=40)):
         stream.grow(stride * (1 + (30 if skipped == 3 else skipped)))
         if data.draw(st.integers(0, 9)) == 0:

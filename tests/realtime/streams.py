@@ -72,9 +72,11 @@ def _masks(config, net, plan, magnitude):
     masks = np.zeros((plan.frames, 2, config.bins), np.float32)
     out = np.zeros((frames, 2, config.bins))
     for newest in range(plan.stride - 1, frames, plan.stride):
-        state.run(net, history[newest + 1 : newest + 1 + plan.frames], masks)
+        seen = history[: newest + 1 + plan.frames][-plan.frames + plan.presumed :]
+        behind = (seen[-1:] + seen[::-1][: plan.presumed]) / 2
+        state.run(net, np.concatenate([seen, behind]), masks)
         for back in range(plan.stride):
             t = newest - plan.look_ahead - back
             if t >= 0:
-                out[t] = masks[plan.frames - 1 - plan.look_ahead - back]
+                out[t] = masks[len(seen) - 1 - plan.look_ahead - back]
     return out

@@ -20,6 +20,7 @@ CLASSIC = PLANS["classic"]
 SMALL = StreamPlan("small", frames=64, stride=64, look_ahead=0, compute_delay=61)
 SLIDING = StreamPlan("sliding", frames=64, stride=8, look_ahead=3, compute_delay=5)
 EVERY_HOP = StreamPlan("every hop", frames=64, stride=1, look_ahead=0, compute_delay=2)
+PRESUMING = StreamPlan("presuming", 64, stride=2, look_ahead=1, compute_delay=2, presumed=5)
 
 
 def test_classic_is_two_images_of_128_frames():
@@ -29,7 +30,9 @@ def test_classic_is_two_images_of_128_frames():
     assert 5.94 < CLASSIC.latency_ms / 1000 < 5.95
 
 
-@pytest.mark.parametrize("plan", [*PLANS.values(), SMALL, SLIDING, EVERY_HOP], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "plan", [*PLANS.values(), SMALL, SLIDING, EVERY_HOP, PRESUMING], ids=lambda p: p.name
+)
 def test_a_unit_mask_is_a_pure_delay(start_engine, plan):
     engine = start_engine(plan)
     engine.bypass = True
@@ -61,7 +64,7 @@ def test_all_stems_together_are_the_delayed_input(start_engine):
     np.testing.assert_allclose(out[SLIDING.latency_samples :], audio, atol=2e-6)
 
 
-@pytest.mark.parametrize("plan", [SMALL, SLIDING, EVERY_HOP], ids=lambda p: p.name)
+@pytest.mark.parametrize("plan", [SMALL, SLIDING, EVERY_HOP, PRESUMING], ids=lambda p: p.name)
 @pytest.mark.parametrize("sizes", [(HOP,), (256,), (3000, 17, 999)], ids=str)
 def test_streaming_equals_offline_however_workers_are_scheduled(
     start_engine, two_stems, plan, sizes, monkeypatch
@@ -183,11 +186,15 @@ def test_stats_name_what_was_measured(start_engine):
         ((64, 1, 0, -1), "compute_delay=-1"),
         ((64, 1, 0, float("inf")), "compute_delay=inf"),
         ((64, 1, 0, float("nan")), "compute_delay=nan"),
+        ((64, 1, 0, 1, 33), "at most half of frames: got 33 of 64"),
+        ((64, 1, 0, 1, -1), "got -1 of 64"),
+        ((64, 58, 3, 1, 4), "less those presumed: got 58 \\+ 3 > 60"),
     ],
 )
 def test_impossible_plans_are_refused(numbers, words):
+    frames, stride, look_ahead, compute_delay, *presumed = numbers
     with pytest.raises(UsageError, match=words):
-        StreamPlan("x", *numbers)
+        StreamPlan("x", frames, stride, look_ahead, compute_delay, presumed=sum(presumed))
 
 
 def test_unknown_names_are_refused(two_stems):

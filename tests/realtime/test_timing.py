@@ -122,4 +122,4 @@ def test_the_name_tells_everything_that_a_timing_depends_on(monkeypatch):
     names.add(timing_name("spleeter:2stems", 2, low))
     assert len(names) == 7
     # What makes no difference to the time makes none to the name.
-    assert timing_name("m", 2, low) == timing_name("m", 2, read_plan("64/1/1/0.5/hann"))
+    assert timing_name("m", 2, low) == timing_name("m", 2, read_plan("64/1/1/0.5/hann/4"))
