@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from rtsep.benchmarks import choose_weights, options
@@ -18,6 +19,7 @@ from rtsep.benchmarks.machine import describe_machine
 from rtsep.benchmarks.plots import caption
 from rtsep.benchmarks.report import Report, Row
 from rtsep.benchmarks.sound import music
+from rtsep.benchmarks.stalls import LONG_STALL, RECOVERED_S, StallWatch, watch_for_stalls
 from rtsep.cli.monitor_arguments import add_device_arguments, device_latency
 from rtsep.errors import UsageError
 from rtsep.machine import versions
@@ -68,6 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="N other busy programs beside it (default: none)",
     )  # fmt: skip
     parser.add_argument(
+        "--watch", action="store_true",
+        help="watch the machine meanwhile, and tell late masks beside its own stalls from the others",
+    )  # fmt: skip
+    parser.add_argument(
         "--backend", choices=BACKENDS, default=BACKENDS[0],
         help="a sound that is paced like a device's, or devices (default: %(default)s)",
     )  # fmt: skip
@@ -92,9 +98,13 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     with busy_programs(arguments.busy):
         for plan in plans:
             say(f"{plan.name}: {arguments.seconds:g} s")
+            watch = watch_for_stalls() if arguments.watch else None
             engine = Engine(config, nets, plan, gains, alone=alone)
             engine.start()
-            try:
+            with ExitStack() as ending:
+                ending.callback(engine.stop)
+                if watch:
+                    ending.enter_context(watch)
                 if opened is None:
                     stats = run_on_sound(
                         engine, sound, arguments.blocksize, arguments.seconds, arguments.display
@@ -103,9 +113,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
                     stats = run_on_devices(
                         engine, opened, arguments.seconds, arguments.display, say
                     )
-            finally:
-                engine.stop()
-            rows.append(_row(stats, config.name))
+            rows.append(_row(stats, config.name, watch))
     settings = {
         "model": config.name, "stems": list(gains), "nets": arguments.nets,
         "backend": arguments.backend, "seconds": arguments.seconds,
@@ -127,7 +135,7 @@ def tables(report: Report) -> list[Table]:
     heard = Table(title=f"plans, {settings['model']}, {settings['backend']}: latency and drop-outs")
     for heading in (
         "plan", "nets", "algorithm ms", "device in", "device out", "total", "hops", "late masks",
-        "xruns", "RSS MB", "growth",
+        "beside stalls", "xruns", "RSS MB", "growth",
     ):  # fmt: skip
         heard.add_column(heading, justify="left" if heading == "plan" else "right")
     took = Table(title="times in ms beside their deadlines")
@@ -145,7 +153,7 @@ def tables(report: Report) -> list[Table]:
                 f"{latency_ms[part]:.1f}"
                 for part in ("algorithm", "device_input", "device_output", "total")
             ),
-            str(more["hops"]), str(more["late_masks"]), _xruns(more["xruns"]),
+            str(more["hops"]), str(more["late_masks"]), _beside_stalls(more), _xruns(more["xruns"]),
             _megabytes(more["rss_mb"]), _megabytes(more["rss_growth_mb"]),
         )  # fmt: skip
         took.add_row(
@@ -227,12 +235,18 @@ def _notes(
         " whole process. A callback's limit is the time between two of them. RSS: at the end of the"
         " run; growth: over the run, its first seconds left out.",
     ]
+    if arguments.watch:
+        notes.append(
+            f"Stalls: a program that goes before all others was woken late by {LONG_STALL:.0%} of the"
+            f" workers' deadline or more; late masks beside them: seen within {RECOVERED_S:g} s after."
+        )
     if opened is None:
         notes.append("A paced sound has no device: no device latency, no xruns.")
     return notes
 
 
-def _row(stats: dict, model: str) -> Row:
+def _row(stats: dict, model: str, watch: StallWatch | None) -> Row:
+    late_masks_seen = stats.pop("late_masks_seen")
     slowest = max(stats["worker_ms"].values(), key=lambda summary: summary["p50"])
     return Row(
         stats["plan"]["name"],
@@ -241,6 +255,7 @@ def _row(stats: dict, model: str) -> Row:
         median_ms=slowest["p50"],
         more={
             **stats,
+            **(watch.figures(stats["deadline_ms"] / 1000, late_masks_seen) if watch else {}),
             "worker_ms": slowest,
             "worker_ms_by_stem": stats["worker_ms"],
             "load": slowest["p50"] / stats["deadline_ms"],
@@ -254,6 +269,14 @@ def _milliseconds(summary: dict[str, float]) -> list[str]:
 
 def _megabytes(amount: float | None) -> str:
     return "-" if amount is None else str(round(amount))
+
+
+def _beside_stalls(more: dict) -> str:
+    if "stalls" not in more:
+        return "-"
+    return (
+        f"{more['late_masks_beside_stalls']} ({more['stalls']}, {more['longest_stall_ms']:.0f} ms)"
+    )
 
 
 def _xruns(xruns: dict[str, int]) -> str:

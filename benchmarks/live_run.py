@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,9 @@ def run_on_sound(
 
     sound: (samples, 2) float32 at 44.1 kHz. block: samples. As Engine.stats, with `latency_ms` as in
     rtsep-monitor's --stats, `rss_mb` at the end and `rss_growth_mb` over the run (MB of 10^6 bytes, None
-    where unknown), and `cpu_load`, the part of all usable cores' time that the process took, display
-    included. Raises RtsepError where a worker or the callback fails.
+    where unknown), `cpu_load`, the part of all usable cores' time that the process took, display
+    included, and `late_masks_seen`: when, on the monotonic clock, how many more masks were late than
+    TICK_S before. Raises RtsepError where a worker or the callback fails.
     """
     stopping = threading.Event()
     failures: list[RtsepError] = []
@@ -74,13 +75,13 @@ def run_on_sound(
     with _quick_switching():
         audio.start()
         try:
-            memory = _look_after(engine, _display(engine, display), np.inf, audio.is_alive)
+            seen = _look_after(engine, _display(engine, display), np.inf, audio.is_alive)
         finally:
             stopping.set()
             audio.join()
     if failures:
         raise failures[0]
-    return _stats(engine, (0.0, 0.0), memory)
+    return _stats(engine, (0.0, 0.0), seen)
 
 
 def run_on_devices(
@@ -110,18 +111,19 @@ def run_on_devices(
     with _quick_switching():
         try:
             stream.start()
-            memory = _look_after(engine, _display(engine, display), seconds, running)
+            seen = _look_after(engine, _display(engine, display), seconds, running)
         finally:
             stream.close()
-    return {**_stats(engine, (device_in, device_out), memory), **stream.stats()}
+    return {**_stats(engine, (device_in, device_out), seen), **stream.stats()}
 
 
 def _look_after(
     engine: Engine, display: Display, seconds: float, running: Callable[[], bool]
-) -> dict[str, float | None]:
-    """Do what rtsep-monitor's main thread does; returns `rss_mb`, `rss_growth_mb` and `cpu_load`."""
+) -> dict[str, Any]:
+    """Do what rtsep-monitor's main thread does; returns what it saw (see run_on_sound)."""
     begun, cpu_begun_s = time.monotonic(), time.process_time()
     before_mb = None
+    late, late_masks_seen = 0, []
     display.start()
     try:
         while (now := time.monotonic()) < begun + seconds and running():
@@ -129,6 +131,9 @@ def _look_after(
             display.refresh(now)
             if before_mb is None and now > begun + SETTLED_S:
                 before_mb = rss_mb()
+            if engine.counters.late_masks > late:
+                late_masks_seen.append((now, engine.counters.late_masks - late))
+                late += late_masks_seen[-1][1]
             time.sleep(TICK_S)
     finally:
         display.stop()
@@ -139,10 +144,11 @@ def _look_after(
         "rss_mb": after_mb,
         "rss_growth_mb": after_mb - before_mb if known else None,
         "cpu_load": (time.process_time() - cpu_begun_s) / cores_s,
+        "late_masks_seen": late_masks_seen,
     }
 
 
-def _stats(engine: Engine, device_s: tuple[float, float], memory: dict[str, float | None]) -> dict:
+def _stats(engine: Engine, device_s: tuple[float, float], seen: dict[str, Any]) -> dict:
     algorithm = engine.plan.latency_ms
     device_in, device_out = (1000 * seconds for seconds in device_s)
     return {
@@ -153,7 +159,7 @@ def _stats(engine: Engine, device_s: tuple[float, float], memory: dict[str, floa
             "device_output": device_out,
             "total": algorithm + device_in + device_out,
         },
-        **memory,
+        **seen,
     }
 
 

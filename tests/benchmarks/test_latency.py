@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from rtsep.audio import devices as device_choice
 from rtsep.audio import portaudio
 from rtsep.audio.devices import Devices
 from rtsep.benchmarks.busy import busy_programs
+from rtsep.benchmarks.watchdog import priority
 from rtsep.cli import bench
 from rtsep.cli.display import LiveDisplay
+from rtsep.models.sliding import SlidingState
 from rtsep.realtime.engine import Engine
 from rtsep.realtime.worker import Worker
 
@@ -68,6 +71,28 @@ def test_paced_sound_beside_display_and_a_busy_program(
     assert len(drawn) > 5
     assert "beside it the live display and other busy programs: 1" in out
     assert plot_file.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not priority(), reason="no leave to go before other programs")
+def test_late_masks_beside_stalls_of_the_machine(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_net = SlidingState.run
+
+    def dawdle(state: SlidingState, *arguments: Any) -> int:
+        time.sleep(0.06)
+        return run_net(state, *arguments)
+
+    monkeypatch.setattr(SlidingState, "run", dawdle)
+    json_file = tmp_path / "l.json"
+    status, out, err = run(capsys, "--plans", "low", "--seconds", 1, "--watch", "--json", json_file)
+    assert status == 0, err
+    (row,) = json.loads(json_file.read_text())["rows"]
+    # Every mask is late, whatever the machine did.
+    assert row["late_masks"] > 20
+    assert 0 <= row["late_masks_beside_stalls"] <= row["late_masks"]
+    assert row["stalls"] >= 0 and row["longest_stall_ms"] >= 0
+    assert "Stalls: a program" in out
 
 
 def test_only_the_nets_needed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

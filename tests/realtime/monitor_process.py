@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tests.realtime.servers import PRIORITY, AudioServer
+from rtsep.benchmarks.watchdog import priority
+from tests.realtime.servers import AudioServer
 
 # Beyond what any of these programs needs to end, on an overloaded machine.
 END_S = 60.0
@@ -60,7 +61,7 @@ def monitor_process(server: AudioServer, folder: Path, *arguments: str) -> Itera
     options = ["--latency", "classic", *kept]
     with (folder / "messages").open("wb") as messages:
         process = subprocess.Popen(
-            [*PRIORITY, *monitor_command(*options, *arguments)],
+            [*priority(), *monitor_command(*options, *arguments)],
             env=server.environ, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
             start_new_session=True,
         )  # fmt: skip

@@ -8,7 +8,8 @@ import time
 
 import numpy as np
 
-from tests.realtime.servers import PRIORITY, RATE, wait_until
+from rtsep.benchmarks.watchdog import priority
+from tests.realtime.servers import RATE, wait_until
 
 RAW = ("--raw", "--format=float32le", f"--rate={RATE}", "--channels=2")
 
@@ -18,7 +19,7 @@ def listening(server, sink, folder):
     """Record what a sink plays; yields the file it goes to, raw float32 in stereo."""
     path = folder / f"{sink}.raw"
     recorder = subprocess.Popen(
-        [*PRIORITY, "parec", f"--device={sink}.monitor", "--latency-msec=50", *RAW, str(path)],
+        [*priority(), "parec", f"--device={sink}.monitor", "--latency-msec=50", *RAW, str(path)],
         env=server.environ, start_new_session=True,
     )  # fmt: skip
     try:
@@ -38,7 +39,7 @@ def read_heard(path):
 def play(server, audio):
     """Play (samples, 2) float32 into the sink `song`, to its end; much of it in advance."""
     subprocess.run(
-        [*PRIORITY, "pacat", "--playback", "--device=song", "--latency-msec=1000", *RAW],
+        [*priority(), "pacat", "--playback", "--device=song", "--latency-msec=1000", *RAW],
         input=audio.astype("<f4").tobytes(), env=server.environ, check=True,
         start_new_session=True,
     )  # fmt: skip

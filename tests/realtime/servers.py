@@ -22,6 +22,8 @@ from pathlib import Path
 
 import pytest
 
+from rtsep.benchmarks.watchdog import allowed, priority
+
 RATE = 44_100
 JACK_PERIOD = 1024
 # What an overloaded machine may need until a server answers, or until it has ended.
@@ -44,22 +46,8 @@ ALSA_PULSE_ENDS = ALSA_PULSE + "".join(
 )
 
 
-def _allowed(*command: str) -> bool:
-    """Whether `command` can be run without a complaint."""
-    try:
-        done = subprocess.run(command, capture_output=True)
-    except FileNotFoundError:
-        return False
-    return done.returncode == 0 and not done.stderr
-
-
-# How audio programs are run where they may be: before others, as on any machine set up for audio. In
-# sessions of their own, because Linux shares out time among sessions first (autogroup).
-_RAISE = '{ echo -15 > /proc/self/autogroup; } 2> /dev/null; exec nice -n -15 "$@"'
-_RAISED = ("sh", "-c", _RAISE, "sh")
-PRIORITY = _RAISED if _allowed("setsid", *_RAISED, "true") else ()
 _JACK_PRIORITY = 10
-REALTIME = _allowed("chrt", "--fifo", str(_JACK_PRIORITY), "true")
+REALTIME = allowed("chrt", "--fifo", str(_JACK_PRIORITY), "true")
 
 
 @dataclass
@@ -212,7 +200,7 @@ def _running(
     """Run a server from its first answer to the end of the block; its log goes to the report."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*PRIORITY, *command], env=environ, stdin=subprocess.DEVNULL, stdout=output,
+            [*priority(), *command], env=environ, stdin=subprocess.DEVNULL, stdout=output,
             stderr=output, start_new_session=True,
         )  # fmt: skip
     server = AudioServer(process, environ, log)

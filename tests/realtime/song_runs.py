@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rtsep.benchmarks.watchdog import priority
 from tests.realtime import jack_player
 from tests.realtime.jack_graph import connect, new_ports, ports
 from tests.realtime.monitor_process import Monitor, monitor_process
 from tests.realtime.pulse_clients import listening, play, read_heard, wait_until_connected
-from tests.realtime.servers import PRIORITY, RATE, jack_server, pulse_server
+from tests.realtime.servers import RATE, jack_server, pulse_server
 from tests.realtime.song import PLAN
 
 OPTIONS = ("--stem", "vocals", "--no-auto-level")
@@ -69,7 +70,7 @@ def through_jack(song, period, folder) -> SongRun:
     with jack_server(folder, period, waiting=True) as server:
         nothing = ports(server)
         player = subprocess.Popen(
-            [*PRIORITY, sys.executable, jack_player.__file__, str(source), str(target),
+            [*priority(), sys.executable, jack_player.__file__, str(source), str(target),
              str(round(TAIL_S * RATE))],
             env=server.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             start_new_session=True,

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from rtsep.benchmarks.watchdog import Watchdog
 from tests.realtime.attempts import LONG_STALL
 from tests.realtime.servers import RATE, jack_missing, pulse_missing, skip_without
 from tests.realtime.song import PLAN, make_song, position, vocals_of
 from tests.realtime.song_runs import PULSE_LATENCY_S, SongRun, through_jack, through_pulse
-from tests.realtime.watchdog import Watchdog
 
 pytestmark = pytest.mark.slow
 
@@ -83,8 +83,8 @@ def outcomes(request, _made_up_weights_folder, tmp_path_factory):
                 failure = future.exception()
                 found[name] = Outcome(
                     buffers_s[name],
-                    watchdog.stalls(LONG_STALL * buffers_s[name]),
-                    max(watchdog.delays_s, default=0.0),
+                    len(watchdog.stalls(LONG_STALL * buffers_s[name])),
+                    watchdog.longest_s,
                     None if failure else future.result(),
                     failure,
                 )
