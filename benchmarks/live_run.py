@@ -27,6 +27,7 @@ from rtsep.models.registry import SAMPLE_RATE
 from rtsep.realtime.controls import MixControls
 from rtsep.realtime.engine import Engine
 from rtsep.realtime.file_session import run_paced
+from rtsep.realtime.stats import latency_parts_ms
 
 if TYPE_CHECKING:
     from rtsep.audio.devices import Devices, DeviceSettings
@@ -81,7 +82,7 @@ def run_on_sound(
             audio.join()
     if failures:
         raise failures[0]
-    return _stats(engine, (0.0, 0.0), seen)
+    return _stats(engine, seen)
 
 
 def run_on_devices(
@@ -91,21 +92,18 @@ def run_on_devices(
 
     Raises RtsepError where the devices cannot be opened or stop, or a worker or the callback fails.
     """
-    from rtsep.audio.portaudio import open_stream
+    from rtsep.audio.portaudio import check_running, open_stream
     from rtsep.realtime.bridge import DeviceBridge
 
     devices, settings = opened.devices, opened.settings
     bridge = DeviceBridge(engine, devices.output_rate, devices.channels_in, devices.channels_out)
     stream = open_stream(devices, settings, bridge.process, engine.counters.count_xruns)
-    device_in, device_out = stream.latency_s
-    device_out += bridge.delay_samples / devices.output_rate
+    device_in_s, device_out_s = stream.latency_s
+    device_out_s += bridge.delay_samples / devices.output_rate
     say(f"{devices.input_name} to {devices.output_name}, {devices.output_rate} Hz")
 
     def running() -> bool:
-        if stream.failure is not None:
-            raise RtsepError(f"the audio callback failed: {stream.failure!r}")
-        if not stream.active:
-            raise RtsepError("the audio device has stopped: reconnect it and start again")
+        check_running(stream)
         return True
 
     with _quick_switching():
@@ -114,7 +112,7 @@ def run_on_devices(
             seen = _look_after(engine, _display(engine, display), seconds, running)
         finally:
             stream.close()
-    return {**_stats(engine, (device_in, device_out), seen), **stream.stats()}
+    return {**_stats(engine, seen, device_in_s, device_out_s), **stream.stats()}
 
 
 def _look_after(
@@ -148,19 +146,9 @@ def _look_after(
     }
 
 
-def _stats(engine: Engine, device_s: tuple[float, float], seen: dict[str, Any]) -> dict:
-    algorithm = engine.plan.latency_ms
-    device_in, device_out = (1000 * seconds for seconds in device_s)
-    return {
-        **engine.stats(),
-        "latency_ms": {
-            "algorithm": algorithm,
-            "device_input": device_in,
-            "device_output": device_out,
-            "total": algorithm + device_in + device_out,
-        },
-        **seen,
-    }
+def _stats(engine: Engine, seen: dict[str, Any], *device_s: float) -> dict:
+    latency_ms = latency_parts_ms(engine.plan.latency_ms, *device_s)
+    return {**engine.stats(), "latency_ms": latency_ms, **seen}
 
 
 def _blocks(

@@ -71,6 +71,14 @@ def open_stream(
             raise refused from None
 
 
+def check_running(stream: DeviceStream) -> None:
+    """Raise RtsepError where the callback has failed or the devices have stopped."""
+    if stream.failure is not None:
+        raise RtsepError(f"the audio callback failed: {stream.failure!r}")
+    if not stream.active:
+        raise RtsepError("the audio device has stopped: reconnect it and start again")
+
+
 class DeviceStream:
     """Open devices that call `process(block, out)` for every block of the output.
 

@@ -74,6 +74,7 @@ def _device_session(args, make_engine) -> int:
     from rtsep.cli.display import make_display
     from rtsep.realtime.bridge import DeviceBridge
     from rtsep.realtime.controls import MixControls
+    from rtsep.realtime.stats import latency_parts_ms
 
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
@@ -92,7 +93,9 @@ def _device_session(args, make_engine) -> int:
     sys.setswitchinterval(0.0005)
     engine.start()
     stream = open_stream(devices, settings, bridge.process, engine.counters.count_xruns)
-    latency_ms = _latency_ms(engine, bridge, stream, devices.output_rate)
+    device_in_s, device_out_s = stream.latency_s
+    device_out_s += bridge.delay_samples / devices.output_rate
+    latency_ms = latency_parts_ms(engine.plan.latency_ms, device_in_s, device_out_s)
     header = [
         f"input   {devices.input_name}, {devices.input_rate} Hz",
         f"output  {devices.output_name}, {devices.output_rate} Hz",
@@ -112,18 +115,6 @@ def _device_session(args, make_engine) -> int:
     return 0
 
 
-def _latency_ms(engine, bridge, stream, rate) -> dict[str, float]:
-    device_in, device_out = (1000 * seconds for seconds in stream.latency_s)
-    device_out += 1000 * bridge.delay_samples / rate
-    algorithm = engine.plan.latency_ms
-    return {
-        "algorithm": algorithm,
-        "device_input": device_in,
-        "device_output": device_out,
-        "total": algorithm + device_in + device_out,
-    }
-
-
 def _describe(engine, latency_ms, why) -> list[str]:
     heard = ", ".join(stem for stem, gain in zip(engine.stems, engine.gains) if gain > 0)
     return [
@@ -138,6 +129,7 @@ def _describe(engine, latency_ms, why) -> list[str]:
 
 def _loop(args, engine, controls, display, stream, recorder) -> None:
     """Look after display and keys until the session is over; raises where something failed."""
+    from rtsep.audio.portaudio import check_running
     from rtsep.cli.keys import KeyReader, handle_key
 
     ends = time.monotonic() + args.duration if args.duration else float("inf")
@@ -147,10 +139,7 @@ def _loop(args, engine, controls, display, stream, recorder) -> None:
         with KeyReader() as keys:
             while (now := time.monotonic()) < ends:
                 engine.check()
-                if stream.failure is not None:
-                    raise RtsepError(f"the audio callback failed: {stream.failure!r}")
-                if not stream.active:
-                    raise RtsepError("the audio device has stopped: reconnect it and start again")
+                check_running(stream)
                 if recorder is not None and recorder.failure is not None and not complained:
                     complained = True
                     print(f"{PROGRAM}: recording ended: {recorder.failure}", file=sys.stderr)
@@ -171,6 +160,7 @@ def _loop(args, engine, controls, display, stream, recorder) -> None:
 
 def _file_session(args, make_engine) -> int:
     from rtsep.realtime.file_session import run_file
+    from rtsep.realtime.stats import latency_parts_ms
 
     engine = make_engine()
     recorder = _recorder(args, engine.stems)
@@ -184,10 +174,7 @@ def _file_session(args, make_engine) -> int:
         engine.stop()
         if recorder is not None:
             recorder.close()
-    algorithm = engine.plan.latency_ms
-    latency_ms = {
-        "algorithm": algorithm, "device_input": 0.0, "device_output": 0.0, "total": algorithm
-    }  # fmt: skip
+    latency_ms = latency_parts_ms(engine.plan.latency_ms)
     if not args.quiet:
         print("\n".join(_describe(engine, latency_ms, make_engine.why)), file=sys.stderr)
     _report(args, engine, latency_ms, recorder)

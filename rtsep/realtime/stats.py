@@ -59,3 +59,16 @@ class Counters:
         for name in self.xruns:
             if getattr(status, name):
                 self.xruns[name] += 1
+
+
+def latency_parts_ms(
+    algorithm_ms: float, device_in_s: float = 0.0, device_out_s: float = 0.0
+) -> dict[str, float]:
+    """The statistics' `latency_ms`: of the plan, of the devices as PortAudio states it, and in all."""
+    device_in_ms, device_out_ms = 1000 * device_in_s, 1000 * device_out_s
+    return {
+        "algorithm": algorithm_ms,
+        "device_input": device_in_ms,
+        "device_output": device_out_ms,
+        "total": algorithm_ms + device_in_ms + device_out_ms,
+    }
