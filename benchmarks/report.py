@@ -61,12 +61,14 @@ class Report:
     """All that one run of a subcommand found.
 
     settings: the options it ran with.  notes: one sentence each, printed under the tables.
+    failures: what could not be measured, a line each; the program ends with status 1.
     """
 
     command: str
     settings: dict[str, Any]
     rows: list[Row]
     notes: list[str]
+    failures: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The report as an object for JSON, with machine, versions, commit and date."""

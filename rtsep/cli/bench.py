@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rtsep.cli.common import OneLineParser, run
+from rtsep.errors import RtsepError
 
 PROGRAM = "rtsep-bench"
 
@@ -30,6 +31,7 @@ COMMANDS = {
     "offline": "separation of a song: speed, memory, agreement with the official pipeline",
     "latency": "the live plans, paced like a device: late masks and times beside their deadlines",
     "quality": "what a plan's latency costs in separation, on songs with true stems",
+    "claims": "what the documentation says in figures, beside what it says",
 }
 
 EPILOG = """\
@@ -84,6 +86,8 @@ def _bench(module: ModuleType, arguments: argparse.Namespace) -> int:
         write_json(report, arguments.json)
     if arguments.plot is not None:
         write_plot(report, module.plot, arguments.plot)
+    if report.failures:
+        raise RtsepError("; ".join(report.failures))
     return 0
 
 
