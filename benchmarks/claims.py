@@ -70,8 +70,7 @@ def tables(report: Report) -> list[Table]:
     for heading in ("", "documented", "here"):
         table.add_column(heading)
     for row in report.rows:
-        texts = (row.contender, row.more["documented"], row.more["here"])
-        table.add_row(*(text.strip("| ").replace("`", "").replace("*", "") for text in texts))
+        table.add_row(*map(_plain, (row.contender, row.more["documented"], row.more["here"])))
     return [table]
 
 
@@ -85,11 +84,17 @@ def plot(report: Report, figure: Figure) -> None:
         axes.plot(ratios, [at] * len(ratios), "o", color="black", alpha=0.6)
     axes.axvline(1, color="tab:red", linewidth=1)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(report.rows)), [row.contender for row in report.rows], fontsize=8)
+    axes.set_yticks(range(len(report.rows)), [_plain(row.contender) for row in report.rows])
+    axes.tick_params("y", labelsize=8)
     axes.invert_yaxis()
     axes.grid(alpha=0.3, which="both")
     axes.set_xlabel("each figure over the documented one")
     caption(report, figure, "This machine beside the documentation")
+
+
+def _plain(markdown: str) -> str:
+    """Without marks, and with dots in place of a table's lines."""
+    return markdown.strip("| ").replace(" | ", " \u00b7 ").replace("`", "").replace("*", "")
 
 
 def _chosen(arguments: argparse.Namespace) -> list[str]:

@@ -82,7 +82,7 @@ def run_on_sound(
             audio.join()
     if failures:
         raise failures[0]
-    return _stats(engine, seen)
+    return {**engine.stats(), "latency_ms": latency_parts_ms(engine.plan.latency_ms), **seen}
 
 
 def run_on_devices(
@@ -92,27 +92,24 @@ def run_on_devices(
 
     Raises RtsepError where the devices cannot be opened or stop, or a worker or the callback fails.
     """
-    from rtsep.audio.portaudio import check_running, open_stream
-    from rtsep.realtime.bridge import DeviceBridge
+    from rtsep.realtime.device_session import DeviceSession
 
-    devices, settings = opened.devices, opened.settings
-    bridge = DeviceBridge(engine, devices.output_rate, devices.channels_in, devices.channels_out)
-    stream = open_stream(devices, settings, bridge.process, engine.counters.count_xruns)
-    device_in_s, device_out_s = stream.latency_s
-    device_out_s += bridge.delay_samples / devices.output_rate
+    devices = opened.devices
+    session = DeviceSession(engine, opened.settings, devices)
     say(f"{devices.input_name} to {devices.output_name}, {devices.output_rate} Hz")
 
     def running() -> bool:
-        check_running(stream)
+        session.tick(time.monotonic())
         return True
 
     with _quick_switching():
         try:
-            stream.start()
+            session.start()
             seen = _look_after(engine, _display(engine, display), seconds, running)
+            device_stats = session.stats()
         finally:
-            stream.close()
-    return {**_stats(engine, seen, device_in_s, device_out_s), **stream.stats()}
+            session.close()
+    return {**engine.stats(), "latency_ms": session.latency_ms, **seen, **device_stats}
 
 
 def _look_after(
@@ -144,11 +141,6 @@ def _look_after(
         "cpu_load": (time.process_time() - cpu_begun_s) / cores_s,
         "late_masks_seen": late_masks_seen,
     }
-
-
-def _stats(engine: Engine, seen: dict[str, Any], *device_s: float) -> dict:
-    latency_ms = latency_parts_ms(engine.plan.latency_ms, *device_s)
-    return {**engine.stats(), "latency_ms": latency_ms, **seen}
 
 
 def _blocks(

@@ -1,9 +1,12 @@
-"""Which devices were meant, and the format that they will be opened with."""
+"""Which devices were meant, the format that they will be opened with, and opening them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from rtsep.audio.bridged_stream import BridgedStream
+from rtsep.audio.device_stream import DeviceStream, DuplexStream, Process
 from rtsep.audio.portaudio import reason, sounddevice
 from rtsep.errors import RtsepError, UsageError
 
@@ -84,6 +87,24 @@ def choose_devices(settings: DeviceSettings, channels_out: int) -> Devices:
         source["index"], target["index"], source["name"], target["name"], input_rate, output_rate,
         channels_in, channels_out, one_clock,
     )  # fmt: skip
+
+
+def open_stream(
+    devices: Devices, settings: DeviceSettings, process: Process, on_xruns: Callable[[object], None]
+) -> DeviceStream:
+    """One stream where both sides have one clock and PortAudio takes them together, else two.
+
+    Raises RtsepError where the devices cannot be opened.
+    """
+    if not devices.one_clock:
+        return BridgedStream(devices, settings, process, on_xruns)
+    try:
+        return DuplexStream(devices, settings, process, on_xruns)
+    except RtsepError as refused:
+        try:
+            return BridgedStream(devices, settings, process, on_xruns)
+        except RtsepError:
+            raise refused from None
 
 
 def _check_format(kind: str, device, channels: int, rate: int) -> None:

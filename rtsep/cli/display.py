@@ -207,7 +207,7 @@ def _remark(controls: MixControls, stem: str) -> str:
 def summary(stats: dict) -> list[str]:
     """The lines to end with: what was played and measured, and what to change if it went badly.
 
-    stats: as of Engine.stats.
+    stats: as `--stats` writes them.
     """
     hops, late, deadline_ms = stats["hops"], stats["late_masks"], stats["deadline_ms"]
     xruns = {name: count for name, count in stats["xruns"].items() if count}
@@ -219,8 +219,7 @@ def summary(stats: dict) -> list[str]:
         for stem, ms in workers.items()
     )
     return [
-        f"played   {clock(hops * HOP / SAMPLE_RATE)}, delayed by "
-        f"{stats['latency_samples'] / SAMPLE_RATE:.3f} s (devices not counted)",
+        f"played   {clock(hops * HOP / SAMPLE_RATE)}, delayed by {_delay(stats)}",
         f"trouble  late masks {late}{share_of_hops(late, hops)}; xruns {described or 0}",
         f"callback median {callback['p50']:.2f} ms, p99 {callback['p99']:.2f}, max "
         f"{callback['max']:.2f}{block}",
@@ -228,6 +227,17 @@ def summary(stats: dict) -> list[str]:
         *_clocks(stats),
         *_advice(stats),
     ]
+
+
+def _delay(stats: dict) -> str:
+    algorithm_ms = stats["latency_ms"]["algorithm"]
+    devices_ms = stats["latency_ms"]["device_measured"]
+    if devices_ms is None:
+        return f"{algorithm_ms:.1f} ms (devices not counted)"
+    return (
+        f"{algorithm_ms + devices_ms:.1f} ms: {algorithm_ms:.1f} and the devices, by their own clocks, "
+        f"{devices_ms:.1f}"
+    )
 
 
 def _clocks(stats: dict) -> list[str]:

@@ -59,6 +59,10 @@ def monitor(args: argparse.Namespace) -> int:
     return session(args, make_engine)
 
 
+def _say(line: str) -> None:
+    print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
+
+
 def _recorder(args, stems) -> Recorder | None:
     from rtsep.realtime.recorder import Recorder
 
@@ -70,48 +74,41 @@ def _recorder(args, stems) -> Recorder | None:
 
 def _device_session(args, make_engine) -> int:
     from rtsep.audio.devices import DeviceSettings, choose_devices
-    from rtsep.audio.portaudio import open_stream
     from rtsep.cli.display import make_display
-    from rtsep.realtime.bridge import DeviceBridge
     from rtsep.realtime.controls import MixControls
-    from rtsep.realtime.stats import latency_parts_ms
+    from rtsep.realtime.device_session import DeviceSession
 
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
         None if args.all_stems else args.channels, args.blocksize,
         device_latency(args.device_latency), args.one_clock,
     )  # fmt: skip
-    devices = choose_devices(settings, 2 * len(make_engine.stems) if args.all_stems else 2)
+    channels_out = 2 * len(make_engine.stems) if args.all_stems else 2
+    devices = choose_devices(settings, channels_out)
     engine = make_engine()
-    recorder = _recorder(args, engine.stems)
-    bridge = DeviceBridge(
-        engine, devices.output_rate, devices.channels_in, devices.channels_out,
-        all_stems=args.all_stems, recorder=recorder,
-    )  # fmt: skip
     controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
     # A thread that holds the GIL lets the audio thread wait this long, in place of 5 ms.
     sys.setswitchinterval(0.0005)
     engine.start()
-    stream = open_stream(devices, settings, bridge.process, engine.counters.count_xruns)
-    device_in_s, device_out_s = stream.latency_s
-    device_out_s += bridge.delay_samples / devices.output_rate
-    latency_ms = latency_parts_ms(engine.plan.latency_ms, device_in_s, device_out_s)
-    header = [
-        f"input   {devices.input_name}, {devices.input_rate} Hz",
-        f"output  {devices.output_name}, {devices.output_rate} Hz",
-        *stream.remarks,
-        *_describe(engine, latency_ms, make_engine.why),
-    ]
-    display = make_display(engine, controls, header, quiet=args.quiet)
+    recorder = _recorder(args, engine.stems)
+    session = None
     try:
-        stream.start()
-        _loop(args, engine, controls, display, stream, recorder)
+        session = DeviceSession(
+            engine, settings, devices, channels_out, all_stems=args.all_stems, recorder=recorder,
+            patience_s=args.reconnect, say=_say,
+        )  # fmt: skip
+        header = [*session.describe(), *_describe(engine, session.latency_ms, make_engine.why)]
+        display = make_display(engine, controls, header, quiet=args.quiet)
+        session.start()
+        _loop(args, engine, controls, display, session, recorder)
     finally:
-        stream.close()
+        if session is not None:
+            session.close()
         engine.stop()
         if recorder is not None:
             recorder.close()
-        _report(args, engine, latency_ms, recorder, stream.stats())
+        if session is not None:
+            _report(args, engine, session.latency_ms, recorder, session.stats())
     return 0
 
 
@@ -127,9 +124,8 @@ def _describe(engine, latency_ms, why) -> list[str]:
     ]
 
 
-def _loop(args, engine, controls, display, stream, recorder) -> None:
-    """Look after display and keys until the session is over; raises where something failed."""
-    from rtsep.audio.portaudio import check_running
+def _loop(args, engine, controls, display, session, recorder) -> None:
+    """Look after devices, display and keys until it is over; raises where something failed."""
     from rtsep.cli.keys import KeyReader, handle_key
 
     ends = time.monotonic() + args.duration if args.duration else float("inf")
@@ -139,10 +135,10 @@ def _loop(args, engine, controls, display, stream, recorder) -> None:
         with KeyReader() as keys:
             while (now := time.monotonic()) < ends:
                 engine.check()
-                check_running(stream)
+                session.tick(now)
                 if recorder is not None and recorder.failure is not None and not complained:
                     complained = True
-                    print(f"{PROGRAM}: recording ended: {recorder.failure}", file=sys.stderr)
+                    _say(f"recording ended: {recorder.failure}")
                 controls.tick(now)
                 display.refresh(now)
                 key = keys.poll()
@@ -188,11 +184,8 @@ def _report(args, engine, latency_ms, recorder, device_stats=None) -> None:
     from rtsep.cli.display import summary
     from rtsep.machine import versions
 
-    # The plan, and with it the latency, may have changed since the start.
-    longer_ms = engine.plan.latency_ms - latency_ms["algorithm"]
-    changed_ms = {name: latency_ms[name] + longer_ms for name in ("algorithm", "total")}
     stats = {
-        **engine.stats(), **(device_stats or {}), "latency_ms": {**latency_ms, **changed_ms},
+        **engine.stats(), **(device_stats or {}), "latency_ms": latency_ms,
         "versions": versions(),
     }  # fmt: skip
     if args.stats is not None:

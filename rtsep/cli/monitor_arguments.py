@@ -40,6 +40,11 @@ def build_parser() -> argparse.ArgumentParser:
     devices = parser.add_argument_group("devices")
     devices.add_argument("-l", "--list-devices", action="store_true", help="list and exit")
     add_device_arguments(devices)
+    devices.add_argument(
+        "--reconnect", type=_wait_s, default=60.0, metavar="S",
+        help="wait so long for devices that have gone to come back, and go on; 0 ends the program"
+        " (default: %(default)g)",
+    )  # fmt: skip
 
     sound = parser.add_argument_group("what is heard")
     sound.add_argument("-m", "--model", help="default: the smallest that has the stems asked for")
@@ -227,4 +232,11 @@ def _seconds(text: str) -> float:
     return value
 
 
-_whole.__name__, _seconds.__name__ = "whole number", "number of seconds"
+def _wait_s(text: str) -> float:
+    value = float(text)
+    if not value >= 0:
+        raise ValueError(text)
+    return value
+
+
+_whole.__name__, _seconds.__name__, _wait_s.__name__ = "whole number", *2 * ["number of seconds"]

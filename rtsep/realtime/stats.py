@@ -62,13 +62,20 @@ class Counters:
 
 
 def latency_parts_ms(
-    algorithm_ms: float, device_in_s: float = 0.0, device_out_s: float = 0.0
-) -> dict[str, float]:
-    """The statistics' `latency_ms`: of the plan, of the devices as PortAudio states it, and in all."""
+    algorithm_ms: float,
+    device_in_s: float = 0.0,
+    device_out_s: float = 0.0,
+    device_measured_s: float | None = None,
+) -> dict[str, float | None]:
+    """The statistics' `latency_ms`: of the plan, of the devices as PortAudio states it, and in all.
+
+    `device_measured`: what both devices took by PortAudio's clocks; None where it has none.
+    """
     device_in_ms, device_out_ms = 1000 * device_in_s, 1000 * device_out_s
     return {
         "algorithm": algorithm_ms,
         "device_input": device_in_ms,
         "device_output": device_out_ms,
         "total": algorithm_ms + device_in_ms + device_out_ms,
+        "device_measured": None if device_measured_s is None else 1000 * device_measured_s,
     }

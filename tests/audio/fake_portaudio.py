@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from rtsep.audio import device_stream, devices, portaudio
+
 HOSTAPIS = ("ALSA", "JACK Audio Connection Kit")
 
 
@@ -18,7 +20,14 @@ class Flags(SimpleNamespace):
         return any(vars(self).values())
 
 
-NO_FLAGS = Flags()
+class Times(SimpleNamespace):
+    """When PortAudio says that a block is captured and played, in seconds; 0 where it does not."""
+
+    def __init__(self, captured_s=0.0, played_s=0.0):
+        super().__init__(inputBufferAdcTime=captured_s, outputBufferDacTime=played_s)
+
+
+NO_FLAGS, NO_TIMES = Flags(), Times()
 
 
 class PortAudioError(Exception):
@@ -36,15 +45,27 @@ class FakeSounddevice:
     """What the program uses of sounddevice.
 
     refused: kinds of stream that cannot be opened. only: rates that devices take, by name.
+    scans: how often devices were looked for since the first time.
     """
 
     PortAudioError = PortAudioError
 
     def __init__(self, *devices, refused=(), only=()):
-        self.devices = [{"index": i, **entry} for i, entry in enumerate(devices)]
+        self.list(*devices)
         self.refused, self.only = refused, dict(only)
         self.default = SimpleNamespace(device=(0, len(devices) - 1))
         self.opened = []
+        self.scans = 0
+
+    def list(self, *devices):
+        """The devices that there are now."""
+        self.devices = [{"index": i, **entry} for i, entry in enumerate(devices)]
+
+    def _terminate(self):
+        assert not any(stream.active for stream in self.opened)
+
+    def _initialize(self):
+        self.scans += 1
 
     def query_devices(self):
         return self.devices
@@ -72,6 +93,14 @@ class FakeSounddevice:
         stream = FakeStream(kind=kind, active=False, closed=False, **{**options, **told})
         self.opened.append(stream)
         return stream
+
+
+def install(monkeypatch, *listed, **options):
+    """Let the program use a FakeSounddevice with the devices `listed`, which is returned."""
+    module = FakeSounddevice(*listed, **options)
+    for user in (device_stream, devices, portaudio):
+        monkeypatch.setattr(user, "sounddevice", lambda: module)
+    return module
 
 
 class FakeStream(SimpleNamespace):

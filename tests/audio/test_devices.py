@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from rtsep.audio import devices, portaudio
-from rtsep.audio.devices import DeviceSettings, choose_devices
-from rtsep.audio.portaudio import BridgedStream, DuplexStream, open_stream
+from rtsep.audio import bridged_stream
+from rtsep.audio.bridged_stream import BridgedStream
+from rtsep.audio.device_stream import DuplexStream
+from rtsep.audio.devices import DeviceSettings, choose_devices, open_stream
 from rtsep.errors import RtsepError, UsageError
-from tests.audio.fake_portaudio import NO_FLAGS, FakeSounddevice, Flags, device
+from tests.audio.fake_portaudio import NO_FLAGS, NO_TIMES, Flags, Times, device, install
 
 BLOCK = 512
 MICROPHONE = device("Microphone", 48_000, inputs=1, outputs=0)
@@ -20,13 +22,7 @@ SPEAKERS = device("Speakers", 44_100, inputs=0)
 
 @pytest.fixture
 def fake(monkeypatch):
-    def install(*listed, **options):
-        module = FakeSounddevice(*listed, **options)
-        monkeypatch.setattr(portaudio, "sounddevice", lambda: module)
-        monkeypatch.setattr(devices, "sounddevice", lambda: module)
-        return module
-
-    return install
+    return functools.partial(install, monkeypatch)
 
 
 def test_two_devices_keep_their_own_rates(fake):
@@ -104,13 +100,35 @@ def test_devices_that_are_refused_either_way_are_told_in_one_line(fake):
         _opened()
 
 
+def test_filling_the_outputs_buffers_before_any_input_is_no_dropout(fake):
+    xruns = []
+    module = fake(device("interface"))
+    stream = _opened(DeviceSettings(block=BLOCK), lambda block, out: None, xruns.append)
+    silence = np.zeros((BLOCK, 2), np.float32)
+
+    def block(times, *flags):
+        module.opened[0].callback(silence, silence.copy(), BLOCK, times, Flags(*flags))
+
+    assert stream.measured_latency_s is None
+    for _ in range(3):  # it holds 20 ms, 1.7 blocks
+        block(NO_TIMES, "input_underflow")
+    assert len(xruns) == 1
+    block(Times(0.0, 0.5))
+    assert stream.measured_latency_s is None  # a clock that stands at 0 is none
+    block(Times(10.0, 10.05))
+    block(Times(10.1, 10.17))
+    assert stream.measured_latency_s == pytest.approx(0.06)
+    block(Times(10.2, 10.26), "input_underflow")  # now it is one
+    assert len(xruns) == 2
+
+
 class Clockwork:
     """A bridged pair of devices, block by block on a clock of the test's own."""
 
     def __init__(self, module, monkeypatch, process):
         self.now_s, self.position = 0.0, 0
         clock = SimpleNamespace(perf_counter=lambda: self.now_s)
-        monkeypatch.setattr(portaudio, "time", clock)
+        monkeypatch.setattr(bridged_stream, "time", clock)
         self.xruns: list = []
         self.stream = _opened(DeviceSettings(block=BLOCK), process, self.xruns.append)
         self._input, self._output = (part.callback for part in module.opened)

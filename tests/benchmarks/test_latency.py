@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 
 from rtsep.audio import devices as device_choice
-from rtsep.audio import portaudio
+from rtsep.audio.bridged_stream import Xruns
+from rtsep.audio.device_stream import DeviceStream
 from rtsep.audio.devices import Devices
 from rtsep.benchmarks.busy import busy_programs
 from rtsep.benchmarks.watchdog import priority
 from rtsep.cli import bench
 from rtsep.cli.display import LiveDisplay
 from rtsep.models.sliding import SlidingState
+from rtsep.realtime import device_session
+from rtsep.realtime.bridge import DeviceBridge
 from rtsep.realtime.engine import Engine
 from rtsep.realtime.worker import Worker
 
@@ -107,20 +110,17 @@ def test_only_the_nets_needed(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert set(row["worker_ms_by_stem"]) == {"drums"}
 
 
-class DeviceOfTheTest:
-    """A stream as rtsep.audio.portaudio.open_stream gives it, called by a thread of its own."""
+class DeviceOfTheTest(DeviceStream):
+    """A stream as rtsep.audio.devices.open_stream gives it, called by a thread of its own."""
 
     latency_s = (0.010, 0.020)
-    failure: BaseException | None = None
+    active = True
 
     def __init__(self, devices, settings, process, on_xruns) -> None:
-        self._process, self._on_xruns, self._block = process, on_xruns, settings.block
+        super().__init__(process, on_xruns)
+        self._block = settings.block
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._play)
-
-    @property
-    def active(self) -> bool:
-        return True
 
     def stats(self) -> dict[str, float]:
         return {"drift_ppm": 1.5}
@@ -128,16 +128,16 @@ class DeviceOfTheTest:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self) -> bool:
         self._stopping.set()
         self._thread.join()
+        return True
 
     def _play(self) -> None:
-        xruns = portaudio.Xruns(True, False, False, False)
-        self._on_xruns(xruns)
+        self._on_xruns(Xruns(True, False, False, False))
         out = np.zeros((self._block, 2), np.float32)
         while not self._stopping.wait(0.005):
-            self._process(np.zeros((self._block, 2), np.float32), out)
+            self._run(np.zeros((self._block, 2), np.float32), out)
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Choosing and opening any device gives DeviceOfTheTest."""
     chosen = Devices(0, 1, "line in", "line out", 44_100, 44_100, 2, 2, True)
     monkeypatch.setattr(device_choice, "choose_devices", lambda *_: chosen)
-    monkeypatch.setattr(portaudio, "open_stream", DeviceOfTheTest)
+    monkeypatch.setattr(device_session, "open_stream", DeviceOfTheTest)
 
 
 def test_devices(capsys: pytest.CaptureFixture[str], tmp_path: Path, device: None) -> None:
@@ -172,7 +172,10 @@ def test_devices(capsys: pytest.CaptureFixture[str], tmp_path: Path, device: Non
 def test_a_callback_that_fails_is_told_in_one_line(
     capsys: pytest.CaptureFixture[str], device: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DeviceOfTheTest, "failure", ValueError("no such sample"))
+    def broken(*_):
+        raise ValueError("no such sample")
+
+    monkeypatch.setattr(DeviceBridge, "process", broken)
     status, _, err = run(capsys, "--backend", "device", "--plans", "low", "--seconds", 1)
     assert status == 1
     assert err.splitlines()[-1].endswith("the audio callback failed: ValueError('no such sample')")

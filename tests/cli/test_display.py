@@ -15,7 +15,7 @@ from rtsep.cli.stream_status import LOAD_S, RECENT_S, Load, LoadReader, PeakHold
 from rtsep.plan import PLANS
 from rtsep.realtime.controls import MixControls
 from rtsep.realtime.engine import Engine
-from rtsep.realtime.stats import Counters, Durations
+from rtsep.realtime.stats import Counters, Durations, latency_parts_ms
 
 STEMS = ("vocals", "accompaniment")
 HEADER = ["input   Line in [analogue]", "latency 5950.0 ms: plan classic 5944.3 + device 5.7"]
@@ -312,7 +312,8 @@ def test_the_display_fits_the_terminal(engine, controls, monkeypatch, terminal, 
 def stats(**changes):
     worker = {"p50": 290.0, "p99": 300.0, "max": 580.0}
     return {
-        "latency_samples": 262_144, "hops": 2584, "late_masks": 0, "nonfinite_blocks": 0,
+        "latency_ms": latency_parts_ms(5944.3, 0.01, 0.02),
+        "hops": 2584, "late_masks": 0, "nonfinite_blocks": 0,
         "xruns": dict(Counters().xruns), "deadline_ms": PLANS["classic"].deadline_ms,
         "callback_ms": {"p50": 0.3, "p99": 0.9, "max": 2.3}, "block_ms": 5.8,
         "worker_ms": dict.fromkeys(STEMS, worker), **changes,
@@ -324,11 +325,19 @@ SLOW = {stem: {"p50": 2500.0, "p99": 3000.0, "max": 3500.0} for stem in STEMS}
 
 def test_a_good_run_is_summed_up_without_advice():
     assert summary(stats()) == [
-        "played   1:00, delayed by 5.944 s (devices not counted)",
+        "played   1:00, delayed by 5944.3 ms (devices not counted)",
         "trouble  late masks 0; xruns 0",
         "callback median 0.30 ms, p99 0.90, max 2.30 of 5.8 ms",
         "workers  vocals 10.0 % (max 20 %), accompaniment 10.0 % (max 20 %) of 2902.5 ms",
     ]
+
+
+def test_what_the_devices_took_by_their_own_clocks_is_told():
+    line = summary(stats(latency_ms=latency_parts_ms(92.9, 0.05, 0.07, 0.08)))[0]
+    assert (
+        line
+        == "played   1:00, delayed by 172.9 ms: 92.9 and the devices, by their own clocks, 80.0"
+    )
 
 
 def test_nothing_played_is_summed_up_too():

@@ -60,6 +60,7 @@ class AudioServer:
     process: subprocess.Popen
     environ: dict[str, str]
     log: Path
+    start_again: Callable[[], subprocess.Popen] | None = None
 
     def command(self, *arguments: str) -> str:
         """Run one of the server's own tools; returns what it prints."""
@@ -74,6 +75,11 @@ class AudioServer:
         """End it without warning, as when a cable is pulled."""
         self.process.kill()
         self.process.wait(END_S)
+
+    def restart(self) -> None:
+        """Start it again after `kill`, as when the cable is back; clients have to wait for it."""
+        assert self.start_again is not None
+        self.process = self.start_again()
 
 
 def pulse_missing() -> str | None:
@@ -198,16 +204,19 @@ def _running(
     ready: Callable[[AudioServer], bool],
 ) -> Iterator[AudioServer]:
     """Run a server from its first answer to the end of the block; its log goes to the report."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*priority(), *command], env=environ, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=output, start_new_session=True,
-        )  # fmt: skip
-    server = AudioServer(process, environ, log)
+
+    def start() -> subprocess.Popen:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [*priority(), *command], env=environ, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output, start_new_session=True,
+            )  # fmt: skip
+
+    server = AudioServer(start(), environ, log, start)
 
     def answers() -> bool:
-        if process.poll() is not None:
-            pytest.fail(f"{command[0]} ended with status {process.returncode}")
+        if server.process.poll() is not None:
+            pytest.fail(f"{command[0]} ended with status {server.process.returncode}")
         with contextlib.suppress(RuntimeError, subprocess.TimeoutExpired):
             return ready(server)
         return False
@@ -216,10 +225,10 @@ def _running(
         wait_until(answers, f"an answer of {command[0]}")
         yield server
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+        if server.process.poll() is None:
+            server.process.send_signal(signal.SIGTERM)
             try:
-                process.wait(END_S)
+                server.process.wait(END_S)
             except subprocess.TimeoutExpired:
                 server.kill()
         # pytest shows this where the test has failed.

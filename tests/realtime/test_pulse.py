@@ -14,7 +14,7 @@ from rtsep.plan import PLANS
 from tests.realtime.attempts import assert_no_dropouts, repeat_if_disturbed
 from tests.realtime.monitor_process import monitor_process, run_monitor
 from tests.realtime.pulse_clients import RAW, play, wait_until_connected
-from tests.realtime.servers import RATE, pulse_missing, pulse_server, skip_without
+from tests.realtime.servers import RATE, pulse_missing, pulse_server, skip_without, wait_until
 
 pytestmark = [skip_without(pulse_missing()), pytest.mark.slow]
 
@@ -33,6 +33,7 @@ CLOCK_ERROR_MS = 10
 # What PortAudio buffers of them where it is not asked for more.
 BLOCK = 1024
 BUFFER_S = 2 * BLOCK / RATE
+TOLERANCE_MS = 1000 * BLOCK / RATE + CLOCK_ERROR_MS
 
 
 class ImpulseClock:
@@ -63,8 +64,8 @@ class ImpulseClock:
         self._sound.close()
 
 
-def assert_impulse_arrives(server, folder, *options, settled_s=0.0):
-    """From the sink `song` to the sink `stem` in the time that the program states; returns --stats."""
+def time_impulse(server, folder, *options, settled_s=0.0):
+    """How long one takes from the sink `song` to the sink `stem`, in ms, and the ended Monitor."""
     clocks = [ImpulseClock(server, sink) for sink in ("song", "stem")]
     try:
         block = ("--blocksize", str(BLOCK))
@@ -79,32 +80,83 @@ def assert_impulse_arrives(server, folder, *options, settled_s=0.0):
     finally:
         for clock in clocks:
             clock.close()
-    measured_ms = 1000 * (clocks[1].arrived_s - clocks[0].arrived_s)
-    tolerance_ms = 1000 * BLOCK / RATE + CLOCK_ERROR_MS
-    stats = monitor.stats()
-    assert measured_ms == pytest.approx(stats["latency_ms"]["total"], abs=tolerance_ms)
-    return stats
+    took_ms = 1000 * (clocks[1].arrived_s - clocks[0].arrived_s)
+    return took_ms, monitor
 
 
 def test_an_impulse_arrives_when_the_total_says(pulse, tmp_path):
     def attempt():
-        assert_no_dropouts(assert_impulse_arrives(pulse, tmp_path, *UNIT_GAINS))
+        took_ms, monitor = time_impulse(pulse, tmp_path, *UNIT_GAINS)
+        stats = monitor.stats()
+        assert took_ms == pytest.approx(stats["latency_ms"]["total"], abs=TOLERANCE_MS)
+        assert_no_dropouts(stats)
 
     repeat_if_disturbed(attempt, BUFFER_S)
 
 
-def test_a_server_that_dies_ends_the_program_with_the_recordings_intact(pulse, tmp_path):
-    with monitor_process(pulse, tmp_path) as monitor:
+def test_an_impulse_arrives_when_the_devices_clocks_say(pulse, tmp_path):
+    """With long buffers, for which PortAudio states far more than what they delay by."""
+
+    def attempt():
+        took_ms, monitor = time_impulse(pulse, tmp_path, *UNIT_GAINS, "--device-latency", "0.2")
+        latency_ms = monitor.stats()["latency_ms"]
+        measured_ms = latency_ms["algorithm"] + latency_ms["device_measured"]
+        assert took_ms == pytest.approx(measured_ms, abs=TOLERANCE_MS)
+        assert latency_ms["total"] > measured_ms + TOLERANCE_MS
+        assert f"delayed by {measured_ms:.1f} ms" in monitor.messages()
+
+    repeat_if_disturbed(attempt, BUFFER_S)
+
+
+def test_there_are_no_dropouts_at_the_start(pulse, tmp_path):
+    """With blocks of PortAudio's choice it first asks for what fills the output's buffers."""
+
+    def attempt():
+        with monitor_process(pulse, tmp_path, "--duration", "2") as monitor:
+            assert monitor.process.wait(60) == 0
+        assert_no_dropouts(monitor.stats())
+
+    repeat_if_disturbed(attempt, BUFFER_S)
+
+
+def test_a_server_that_dies_for_good_ends_the_program_with_the_recordings_intact(pulse, tmp_path):
+    with monitor_process(pulse, tmp_path, "--reconnect", "2") as monitor:
         wait_until_connected(pulse)
         time.sleep(1.5)
         pulse.kill()
         assert monitor.process.wait(30) == 1
-    assert "device" in monitor.messages().splitlines()[-1]
+    assert "has not come back within 2 s" in monitor.messages().splitlines()[-1]
     assert "Traceback" not in monitor.messages()
     assert monitor.stats()["hops"] > 10
     recorded = monitor.recorded()
     assert set(recorded) == {"vocals", "accompaniment"}
     assert all(len(stem) >= RATE for stem in recorded.values())
+
+
+def test_a_server_that_comes_back_is_played_on(pulse, tmp_path):
+    def impulse(height):
+        sound = np.zeros((RATE, 2), np.float32)
+        sound[RATE // 2] = height
+        return sound
+
+    with monitor_process(pulse, tmp_path, "--latency", "low", *UNIT_GAINS) as monitor:
+        wait_until_connected(pulse)
+        play(pulse, impulse(0.6))
+        time.sleep(0.5)
+        pulse.kill()
+        wait_until(lambda: "the audio device has gone" in monitor.messages(), "word of it")
+        pulse.restart()
+        wait_until(lambda: "the audio device is back" in monitor.messages(), "word of it")
+        time.sleep(0.5)
+        play(pulse, impulse(0.3))
+        time.sleep(1.0)
+        assert monitor.interrupt() == 0
+    assert monitor.stats()["device_returns"] == 1
+    # One recording, with what came in before and after.
+    heard = np.abs(sum(monitor.recorded().values())[:, 0])
+    before, after = (np.flatnonzero(heard > height / 2) for height in (0.6, 0.3))
+    assert heard[before].max() == pytest.approx(0.6, rel=0.2)
+    assert heard[after[after > before[-1] + RATE // 2]].max() == pytest.approx(0.3, rel=0.2)
 
 
 def test_the_devices_are_listed(pulse):
