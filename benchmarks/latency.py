@@ -134,8 +134,8 @@ def tables(report: Report) -> list[Table]:
     settings = report.settings
     heard = Table(title=f"plans, {settings['model']}, {settings['backend']}: latency and drop-outs")
     for heading in (
-        "plan", "nets", "algorithm ms", "device in", "device out", "total", "hops", "late masks",
-        "beside stalls", "xruns", "RSS MB", "growth",
+        "plan", "nets", "algorithm ms", "device in", "device out", "total", "measured", "hops",
+        "late masks", "beside stalls", "xruns", "RSS MB", "growth",
     ):  # fmt: skip
         heard.add_column(heading, justify="left" if heading == "plan" else "right")
     took = Table(title="times in ms beside their deadlines")
@@ -153,6 +153,7 @@ def tables(report: Report) -> list[Table]:
                 f"{latency_ms[part]:.1f}"
                 for part in ("algorithm", "device_input", "device_output", "total")
             ),
+            _measured(latency_ms),
             str(more["hops"]), str(more["late_masks"]), _beside_stalls(more), _xruns(more["xruns"]),
             _megabytes(more["rss_mb"]), _megabytes(more["rss_growth_mb"]),
         )  # fmt: skip
@@ -269,6 +270,12 @@ def _milliseconds(summary: dict[str, float]) -> list[str]:
 
 def _megabytes(amount: float | None) -> str:
     return "-" if amount is None else str(round(amount))
+
+
+def _measured(latency_ms: dict[str, float | None]) -> str:
+    """The total with what the devices took by their own clocks."""
+    algorithm_ms, devices_ms = latency_ms["algorithm"], latency_ms.get("device_measured")
+    return "-" if devices_ms is None or algorithm_ms is None else f"{algorithm_ms + devices_ms:.1f}"
 
 
 def _beside_stalls(more: dict) -> str:
