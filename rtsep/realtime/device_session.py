@@ -1,8 +1,10 @@
 """The engine on audio devices, which may go away and come back.
 
-playing --devices stop--> gone: what the engine still holds goes into the recording
-   ^                        |
-   +------ opened anew -----+   once a second, until patience ends
+    playing --devices stop--> gone: what the engine still holds goes into the recording
+       ^                        |
+       +------ opened anew -----+   once a second, until patience ends
+
+The engine and its workers stay; each opening has a DeviceBridge of its own, as rates may differ.
 """
 
 from __future__ import annotations
