@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 MASKS = ("ratio", "alone")
 REFERENCE_PLAN = "classic"
 ALL_OF_THE_LADDER = "ladder"
+# A song at a speed beyond these is none any more.
+SLOWEST, FASTEST = 0.5, 2.0
+# More songs than these have no column of their own.
+MOST_COLUMNS = 6
 
 
 class Setting(NamedTuple):
@@ -71,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="turn the mixtures down by so much, with and without the network level"
         " (default: %(default)s, as they are, with it)",
     )  # fmt: skip
+    parser.add_argument(
+        "--speeds", default="1", metavar="FACTOR,...",
+        help="play the songs so much faster, pitch and all: as many songs more"
+        " (default: %(default)s, as they are)",
+    )  # fmt: skip
 
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
@@ -86,8 +95,15 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         raise UsageError(
             f"{config.name} has no stem {arguments.stem!r}: choose from {', '.join(config.stems)}"
         )
-    levels_db = _levels(arguments.levels)
-    songs = true_stems.songs(arguments.songs, arguments.stem)
+    levels_db, speeds = (
+        _numbers("--levels", arguments.levels, "0,-12,-20"),
+        _speeds(arguments.speeds),
+    )
+    songs = [
+        true_stems.at_speed(song, speed)
+        for song in true_stems.songs(arguments.songs, arguments.stem)
+        for speed in speeds
+    ]
     nets = dict(zip(config.stems, load_nets(config), strict=True))
     rows = []
     # As they are only with the network level, unless other levels are asked for.
@@ -111,29 +127,33 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         [
             f"SDR of {arguments.stem} over whole songs: 10 log10 of energy ratios"
             " (rtsep/evaluation.py), below museval's.",
-            f"Relative to {REFERENCE_PLAN} with ratio masks.",
+            f"Relative to {REFERENCE_PLAN} with ratio masks; worst, best: song, likewise.",
         ],
     )
 
 
 def tables(report: Report) -> list[Table]:
-    """One row per setting: the mean over the songs, and each song."""
+    """One row per setting: the mean over the songs, and each of them or the extremes."""
     from rich.table import Table
 
     table = Table(title=f"quality of {report.settings['stem']}")
     songs = list(report.settings["songs"])
     reference_db = _reference_db(report)
-    headings = ("plan", "masks", "ms", "level", "auto", "SDR dB", "relative", "SI-SDR dB", *songs)
+    each = songs if len(songs) <= MOST_COLUMNS else ["worst", "best"]
+    headings = ("plan", "masks", "ms", "level", "auto", "SDR dB", "relative", "SI-SDR dB", *each)
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("plan", "masks") else "right")
     for setting, rows in _by_setting(report).items():
-        sdr = [row.more["sdr_db"] for row in rows]
+        sdr = {row.case: row.more["sdr_db"] for row in rows}
         si_sdr = [row.more["si_sdr_db"] for row in rows]
-        relative = "-" if reference_db is None else f"{np.mean(sdr) - reference_db:+.2f}"
+        relative = [sdr[song] - reference_db[song] for song in songs if song in reference_db]
+        shown = [f"{value:.2f}" for value in sdr.values()]
+        if len(songs) > MOST_COLUMNS:
+            shown = [f"{limit(relative):+.2f}" if relative else "-" for limit in (min, max)]
         table.add_row(
             setting.plan, _kind(setting.ratio), f"{setting.latency_ms:.0f}", f"{setting.level_db:+g}",
-            "yes" if setting.auto_level else "no", f"{np.mean(sdr):.2f}", relative,
-            f"{np.mean(si_sdr):.2f}", *(f"{value:.2f}" for value in sdr),
+            "yes" if setting.auto_level else "no", f"{np.mean([*sdr.values()]):.2f}",
+            f"{np.mean(relative):+.2f}" if relative else "-", f"{np.mean(si_sdr):.2f}", *shown,
         )  # fmt: skip
     return [table]
 
@@ -177,15 +197,14 @@ def _by_setting(report: Report) -> dict[Setting, list[Row]]:
     return groups
 
 
-def _reference_db(report: Report) -> float | None:
-    """Mean SDR of the reference plan at the level as it is; None where it was not run."""
-    sdr = [
-        row.more["sdr_db"]
+def _reference_db(report: Report) -> dict[str, float]:
+    """SDR of the reference plan by song, at the level as it is; empty where it was not run."""
+    return {
+        row.case: row.more["sdr_db"]
         for row in report.rows
         if (row.contender, row.more["ratio"], row.more["level_db"], row.more["auto_level"])
         == (REFERENCE_PLAN, True, 0.0, True)
-    ]
-    return float(np.mean(sdr)) if sdr else None
+    }
 
 
 def _plans(text: str) -> list[StreamPlan]:
@@ -194,11 +213,19 @@ def _plans(text: str) -> list[StreamPlan]:
     return [read_plan(name) for name in text.split(",")]
 
 
-def _levels(text: str) -> list[float]:
+def _numbers(option: str, text: str, example: str) -> list[float]:
     try:
-        return [float(level) for level in text.split(",")]
+        return [float(number) for number in text.split(",")]
     except ValueError:
-        raise UsageError(f"--levels must be numbers like 0,-12,-20: got {text!r}") from None
+        raise UsageError(f"{option} must be numbers like {example}: got {text!r}") from None
+
+
+def _speeds(text: str) -> list[float]:
+    speeds = _numbers("--speeds", text, "0.95,1,1.05")
+    for speed in speeds:
+        if not SLOWEST <= speed <= FASTEST:
+            raise UsageError(f"--speeds must be from {SLOWEST:g} to {FASTEST:g}: got {speed:g}")
+    return speeds
 
 
 def _separate(

@@ -52,6 +52,23 @@ def songs(places: Iterable[str], stem: str) -> list[Song]:
     return found
 
 
+def at_speed(song: Song, speed: float) -> Song:
+    """The song played `speed` times as fast, which moves its pitch, too; called ``NAME@SPEED``.
+
+    How well a net separates depends on where a song's partials fall between its bins and rows: another
+    speed is nearly another song.
+    """
+    if speed == 1:
+        return song
+    import soxr
+
+    mixture, true = (
+        soxr.resample(sound, speed * SAMPLE_RATE, SAMPLE_RATE).astype(np.float32)
+        for sound in (song.mixture, song.true)
+    )
+    return Song(f"{song.name}@{speed:g}", mixture, true)
+
+
 def _paths(place: str) -> list[Path]:
     if place == DEMO:
         return [demo_song.fetch()]

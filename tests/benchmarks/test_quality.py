@@ -120,6 +120,41 @@ def test_relative_is_to_classic_with_ratio_masks(
     assert (tmp_path / "q.png").stat().st_size > 10_000
 
 
+def test_a_song_at_another_speed_is_shorter_and_higher() -> None:
+    tone = np.repeat(np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)[:, np.newaxis], 2, axis=1)
+    song = true_stems.Song("one", tone.astype(np.float32), 0.5 * tone.astype(np.float32))
+    assert true_stems.at_speed(song, 1.0) is song
+    faster = true_stems.at_speed(song, 1.25)
+    assert faster.name == "one@1.25"
+    assert len(faster.mixture) == pytest.approx(RATE / 1.25, abs=1)
+    spectrum = np.abs(np.fft.rfft(faster.mixture[:, 0]))
+    assert np.argmax(spectrum) * RATE / len(faster.mixture) == pytest.approx(550, abs=1)
+    np.testing.assert_allclose(faster.true, 0.5 * faster.mixture, atol=1e-6)
+
+
+def test_many_songs_are_summed_up_by_their_extremes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    made_up_weights: None,
+) -> None:  # fmt: skip
+    write_song(tmp_path / "one")
+    speeds = (0.9, 0.95, 1, 1.02, 1.04, 1.06, 1.08)
+
+    def separate(config, nets, plan, stem, song, setting):
+        _, _, speed = song.name.partition("@")
+        better_db = 100 * (float(speed or 1) - 1) if plan.name == "low" else 0
+        return song.true + song.true * 10 ** ((-20 - better_db) / 20)
+
+    monkeypatch.setattr(quality, "_separate", separate)
+    status, out, err = run(
+        capsys, tmp_path, "--plans", "low,classic", "--speeds", ",".join(map(str, speeds))
+    )
+    assert status == 0, err
+    (low,) = (line.split() for line in out.replace("│", " ").splitlines() if " low " in line)
+    mean_db = 100 * (np.mean(speeds) - 1)
+    assert low[5:7] == [f"{20 + mean_db:.2f}", f"{mean_db:+.2f}"]
+    assert low[-2:] == ["-10.00", "+8.00"]
+
+
 @pytest.mark.usefixtures("made_up_weights")
 def test_the_network_level_makes_up_for_a_quiet_mixture(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -146,6 +181,8 @@ def test_the_network_level_makes_up_for_a_quiet_mixture(
         (("--masks", "all"), "--masks must be ratio or alone: got 'all'"),
         (("--stem", "drums"), "no stem 'drums'"),
         (("--levels", "loud"), "--levels must be numbers like 0,-12,-20: got 'loud'"),
+        (("--speeds", "0.9,fast"), "--speeds must be numbers like 0.95,1,1.05: got '0.9,fast'"),
+        (("--speeds", "0.4"), "--speeds must be from 0.5 to 2: got 0.4"),
         (("--plans", "fast"), "unknown plan 'fast'"),
     ],
 )
