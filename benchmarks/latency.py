@@ -20,7 +20,11 @@ from rtsep.benchmarks.plots import caption
 from rtsep.benchmarks.report import Report, Row
 from rtsep.benchmarks.sound import music
 from rtsep.benchmarks.stalls import LONG_STALL, RECOVERED_S, StallWatch, watch_for_stalls
-from rtsep.cli.monitor_arguments import add_device_arguments, device_latency
+from rtsep.cli.monitor_arguments import (
+    add_device_arguments,
+    add_priority,
+    device_latency,
+)
 from rtsep.errors import UsageError
 from rtsep.machine import versions
 from rtsep.models.registry import MODELS, ModelConfig, find_model
@@ -28,6 +32,7 @@ from rtsep.models.unet import UNet
 from rtsep.plan import PLANS
 from rtsep.plan_ladder import read_plan
 from rtsep.realtime.engine import Engine
+from rtsep.realtime.priority import session_first
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend", choices=BACKENDS, default=BACKENDS[0],
         help="a sound that is paced like a device's, or devices (default: %(default)s)",
     )  # fmt: skip
+    add_priority(parser)
     add_device_arguments(parser.add_argument_group("devices (--backend device)"))
     parser.set_defaults(blocksize=DEFAULT_BLOCK)
 
@@ -100,11 +106,13 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
             say(f"{plan.name}: {arguments.seconds:g} s")
             watch = watch_for_stalls() if arguments.watch else None
             engine = Engine(config, nets, plan, gains, alone=alone)
-            engine.start()
-            with ExitStack() as ending:
-                ending.callback(engine.stop)
+            engine.warm_up()
+            with ExitStack() as running:
                 if watch:
-                    ending.enter_context(watch)
+                    running.enter_context(watch)
+                priority = running.enter_context(session_first(arguments.priority))
+                engine.start()
+                running.callback(engine.stop)
                 if opened is None:
                     stats = run_on_sound(
                         engine, sound, arguments.blocksize, arguments.seconds, arguments.display
@@ -113,7 +121,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
                     stats = run_on_devices(
                         engine, opened, arguments.seconds, arguments.display, say
                     )
-            rows.append(_row(stats, config.name, watch))
+            rows.append(_row({**stats, "priority": priority}, config.name, watch))
     settings = {
         "model": config.name, "stems": list(gains), "nets": arguments.nets,
         "backend": arguments.backend, "seconds": arguments.seconds,
@@ -135,7 +143,7 @@ def tables(report: Report) -> list[Table]:
     heard = Table(title=f"plans, {settings['model']}, {settings['backend']}: latency and drop-outs")
     for heading in (
         "plan", "nets", "algorithm ms", "device in", "device out", "total", "measured", "hops",
-        "late masks", "beside stalls", "xruns", "RSS MB", "growth",
+        "late masks", "beside stalls", "xruns", "threads", "RSS MB", "growth",
     ):  # fmt: skip
         heard.add_column(heading, justify="left" if heading == "plan" else "right")
     took = Table(title="times in ms beside their deadlines")
@@ -155,6 +163,7 @@ def tables(report: Report) -> list[Table]:
             ),
             _measured(latency_ms),
             str(more["hops"]), str(more["late_masks"]), _beside_stalls(more), _xruns(more["xruns"]),
+            more["priority"],
             _megabytes(more["rss_mb"]), _megabytes(more["rss_growth_mb"]),
         )  # fmt: skip
         took.add_row(

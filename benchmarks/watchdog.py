@@ -4,8 +4,8 @@
 
 wakes every PERIOD_S on that core until its standard input is closed, then prints every delay beyond
 NOTED_S as JSON: when it was over, on the monotonic clock, and its length, in seconds. They run before
-all ordinary programs: what holds them up holds those up, too, and no fault of a program that is
-measured can.
+all other programs: what holds them up holds those up, too, and no fault of a program that is measured
+can.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def allowed(*command: str) -> bool:
     return done.returncode == 0 and not done.stderr
 
 
+# As sound servers are run, before rtsep's own threads (realtime/priority.py).
+_REAL_TIME = ("chrt", "--rr", "5")
 _RAISE = '{ echo -15 > /proc/self/autogroup; } 2> /dev/null; exec nice -n -15 "$@"'
 _RAISED = ("sh", "-c", _RAISE, "sh")
 
@@ -44,7 +46,10 @@ def priority() -> tuple[str, ...]:
     As audio programs are run on any machine set up for audio. To be started in a session of its own,
     because Linux shares out time among sessions first (autogroup).
     """
-    return _RAISED if allowed("setsid", *_RAISED, "true") else ()
+    for raised in _REAL_TIME, _RAISED:
+        if allowed("setsid", *raised, "true"):
+            return raised
+    return ()
 
 
 class Watchdog:

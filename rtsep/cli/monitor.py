@@ -26,10 +26,16 @@ from rtsep.cli.monitor_arguments import (
 )
 from rtsep.errors import RtsepError, UsageError
 from rtsep.models.registry import find_model
+from rtsep.realtime.priority import ORDINARY, REAL_TIME, session_first
 
 if TYPE_CHECKING:
     from rtsep.realtime.recorder import Recorder
 
+# In words for the person, by what session_first has got.
+THREADS = {
+    REAL_TIME: "go before other programs (real-time)",
+    ORDINARY: "of ordinary priority: busy programs may hold them up (docs/devices.md)",
+}
 # The display and the keys are looked after this often.
 TICK_S = 0.05
 
@@ -89,30 +95,34 @@ def _device_session(args, make_engine) -> int:
     controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
     # A thread that holds the GIL lets the audio thread wait this long, in place of 5 ms.
     sys.setswitchinterval(0.0005)
-    engine.start()
-    recorder = _recorder(args, engine.stems)
-    session = None
-    try:
-        session = DeviceSession(
-            engine, settings, devices, channels_out, all_stems=args.all_stems, recorder=recorder,
-            patience_s=args.reconnect, say=_say,
-        )  # fmt: skip
-        header = [*session.describe(), *_describe(engine, session.latency_ms, make_engine.why)]
-        display = make_display(engine, controls, header, quiet=args.quiet)
-        session.start()
-        _loop(args, engine, controls, display, session, recorder)
-    finally:
-        if session is not None:
-            session.close()
-        engine.stop()
-        if recorder is not None:
-            recorder.close()
-        if session is not None:
-            _report(args, engine, session.latency_ms, recorder, session.stats())
+    engine.warm_up()
+    with session_first(args.priority) as priority:
+        engine.start()
+        recorder = _recorder(args, engine.stems)
+        session = None
+        try:
+            session = DeviceSession(
+                engine, settings, devices, channels_out, all_stems=args.all_stems,
+                recorder=recorder, patience_s=args.reconnect, say=_say,
+            )  # fmt: skip
+            described = _describe(engine, session.latency_ms, make_engine.why, priority)
+            header = [*session.describe(), *described]
+            display = make_display(engine, controls, header, quiet=args.quiet)
+            session.start()
+            _loop(args, engine, controls, display, session, recorder)
+        finally:
+            if session is not None:
+                session.close()
+            engine.stop()
+            if recorder is not None:
+                recorder.close()
+            if session is not None:
+                more = {**session.stats(), "priority": priority}
+                _report(args, engine, session.latency_ms, recorder, more)
     return 0
 
 
-def _describe(engine, latency_ms, why) -> list[str]:
+def _describe(engine, latency_ms, why, priority) -> list[str]:
     heard = ", ".join(stem for stem, gain in zip(engine.stems, engine.gains) if gain > 0)
     return [
         f"heard   {heard or 'nothing'} ({engine.config.name}, {len(engine.workers)} of"
@@ -121,6 +131,7 @@ def _describe(engine, latency_ms, why) -> list[str]:
         f"{latency_ms['algorithm']:.1f} + device in {latency_ms['device_input']:.1f} + out "
         f"{latency_ms['device_output']:.1f}",
         f"plan    {engine.plan.name}: {why}",
+        *([f"threads {THREADS[priority]}"] if priority else []),
     ]
 
 
@@ -159,35 +170,36 @@ def _file_session(args, make_engine) -> int:
     from rtsep.realtime.stats import latency_parts_ms
 
     engine = make_engine()
-    recorder = _recorder(args, engine.stems)
-    engine.start()
-    try:
-        run_file(
-            engine, args.input_file, args.output_file, recorder,
-            paced=args.realtime, duration_s=args.duration,
-        )  # fmt: skip
-    finally:
-        engine.stop()
-        if recorder is not None:
-            recorder.close()
+    engine.warm_up()
+    with session_first(args.priority if args.realtime else "ordinary") as priority:
+        recorder = _recorder(args, engine.stems)
+        engine.start()
+        try:
+            run_file(
+                engine, args.input_file, args.output_file, recorder,
+                paced=args.realtime, duration_s=args.duration,
+            )  # fmt: skip
+        finally:
+            engine.stop()
+            if recorder is not None:
+                recorder.close()
     latency_ms = latency_parts_ms(engine.plan.latency_ms)
     if not args.quiet:
-        print("\n".join(_describe(engine, latency_ms, make_engine.why)), file=sys.stderr)
-    _report(args, engine, latency_ms, recorder)
+        # Where nobody waits there is no hurry either.
+        hurry = priority if args.realtime else None
+        print("\n".join(_describe(engine, latency_ms, make_engine.why, hurry)), file=sys.stderr)
+    _report(args, engine, latency_ms, recorder, {"priority": priority})
     return 0
 
 
 # --- afterwards ---------------------------------------------------------------------------------
 
 
-def _report(args, engine, latency_ms, recorder, device_stats=None) -> None:
-    from rtsep.cli.display import summary
+def _report(args, engine, latency_ms, recorder, more) -> None:
+    from rtsep.cli.summary import summary
     from rtsep.machine import versions
 
-    stats = {
-        **engine.stats(), **(device_stats or {}), "latency_ms": latency_ms,
-        "versions": versions(),
-    }  # fmt: skip
+    stats = {**engine.stats(), **more, "latency_ms": latency_ms, "versions": versions()}
     if args.stats is not None:
         _write_json(args.stats, stats)
     if not args.quiet:

@@ -11,7 +11,7 @@ from rtsep.errors import UsageError
 from rtsep.models.registry import MODELS, SUFFIX_16KHZ, ModelConfig
 from rtsep.plan import PLANS
 from rtsep.plan_choice import AUTO
-from rtsep.realtime import ON_LATE
+from rtsep.realtime import ON_LATE, PRIORITIES
 
 PROGRAM = "rtsep-monitor"
 
@@ -106,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     session.add_argument("--input-file", type=Path, metavar="F", help="a file instead of a device")
     session.add_argument("--output-file", type=Path, metavar="F", help="a WAV file for the mix")
     session.add_argument("--realtime", action="store_true", help="pace files as a device would")
+    add_priority(session)
     session.add_argument("-q", "--quiet", action="store_true", help="no display")
     return parser
 
@@ -131,6 +132,15 @@ def add_device_arguments(devices: argparse._ActionsContainer) -> None:
     devices.add_argument(
         "--device-latency", default="high", metavar="S",
         help="seconds, low or high (default: %(default)s)",
+    )  # fmt: skip
+
+
+def add_priority(parser: argparse._ActionsContainer) -> None:
+    """Add the option that says whether to go before other programs."""
+    parser.add_argument(
+        "--priority", choices=PRIORITIES, default=PRIORITIES[0],
+        help="auto: run before other programs where the system grants it (docs/devices.md); ordinary: as"
+        " they do (default: %(default)s)",
     )  # fmt: skip
 
 

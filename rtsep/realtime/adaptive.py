@@ -97,6 +97,10 @@ class AdaptiveEngine:
 
     # --- life -----------------------------------------------------------------------------------
 
+    def warm_up(self) -> None:
+        """As Engine.warm_up."""
+        self._current.warm_up()
+
     def start(self) -> None:
         """As Engine.start."""
         self._current.start()

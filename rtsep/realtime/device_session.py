@@ -19,6 +19,7 @@ from rtsep.audio.portaudio import rescan
 from rtsep.errors import RtsepError
 from rtsep.realtime.bridge import DeviceBridge
 from rtsep.realtime.file_session import run_unpaced
+from rtsep.realtime.priority import audio_first
 from rtsep.realtime.stats import latency_parts_ms
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class DeviceSession:
 
     def start(self) -> None:
         """Begin to play. Raises RtsepError where a device stops before its first block."""
-        self._stream.start()
+        with audio_first():
+            self._stream.start()
 
     def tick(self, now_s: float) -> None:
         """Look whether the devices are there, or are there again; `now_s` of the monotonic clock.
@@ -113,7 +115,8 @@ class DeviceSession:
         )  # fmt: skip
         count_xruns = self._engine.counters.count_xruns
         # The last one, where devices have gone.
-        self._stream = open_stream(devices, self._settings, bridge.process, count_xruns)
+        with audio_first():
+            self._stream = open_stream(devices, self._settings, bridge.process, count_xruns)
         self._is_open = True
         self._bridge_s = bridge.delay_samples / devices.output_rate
         self.devices = devices

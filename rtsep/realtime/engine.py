@@ -112,16 +112,23 @@ class Engine:
         self._hop_in = np.zeros((plan.hop, NET_CHANNELS), np.float32)
         self._hop_out = np.zeros((plan.hop, self.output_channels), np.float32)
         self._at = 0
+        self._warm = False
         self._run_to_submit: int | None = None
         self._wait_until_s = 0.0
 
     # --- life -----------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Compile, touch and start everything: nothing may be done for the first time later on."""
+    def warm_up(self) -> None:
+        """Compile and touch everything: nothing may be done for the first time later on."""
         for worker in self.workers:
             worker.warm_up()
         self._warm_up_hop()
+        self._warm = True
+
+    def start(self) -> None:
+        """Begin to work, warmed up."""
+        if not self._warm:
+            self.warm_up()
         gc.collect()
         gc.freeze()
         for worker in self.workers:

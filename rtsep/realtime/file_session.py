@@ -16,6 +16,7 @@ from rtsep.dsp.channels import to_stereo
 from rtsep.dsp.resample import StreamResampler
 from rtsep.models.registry import SAMPLE_RATE
 from rtsep.realtime.engine import Engine
+from rtsep.realtime.priority import audio_first
 from rtsep.realtime.recorder import Recorder
 
 
@@ -42,14 +43,15 @@ def run_paced(
     engine: Engine, blocks: Iterable[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.float32]]:
     """Like run_unpaced, but each block at the time a device would ask for it; masks may be late."""
-    due = time.perf_counter()
-    for block in blocks:
-        due += len(block) / SAMPLE_RATE
-        time.sleep(max(0.0, due - time.perf_counter()))
-        engine.check()
-        out = np.zeros((len(block), engine.output_channels), np.float32)
-        _timed_process(engine, block, out)
-        yield out
+    with audio_first():
+        due = time.perf_counter()
+        for block in blocks:
+            due += len(block) / SAMPLE_RATE
+            time.sleep(max(0.0, due - time.perf_counter()))
+            engine.check()
+            out = np.zeros((len(block), engine.output_channels), np.float32)
+            _timed_process(engine, block, out)
+            yield out
 
 
 def _timed_process(engine: Engine, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import time
 from queue import SimpleQueue
@@ -15,11 +13,8 @@ from rtsep.models.sliding import SlidingState
 from rtsep.models.unet import UNet
 from rtsep.plan import StreamPlan
 from rtsep.realtime.double_buffer import FrameHistory, MaskSlots
+from rtsep.realtime.priority import WorkerPriority
 from rtsep.realtime.stats import Durations
-
-# Added to the niceness of the workers' threads: the audio thread goes first, but beside other busy
-# programs they must keep their share.
-NICENESS = 1
 
 
 class Worker:
@@ -77,10 +72,10 @@ class Worker:
         self._thread.join()
 
     def _work(self) -> None:
-        _lower_priority()
         flush_denormals()
         try:
-            while (run := self._newest_job()) is not None:
+            priority = WorkerPriority(time.perf_counter())
+            while (run := self._newest_job(priority)) is not None:
                 begun = time.perf_counter()
                 if self._run(run):
                     self.slots.write(run, self._masks[self.plan.rows])
@@ -100,16 +95,9 @@ class Worker:
         )
         return history.holds(first_read)
 
-    def _newest_job(self) -> int | None:
+    def _newest_job(self, priority: WorkerPriority) -> int | None:
+        priority.look(time.perf_counter(), self._inbox.empty())
         job = self._inbox.get()
         while job is not None and not self._inbox.empty():
             job = self._inbox.get()
         return job
-
-
-def _lower_priority() -> None:
-    """Let the audio thread go first, where threads have priorities of their own (Linux)."""
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        niceness = os.getpriority(os.PRIO_PROCESS, thread)
-        os.setpriority(os.PRIO_PROCESS, thread, niceness + NICENESS)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rtsep.cli.display import LiveDisplay, PlainStatus, Quiet, make_display, summary
+from rtsep.cli.display import LiveDisplay, PlainStatus, Quiet, make_display
 from rtsep.cli.screen import RED, YELLOW, Counter, Meter, Screen
 from rtsep.cli.stream_status import LOAD_S, RECENT_S, Load, LoadReader, PeakHold, RecentRise
 from rtsep.plan import PLANS
 from rtsep.realtime.controls import MixControls
 from rtsep.realtime.engine import Engine
-from rtsep.realtime.stats import Counters, Durations, latency_parts_ms
+from rtsep.realtime.stats import Counters, Durations
 
 STEMS = ("vocals", "accompaniment")
 HEADER = ["input   Line in [analogue]", "latency 5950.0 ms: plan classic 5944.3 + device 5.7"]
@@ -304,98 +304,3 @@ def test_the_display_fits_the_terminal(engine, controls, monkeypatch, terminal, 
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", kind)
     assert type(make_display(engine, controls, [], quiet=False)) is expected
-
-
-# --- summary ------------------------------------------------------------------------------------
-
-
-def stats(**changes):
-    worker = {"p50": 290.0, "p99": 300.0, "max": 580.0}
-    return {
-        "latency_ms": latency_parts_ms(5944.3, 0.01, 0.02),
-        "hops": 2584, "late_masks": 0, "nonfinite_blocks": 0,
-        "xruns": dict(Counters().xruns), "deadline_ms": PLANS["classic"].deadline_ms,
-        "callback_ms": {"p50": 0.3, "p99": 0.9, "max": 2.3}, "block_ms": 5.8,
-        "worker_ms": dict.fromkeys(STEMS, worker), **changes,
-    }  # fmt: skip
-
-
-SLOW = {stem: {"p50": 2500.0, "p99": 3000.0, "max": 3500.0} for stem in STEMS}
-
-
-def test_a_good_run_is_summed_up_without_advice():
-    assert summary(stats()) == [
-        "played   1:00, delayed by 5944.3 ms (devices not counted)",
-        "trouble  late masks 0; xruns 0",
-        "callback median 0.30 ms, p99 0.90, max 2.30 of 5.8 ms",
-        "workers  vocals 10.0 % (max 20 %), accompaniment 10.0 % (max 20 %) of 2902.5 ms",
-    ]
-
-
-def test_what_the_devices_took_by_their_own_clocks_is_told():
-    line = summary(stats(latency_ms=latency_parts_ms(92.9, 0.05, 0.07, 0.08)))[0]
-    assert (
-        line
-        == "played   1:00, delayed by 172.9 ms: 92.9 and the devices, by their own clocks, 80.0"
-    )
-
-
-def test_nothing_played_is_summed_up_too():
-    nothing = {"p50": 0.0, "p99": 0.0, "max": 0.0}
-    lines = summary(
-        stats(hops=0, block_ms=0.0, callback_ms=nothing, worker_ms=dict.fromkeys(STEMS, nothing))
-    )
-    assert lines[0].startswith("played   0:00")
-    assert len(lines) == 4
-
-
-def test_a_slow_machine_is_told_what_to_change():
-    line = summary(stats(late_masks=78, worker_ms=SLOW))[-1]
-    assert "too slow for this plan: late masks in 3.0 % of hops" in line
-    assert "close other programs" in line
-    assert "--latency" not in line  # no plan gives more time
-    assert "--model" not in line  # no model has fewer stems
-
-
-def test_the_remedies_fit_the_plan_and_the_model():
-    workers = dict.fromkeys(("vocals", "drums", "bass", "other"), SLOW["vocals"])
-    line = summary(stats(deadline_ms=23.2, worker_ms=workers))[-1]
-    assert "no head-room" in line
-    assert "classic) or take a model of fewer stems" in line
-    assert "use a longer --latency (" in line
-    assert "--blocksize" not in line and "--device-latency" not in line
-
-
-def test_late_masks_of_nets_that_keep_up_are_told_apart():
-    line = summary(stats(late_masks=1))[-1]
-    assert "late masks in under 0.1 % of hops, although the nets keep up" in line
-    assert "too slow" not in line
-
-
-def test_xruns_without_load_want_longer_buffers():
-    xruns = {**Counters().xruns, "output_underflow": 3}
-    lines = summary(stats(xruns=xruns))
-    assert "xruns output underflow 3" in lines[1]
-    assert "time to spare (p99 0.9 of 5.8 ms)" in lines[-1]
-    assert "--device-latency" in lines[-1] and "--blocksize" not in lines[-1]
-
-
-@pytest.mark.parametrize("underflows", [0, 3])
-def test_a_callback_as_long_as_its_block_wants_longer_blocks(underflows):
-    xruns = {**Counters().xruns, "output_underflow": underflows}
-    callback = {"p50": 0.1, "p99": 5.2, "max": 9.0}
-    lines = summary(stats(xruns=xruns, callback_ms=callback))
-    assert ("ran dry" in lines[-1]) == bool(underflows)
-    assert "p99 5.2 of 5.8 ms" in lines[-1]
-    assert "--blocksize (1024)" in lines[-1] and "--device-latency" not in lines[-1]
-
-
-def test_longer_blocks_than_a_hop_are_no_remedy():
-    callback = {"p50": 15.0, "p99": 22.0, "max": 30.0}
-    line = summary(stats(callback_ms=callback, block_ms=23.2))[-1]
-    assert "fewer stems" in line and "--blocksize" not in line
-
-
-def test_invalid_input_is_named_with_a_remedy():
-    line = summary(stats(nonfinite_blocks=2))[-1]
-    assert line.startswith("2 blocks of input held NaN or infinity")

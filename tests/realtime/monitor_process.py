@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rtsep.benchmarks.watchdog import priority
 from tests.realtime.servers import AudioServer
 
 # Beyond what any of these programs needs to end, on an overloaded machine.
@@ -61,7 +60,7 @@ def monitor_process(server: AudioServer, folder: Path, *arguments: str) -> Itera
     options = ["--latency", "classic", *kept]
     with (folder / "messages").open("wb") as messages:
         process = subprocess.Popen(
-            [*priority(), *monitor_command(*options, *arguments)],
+            monitor_command(*options, *arguments),
             env=server.environ, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
             start_new_session=True,
         )  # fmt: skip

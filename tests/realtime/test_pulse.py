@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rtsep.plan import PLANS
+from rtsep.realtime.priority import AUDIO, SESSION, WORKER
 from tests.realtime.attempts import assert_no_dropouts, repeat_if_disturbed
 from tests.realtime.monitor_process import monitor_process, run_monitor
 from tests.realtime.pulse_clients import RAW, play, wait_until_connected
-from tests.realtime.servers import RATE, pulse_missing, pulse_server, skip_without, wait_until
+from tests.realtime.servers import (
+    RATE,
+    REALTIME,
+    pulse_missing,
+    pulse_server,
+    skip_without,
+    wait_until,
+)
 
 pytestmark = [skip_without(pulse_missing()), pytest.mark.slow]
 
@@ -117,6 +127,35 @@ def test_there_are_no_dropouts_at_the_start(pulse, tmp_path):
         assert_no_dropouts(monitor.stats())
 
     repeat_if_disturbed(attempt, BUFFER_S)
+
+
+def _priorities(monitor):
+    """Those of its threads, real-time ones only; it runs under `env`, which it replaces."""
+    threads = Path(f"/proc/{monitor.process.pid}/task").iterdir()
+    found = [os.sched_getparam(int(thread.name)).sched_priority for thread in threads]
+    return [priority for priority in found if priority]
+
+
+@pytest.mark.skipif(not REALTIME, reason="no leave to go before other programs")
+def test_the_servers_callback_goes_before_the_workers(pulse, tmp_path):
+    with monitor_process(pulse, tmp_path) as monitor:
+        wait_until_connected(pulse)
+        wait_until(lambda: AUDIO in _priorities(monitor), "a thread that goes first")
+        # The main thread and the recorder's; the workers of both stems.
+        assert _priorities(monitor).count(SESSION) >= 2
+        assert _priorities(monitor).count(WORKER) == 2
+        assert monitor.interrupt() == 0
+    assert monitor.stats()["priority"] == "real-time"
+    assert "threads go before other programs" in monitor.messages()
+
+
+def test_ordinary_priority_where_it_is_asked_for(pulse, tmp_path):
+    with monitor_process(pulse, tmp_path, "--priority", "ordinary") as monitor:
+        wait_until_connected(pulse)
+        assert _priorities(monitor) == []
+        assert monitor.interrupt() == 0
+    assert monitor.stats()["priority"] == "ordinary"
+    assert "threads of ordinary priority" in monitor.messages()
 
 
 def test_a_server_that_dies_for_good_ends_the_program_with_the_recordings_intact(pulse, tmp_path):
