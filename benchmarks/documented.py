@@ -54,6 +54,7 @@ def claims() -> Iterator[Claim]:
         for plan in PLANS:
             yield _live(name, plan, nets)
     yield from _ten_minutes()
+    yield _ordinary_priority()
     yield Claim(
         "memory of `classic` by itself", "4 nets by itself takes {:.0f} MB",
         lambda results: (results.row("latency-4stems-classic")["rss_mb"],),
@@ -138,6 +139,14 @@ def _ten_minutes() -> Iterator[Claim]:
         "ten minutes: the machine's longest stalls", "for up to {:.0f}, {:.0f} and {:.0f} ms",
         lambda results: tuple(results.row(name)["longest_stall_ms"] for name in TEN_MINUTES),
     )  # fmt: skip
+
+
+def _ordinary_priority() -> Claim:
+    def figures(results: Results) -> tuple[float, ...]:
+        row = results.row("latency-4stems-ordinary")
+        return row["late_masks"], row["hops"]
+
+    return Claim("at ordinary priority: late masks", "{} of {} masks were late", figures)
 
 
 def _quality() -> Claim:

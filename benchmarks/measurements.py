@@ -22,11 +22,14 @@ SHORT = {
     "latency-2stems": "latency --display",
     "latency-4stems": "latency -m spleeter:4stems --display",
     "latency-4stems-classic": "latency -m spleeter:4stems --plans classic --display",
+    "latency-4stems-ordinary": "latency -m spleeter:4stems --plans low --display --busy 4 --seconds 60"
+    " --watch --priority ordinary",
 }
 # Ten minutes each.
 LONG = {
     "latency-2stems-low-10min": "latency --plans low --display --seconds 600 --watch",
-    "latency-4stems-low-10min": "latency -m spleeter:4stems --plans low --seconds 600 --watch",
+    "latency-4stems-low-10min": "latency -m spleeter:4stems --plans low --display --busy 4"
+    " --seconds 600 --watch",
     "latency-4stems-busy": "latency -m spleeter:4stems --plans 64/2/1/2/asymmetric/4 --display"
     " --busy 1 --seconds 600 --watch",
 }

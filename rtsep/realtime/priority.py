@@ -22,6 +22,8 @@ from contextlib import contextmanager
 AUDIO, SESSION, WORKER = 4, 3, 2
 REAL_TIME, ORDINARY = "real-time", "ordinary"
 MAY_BE_GRANTED = sys.platform == "linux"
+if MAY_BE_GRANTED:
+    import resource
 # Added to the niceness of workers without real-time priority: the audio thread goes first, but beside
 # other busy programs they must keep their share.
 NICENESS = 1
@@ -68,8 +70,9 @@ def audio_first() -> Iterator[None]:
 class WorkerPriority:
     """The priority of a worker's thread, which uses it alone.
 
-    A thread with real-time priority that never waits leaves nothing to others, not even to the key that
-    ends the program. So a worker that does not keep up becomes an ordinary thread until it does.
+    A thread with real-time priority that never waits leaves nothing to others. So a worker that does not
+    keep up becomes an ordinary thread until it does. So does one that would be killed for it: libraries
+    of sound servers may limit how long the threads of this program run on.
     """
 
     def __init__(self, now_s: float):
@@ -85,19 +88,16 @@ class WorkerPriority:
         """To be called before each run; `rests`: its window is not there yet, and is waited for."""
         if rests:
             self._rested_s = now_s
-        gives_way = now_s - self._rested_s > MOST_WITHOUT_REST_S
-        if self._may_change and gives_way != self._gives_way:
+        if not self._may_change:
+            return
+        gives_way = now_s - self._rested_s > MOST_WITHOUT_REST_S or _run_time_is_limited()
+        if gives_way != self._gives_way:
             self._gives_way = gives_way
             _set_ordinary() if gives_way else _set_real_time(WORKER)
 
 
 def _may_be_real_time() -> bool:
-    if not MAY_BE_GRANTED:
-        return False
-    import resource
-
-    # A limit on how long such a thread may run on kills the program where a run takes longer.
-    if resource.getrlimit(resource.RLIMIT_RTTIME)[0] != resource.RLIM_INFINITY:
+    if not MAY_BE_GRANTED or _run_time_is_limited():
         return False
     before = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
@@ -106,6 +106,11 @@ def _may_be_real_time() -> bool:
         return False
     os.sched_setscheduler(0, *before)
     return True
+
+
+def _run_time_is_limited() -> bool:
+    """Whether the system kills programs whose real-time threads run on for long, as a net may."""
+    return resource.getrlimit(resource.RLIMIT_RTTIME)[0] != resource.RLIM_INFINITY
 
 
 # 0 is the calling thread in all of these, on Linux.

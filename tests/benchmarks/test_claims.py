@@ -11,6 +11,7 @@ from rtsep.benchmarks import claims as command
 from rtsep.benchmarks.documented import Claim, claims
 from rtsep.benchmarks.measurements import LONG, RECORDED, SHORT, read_results
 from rtsep.cli import bench
+from rtsep.realtime.priority import ORDINARY, REAL_TIME
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL_SLIDE = "slide --weights made-up --bins 64 --rounds 1 --slides 64/1/1,64/1/1/4"
@@ -33,6 +34,9 @@ def test_results_are_those_of_the_measurement(name: str) -> None:
         if f"--{option}" in words:
             given = words[words.index(f"--{option}") + 1 :][:1]
             assert recorded["settings"][option] == (True if option == "display" else float(*given))
+    if words[0] == "latency":
+        wanted = ORDINARY if "ordinary" in words else REAL_TIME
+        assert {row["priority"] for row in recorded["rows"]} == {wanted}
 
 
 def test_claims_are_measured_again(

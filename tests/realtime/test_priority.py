@@ -88,12 +88,34 @@ def test_a_system_that_denies_it_is_obeyed(monkeypatch):
         assert got == ORDINARY
 
 
-def test_no_priority_where_a_long_run_would_kill_the_program(monkeypatch):
+def _limit_run_time(monkeypatch):
     resource = pytest.importorskip("resource")
     limits = {resource.RLIMIT_RTTIME: (200_000, 200_000)}
     monkeypatch.setattr(resource, "getrlimit", limits.__getitem__)
+
+
+def test_no_priority_where_a_long_run_would_kill_the_program(monkeypatch):
+    _limit_run_time(monkeypatch)
     with priority.session_first() as got:
         assert got == ORDINARY
+
+
+@granted
+def test_a_worker_gives_way_once_a_long_run_would_kill_the_program(monkeypatch):
+    def work():
+        worker = priority.WorkerPriority(0.0)
+        worker.look(0.1, True)
+        seen.append(level())
+        _limit_run_time(monkeypatch)
+        worker.look(0.2, True)
+        seen.append(level())
+
+    seen = []
+    with priority.session_first():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert seen == [WORKER, 0]
 
 
 @granted
