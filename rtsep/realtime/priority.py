@@ -28,7 +28,7 @@ if MAY_BE_GRANTED:
 # other busy programs they must keep their share.
 NICENESS = 1
 # A worker that has found its next window waiting for so long would keep a core from everybody else.
-MOST_WITHOUT_REST_S = 2.0
+MOST_WITHOUT_REST_S = 0.5
 
 
 @contextmanager
