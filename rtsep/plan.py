@@ -183,6 +183,10 @@ class StreamPlan:
         """The run whose masks serve `frame`, and the row among the `stride` rows it gives."""
         return divmod(frame + self.look_ahead, self.stride)
 
+    def last_frame(self, run: int) -> int:
+        """The last frame that the masks of `run` serve."""
+        return (run + 1) * self.stride - 1 - self.look_ahead
+
     @property
     def rows(self) -> slice:
         """Rows of a window whose masks are heard."""

@@ -20,8 +20,8 @@ from rtsep.realtime.stats import Durations
 class Worker:
     """Runs one net, one window at a time, in a thread of its own.
 
-    `submit` is called by the audio thread and never blocks; a window that arrives while another is
-    computed replaces the ones still waiting, whose masks would come too late anyway.
+    `submit` is called by the audio thread and never blocks. Windows are taken in their order, as devices
+    may complete several at once; those whose masks would only be heard before now are left out.
     """
 
     def __init__(self, stem: str, net: UNet, plan: StreamPlan, history: FrameHistory, wake):
@@ -75,7 +75,7 @@ class Worker:
         flush_denormals()
         try:
             priority = WorkerPriority(time.perf_counter())
-            while (run := self._newest_job(priority)) is not None:
+            while (run := self._next_job(priority)) is not None:
                 begun = time.perf_counter()
                 if self._run(run):
                     self.slots.write(run, self._masks[self.plan.rows])
@@ -95,9 +95,12 @@ class Worker:
         )
         return history.holds(first_read)
 
-    def _newest_job(self, priority: WorkerPriority) -> int | None:
+    def _next_job(self, priority: WorkerPriority) -> int | None:
         priority.look(time.perf_counter(), self._inbox.empty())
         job = self._inbox.get()
-        while job is not None and not self._inbox.empty():
+        while job is not None and self._is_past(job):
             job = self._inbox.get()
         return job
+
+    def _is_past(self, run: int) -> bool:
+        return self.plan.last_frame(run) < self.history.newest - self.plan.delay_hops
