@@ -18,20 +18,22 @@ SHORT = {
     "slide": "slide",
     "offline": "offline",
     "quality-demo": "quality demo",
-    "latency-vocals": "latency --stem vocals --nets needed --display",
-    "latency-2stems": "latency --display",
-    "latency-4stems": "latency -m spleeter:4stems --display",
-    "latency-4stems-classic": "latency -m spleeter:4stems --plans classic --display",
+    "latency-vocals": "latency --stem vocals --nets needed --display --priority real-time",
+    "latency-2stems": "latency --display --priority real-time",
+    "latency-4stems": "latency -m spleeter:4stems --display --priority real-time",
+    "latency-4stems-classic": "latency -m spleeter:4stems --plans classic --display"
+    " --priority real-time",
     "latency-4stems-ordinary": "latency -m spleeter:4stems --plans low --display --busy 4 --seconds 60"
-    " --watch --priority ordinary",
+    " --watch",
 }
 # Ten minutes each.
 LONG = {
-    "latency-2stems-low-10min": "latency --plans low --display --seconds 600 --watch",
+    "latency-2stems-low-10min": "latency --plans low --display --seconds 600 --watch"
+    " --priority real-time",
     "latency-4stems-low-10min": "latency -m spleeter:4stems --plans low --display --busy 4"
-    " --seconds 600 --watch",
+    " --seconds 600 --watch --priority real-time",
     "latency-4stems-busy": "latency -m spleeter:4stems --plans 64/2/1/2/asymmetric/4 --display"
-    " --busy 1 --seconds 600 --watch",
+    " --busy 1 --seconds 600 --watch --priority real-time",
 }
 
 

@@ -139,8 +139,8 @@ def add_priority(parser: argparse._ActionsContainer) -> None:
     """Add the option that says whether to go before other programs."""
     parser.add_argument(
         "--priority", choices=PRIORITIES, default=PRIORITIES[0],
-        help="auto: run before other programs where the system grants it (docs/devices.md); ordinary: as"
-        " they do (default: %(default)s)",
+        help="real-time: run before other programs, where the system grants it (docs/devices.md);"
+        " ordinary: as they do (default: %(default)s)",
     )  # fmt: skip
 
 

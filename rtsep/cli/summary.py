@@ -108,12 +108,12 @@ def _advice_on_callback(stats: dict) -> list[str]:
     if xruns:
         return [
             f"the sound device ran dry or over, although the callback has time to spare ({times}): "
-            f"something held it up; use more --device-latency (0.2) or {_other_programs(stats)}"
+            f"something held it up; use more --device-latency (0.1) or {_other_programs(stats)}"
         ]
     return []
 
 
 def _other_programs(stats: dict) -> str:
     if MAY_BE_GRANTED and stats["priority"] == ORDINARY:
-        return "close other programs or let this one go before them (docs/devices.md)"
+        return "close other programs or go before them (--priority real-time, docs/devices.md)"
     return "close other programs"

@@ -2,5 +2,5 @@
 
 # What is heard when masks are late, see engine.Engine.
 ON_LATE = ("hold", "dry", "mute")
-# Whether a session goes before other programs where it may, see priority.py.
-PRIORITIES = ("auto", "ordinary")
+# Whether a session goes before other programs, where it may; see priority.py.
+PRIORITIES = ("ordinary", "real-time")

@@ -32,14 +32,14 @@ MOST_WITHOUT_REST_S = 0.5
 
 
 @contextmanager
-def session_first(priority: str = "auto") -> Iterator[str]:
+def session_first(priority: str = REAL_TIME) -> Iterator[str]:
     """Within the block this thread, and every thread that it starts, goes before other programs.
 
     priority: one of realtime.PRIORITIES. Threads started within the block keep theirs when it ends.
     Yields REAL_TIME, or ORDINARY where that was asked for or nothing else is granted. A thread that has
     a real-time priority already keeps it.
     """
-    if _is_real_time() or priority == "ordinary" or not _may_be_real_time():
+    if _is_real_time() or priority == ORDINARY or not _may_be_real_time():
         yield REAL_TIME if _is_real_time() else ORDINARY
         return
     before = os.sched_getscheduler(0), os.sched_getparam(0)

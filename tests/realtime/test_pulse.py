@@ -138,7 +138,7 @@ def _priorities(monitor):
 
 @pytest.mark.skipif(not REALTIME, reason="no leave to go before other programs")
 def test_the_servers_callback_goes_before_the_workers(pulse, tmp_path):
-    with monitor_process(pulse, tmp_path) as monitor:
+    with monitor_process(pulse, tmp_path, "--priority", "real-time") as monitor:
         wait_until_connected(pulse)
         wait_until(lambda: AUDIO in _priorities(monitor), "a thread that goes first")
         # The main thread and the recorder's; the workers of both stems.
@@ -149,8 +149,8 @@ def test_the_servers_callback_goes_before_the_workers(pulse, tmp_path):
     assert "threads go before other programs" in monitor.messages()
 
 
-def test_ordinary_priority_where_it_is_asked_for(pulse, tmp_path):
-    with monitor_process(pulse, tmp_path, "--priority", "ordinary") as monitor:
+def test_ordinary_priority_where_no_other_is_asked_for(pulse, tmp_path):
+    with monitor_process(pulse, tmp_path) as monitor:
         wait_until_connected(pulse)
         assert _priorities(monitor) == []
         assert monitor.interrupt() == 0
