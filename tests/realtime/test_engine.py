@@ -204,3 +204,21 @@ def test_unknown_names_are_refused(two_stems):
         Engine(*two_stems, SLIDING, {"drums": 1.0})
     with pytest.raises(UsageError, match="hold, dry, mute"):
         Engine(*two_stems, SLIDING, {}, on_late="wait")
+
+
+@pytest.mark.parametrize("hops, runs", [(2, {0, 1}), (12, {10, 11})], ids=["two at once", "late"])
+def test_windows_that_wait_are_computed_if_their_masks_are_still_to_be_heard(two_stems, hops, runs):
+    config, nets = two_stems
+    engine = Engine(config, nets, PLANS["low"], {"vocals": 1.0})
+    engine.warm_up()
+    out = np.zeros((HOP, 2), np.float32)
+    for _ in range(hops):
+        engine.process(noise(HOP), out)
+    engine.start()
+    try:
+        engine.wait_for_workers()
+        for worker in engine.workers:
+            assert worker.durations.count == len(runs)
+            assert all(worker.slots.read(run) is not None for run in runs)
+    finally:
+        engine.stop()
