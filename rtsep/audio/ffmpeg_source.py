@@ -8,6 +8,8 @@ is heard at its time.
 
 from __future__ import annotations
 
+import errno
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +66,7 @@ class FfmpegSource:
         self._av_error = av.FFmpegError
         self.remarks = Remarks()
         # A file object instead of the name: FFmpeg takes names like "concat:a" for orders.
-        self._file = path.open("rb")
+        self._file = _OpenFile(path)
         try:
             if encryption.head_is_encrypted(self._file):
                 raise NoSoundError(encryption.MESSAGE)
@@ -145,20 +147,27 @@ class FfmpegSource:
         return None if seconds is None else round(seconds * self.sample_rate)
 
     def _begin_s(self) -> float:
-        """The time stamp at which the sound or the picture begins, whichever is first."""
+        """The time stamp at which the output begins.
+
+        With a picture, where that or the sound begins. Without one the first frame, which an
+        encoder's delay may have moved; or, where frames before it were destroyed, the first packet.
+        """
         import av
 
+        first_s = _stamp_s(self._first_frame) or 0.0
         pictures = [
             stream
             for stream in self._container.streams.video
             if not stream.disposition & av.stream.Disposition.attached_pic
         ]
+        if not pictures and self._damage is None:
+            return first_s
         starts = [
             float(stream.start_time * stream.time_base)
             for stream in (self._stream, *pictures)
             if stream.start_time is not None and stream.time_base
         ]
-        return min(starts, default=_stamp_s(self._first_frame) or 0.0)
+        return min(starts, default=first_s)
 
     # --- packets to frames --------------------------------------------------------------------------
 
@@ -171,11 +180,12 @@ class FfmpegSource:
                     failed_in_a_row = 0
                     yield packet
                 return
-            except self._av_error as error:
+            except (self._av_error, IndexError) as error:
+                # IndexError: PyAV met a packet of a stream that was not there at the beginning.
+                self._damage = getattr(error, "strerror", "a stream that was not declared")
                 failed_in_a_row += 1
                 if failed_in_a_row > FAILED_READS_MAX:
-                    raise DecodingStoppedError(error.strerror) from error
-                self._damage = error.strerror
+                    return
 
     def _decode(self) -> Iterator[AudioFrame]:
         """Yield the track's frames; of packets that cannot be decoded only the reason is kept."""
@@ -271,6 +281,21 @@ class FfmpegSource:
         """Close the file."""
         self._container.close()
         self._file.close()
+
+
+class _OpenFile(io.FileIO):
+    """A file for FFmpeg, which damaged files send to places that do not exist.
+
+    FFmpeg copes with an error that is returned, as its own files do; PyAV would raise the exception
+    again later, in the middle of something else.
+    """
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Seek as io.FileIO does, or return a negative errno."""
+        try:
+            return super().seek(offset, whence)
+        except (OSError, OverflowError):
+            return -errno.EINVAL
 
 
 def _stamp_s(frame: AudioFrame) -> float | None:
