@@ -21,7 +21,14 @@ FORMAT_WHITELIST = ",".join(_CONTAINERS.split())
 # "none" is the name of no protocol: FFmpeg refuses every name and address it might want to open.
 PROTOCOL_WHITELIST = "none"
 
-OPEN_OPTIONS = {"format_whitelist": FORMAT_WHITELIST, "protocol_whitelist": PROTOCOL_WHITELIST}
+# Of WAV files: packets of 16,384 stereo samples in place of 1,024 cost a sixteenth of the calls.
+WAV_PACKET_BYTES = 65_536
+
+OPEN_OPTIONS = {
+    "format_whitelist": FORMAT_WHITELIST,
+    "protocol_whitelist": PROTOCOL_WHITELIST,
+    "max_size": str(WAV_PACKET_BYTES),
+}
 
 # Formats whose stream states its own length. The others estimate it from bit rate or time stamps.
 THAT_COUNT = frozenset(("mov", "flac", "tta", "wv", "wav", "w64", "aiff", "caf", "au"))

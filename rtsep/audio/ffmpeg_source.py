@@ -138,7 +138,7 @@ class FfmpegSource:
             may_have_gaps=bool(names & THAT_MAY_HAVE_GAPS),
             remarks=self.remarks,
         )
-        late_s = max(0.0, (_stamp_s(first) or 0.0) - begin_s)
+        late_s = max(0.0, (first.time or 0.0) - begin_s)
         declared = declared_s(self._container, self._stream, self._file, self.sample_rate, late_s)
         self.frames_declared = self._in_frames(declared)
         self.frames_estimate = self._in_frames(known if declared is None else declared)
@@ -154,7 +154,7 @@ class FfmpegSource:
         """
         import av
 
-        first_s = _stamp_s(self._first_frame) or 0.0
+        first_s = self._first_frame.time or 0.0
         pictures = [
             stream
             for stream in self._container.streams.video
@@ -260,7 +260,7 @@ class FfmpegSource:
         if self._rejoin:
             self._rejoin = False
             self._timeline.rejoin()
-        stamp_s = _stamp_s(frame)
+        stamp_s = frame.time
         if stamp_s is not None:
             stamp_s += self._lost_s
         missing = round(self._timeline.gap_before_s(stamp_s, damage) * self.sample_rate)
@@ -296,12 +296,6 @@ class _OpenFile(io.FileIO):
             return super().seek(offset, whence)
         except (OSError, OverflowError):
             return -errno.EINVAL
-
-
-def _stamp_s(frame: AudioFrame) -> float | None:
-    if frame.pts is None or not frame.time_base:
-        return None
-    return float(frame.pts * frame.time_base)
 
 
 def _is_join(packet: Packet) -> bool:
