@@ -98,7 +98,8 @@ class Separator:
         Raises UsageError where these are impossible.
         """
         rate = check_rate(sample_rate)
-        masked, rests = dict(self._outputs), {}
+        masked: dict[str, tuple[str, ...]] = self._outputs
+        rests: dict[str, str] = {}
         if rate != SAMPLE_RATE and self._extension != ZEROS:
             masked, rests = self._masked_and_rests()
         segments = SegmentSeparator(
@@ -119,7 +120,7 @@ class Separator:
         """
         last = self.model.stems[-1]
         masked = {name: stems for name, stems in self._outputs.items() if last not in stems}
-        rests = {}
+        rests: dict[str, str] = {}
         for name in self._outputs:
             if name not in masked:
                 others = tuple(s for s in self.model.stems if s not in self._outputs[name])

@@ -35,11 +35,15 @@ class DeviceStream:
         thread. If it raises, the input is passed on instead and the cause is kept in `failure`.
     on_xruns: called on that thread, too, when samples were lost or missing, with PortAudio's flags or
         an `Xruns`.
+
+    on_bad_samples: to be set before `start`; called on that thread with the number of instants (or 0)
+        that had to be mended between two clocks, where `process` does not see them.
     """
 
     def __init__(self, process: Process, on_xruns: Callable[[object], None]):
         self.failure: BaseException | None = None
         self._process, self._on_xruns = process, on_xruns
+        self.on_bad_samples: Callable[[int], None] = lambda instants: None
         # PortAudio's streams, in the order in which they start.
         self._streams: list = []
         self._begun: list[bool] = []  # whether a first block has come; writers: audio threads

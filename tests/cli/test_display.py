@@ -123,7 +123,7 @@ def test_meters_loads_counters_and_keys_are_there(display, console):
 def test_no_line_is_longer_than_the_terminal(display, console, controls, engine):
     controls.solo("accompaniment")
     engine.counters.late_masks = 400
-    engine.counters.nonfinite_blocks = 10_000
+    engine.counters.bad_samples = 10_000
     lines = drawn(display, console, 0.0, 1.0, 2.0)
     assert max(map(len, lines)) <= console.width
     assert len(lines) == 3 * 10
