@@ -91,6 +91,11 @@ class DeviceStream:
             # PortAudio waits for a server that has died, and would do so again at exit.
             atexit.unregister(sounddevice()._exit_handler)
             return False
+        # PortAudio's streams and this object hold each other: whatever plays through it shall not
+        # stay with them until the garbage collector comes by.
+        self._process = lambda block, out: None
+        self._on_xruns = lambda flags: None
+        self.on_bad_samples = lambda instants: None
         return True
 
     def _open(self, kind: str, names: str, **options) -> None:

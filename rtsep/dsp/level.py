@@ -28,9 +28,10 @@ MAX_GAIN_DB = 40.0
 MIN_GAIN_DB = -20.0
 # Time constant once the level is known; at the start the mean is that of all hops so far.
 FOLLOW_S = 8.0
-# A hop is believed up to so much above the mean, or above the level that COMPANY hops of its second
-# reach: a beat of a drum stands out by less, and music that sets in is loud for longer than that.
-ABOVE_MEAN_DB, ABOVE_COMPANY_DB = 15.0, 6.0
+# A hop is believed up to what COMPANY hops of its second reach, and this much above: a beat of a drum
+# stands out by less, and music that sets in is loud for longer. One that is louder still may raise
+# the mean by so much, which lets a drum alone be followed.
+ABOVE_COMPANY_DB, MOST_RAISE_DB = 9.0, 0.7
 WINDOW_S, COMPANY = 1.0, 5
 
 
@@ -122,8 +123,12 @@ def _loudest_with_company(window, company):
 @kernel
 def _with_hop(mean, value, believed, hops, slowest):
     """The mean after one hop more than `hops`."""
-    limit = max(believed, mean * 10 ** (ABOVE_MEAN_DB / 10))
-    return mean + max(1 / (hops + 1), slowest) * (min(value, limit) - mean)
+    weight = max(1 / (hops + 1), slowest)
+    raised = mean + weight * (value - mean)
+    if value > believed:
+        most = max(mean + weight * (believed - mean), mean * 10 ** (MOST_RAISE_DB / 10))
+        return min(raised, most)
+    return raised
 
 
 @kernel

@@ -129,6 +129,12 @@ def test_no_line_is_longer_than_the_terminal(display, console, controls, engine)
     assert len(lines) == 3 * 10
 
 
+def test_bad_samples_are_shown_once_there_are_some(display, console, engine):
+    assert "bad samples" not in "\n".join(drawn(display, console, 0.0))
+    engine.counters.count_bad_samples(3)
+    assert "bad samples 3" in "\n".join(drawn(display, console, 1.0))
+
+
 def test_the_longer_bar_is_the_louder(display, console, engine):
     lengths = []
     for now_s, level in enumerate((-70.0, -60.0, -30.0, 0.0, 10.0)):
@@ -282,6 +288,9 @@ def test_plain_lines_before_anything_has_run(engine, capsys):
     display.refresh(0.0)
     display.refresh(1.0)
     assert capsys.readouterr().err.endswith("dBFS; late masks 0; xruns 0\n")
+    engine.counters.count_bad_samples(7)
+    display.refresh(2.0)
+    assert capsys.readouterr().err.endswith("late masks 0; xruns 0; bad samples 7\n")
 
 
 def test_quiet_says_nothing(engine, controls, capsys):
