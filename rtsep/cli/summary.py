@@ -61,8 +61,8 @@ def _advice(stats: dict) -> list[str]:
     advice = [*_advice_on_workers(stats), *_advice_on_callback(stats)]
     if stats["bad_samples"]:
         advice.append(
-            f"{stats['bad_samples']} samples of the input were NaN, infinite or absurd, and were "
-            "replaced: look at the program or driver that they come from"
+            f"bad samples in the input (NaN, infinite or absurd): {stats['bad_samples']} replaced; "
+            "look at the program or driver that they come from"
         )
     return advice
 
