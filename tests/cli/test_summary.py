@@ -108,4 +108,6 @@ def test_longer_blocks_than_a_hop_are_no_remedy():
 
 def test_invalid_input_is_named_with_a_remedy():
     line = summary(stats(bad_samples=2))[-1]
-    assert line.startswith("bad samples in the input (NaN, infinite or absurd): 2 replaced; look at")
+    assert line.startswith(
+        "bad samples in the input (NaN, infinite or absurd): 2 replaced; look at"
+    )
