@@ -19,9 +19,15 @@ from numpy.typing import NDArray
 
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.level import NetworkLevel
-from rtsep.dsp.masking import OFFICIAL_EXPONENT, apply_mask, ratio_mask, softmax_across_stems
+from rtsep.dsp.masking import (
+    OFFICIAL_EXPONENT,
+    apply_mask,
+    check_masks,
+    ratio_mask,
+    softmax_across_stems,
+)
 from rtsep.dsp.stft import Analysis, Synthesis, magnitudes
-from rtsep.dsp.windows import hann_pair
+from rtsep.dsp.windows import WindowPair, hann_pair
 from rtsep.models.registry import FRAME_LENGTH, HOP, SAMPLE_RATE, ModelConfig
 from rtsep.models.unet import UNet, UNetState
 
@@ -71,7 +77,7 @@ class SegmentSeparator:
         self._level = NetworkLevel(HOP / SAMPLE_RATE) if auto_level else None
         self._analysis = Analysis(windows, NET_CHANNELS, FFT_BATCH)
         self._outputs = [
-            _Output(name, [stem in members for stem in config.stems], windows, self)
+            _Output(name, [stem in members for stem in config.stems], windows, len(self._samples))
             for name, members in outputs.items()
         ]
 
@@ -105,7 +111,7 @@ class SegmentSeparator:
         self._each(self._run_net, range(len(self.nets)))
         if self.config.output == "softmax":
             softmax_across_stems(self._masks)
-        parts = self._each(lambda output: output.synthesise(self._to_skip), self._outputs)
+        parts = self._each(self._synthesise, self._outputs)
         self._to_skip = max(0, self._to_skip - self.samples_per_segment)
         self._samples[: self.tail] = self._samples[-self.tail :]
         self._filled = self.tail
@@ -125,37 +131,38 @@ class SegmentSeparator:
             state.run(self.nets[index], self._magnitudes, self._masks[index])
         finally:
             self._states.put(state)
+        check_masks(self._masks[index], self.config.stems[index])
+
+    def _synthesise(self, output: _Output) -> NDArray[np.float32]:
+        """Samples of this segment, (samples, 2) float32, less those before the stream's first."""
+        for first in range(0, self.frames, FFT_BATCH):
+            frames = min(FFT_BATCH, self.frames - first)
+            ratio_mask(
+                self._masks, self._magnitudes, output.members, OFFICIAL_EXPONENT, first, frames,
+                self.extension, output.mask,
+            )  # fmt: skip
+            apply_mask(self._spectra, first, frames, output.mask, output.synthesis.spectra)
+            output.synthesis.add(output.samples, first, frames)
+        finished = output.samples[: self.samples_per_segment][self._to_skip :].copy()
+        output.samples[: self.tail] = output.samples[self.samples_per_segment :]
+        output.samples[self.tail :] = 0.0
+        return finished
 
     def _each(self, action: Callable, items: Sequence) -> list:
         return list(self._pool.map(action, items))
 
 
 class _Output:
-    """One output stem: its masks, its inverse transform, and its overlap-add."""
+    """One output stem: its masks, its inverse transform, and its overlap-add.
 
-    def __init__(self, name, members, windows, separator: SegmentSeparator):
+    It does not know its separator: the two would hold each other in memory.
+    """
+
+    def __init__(self, name: str, members: Sequence[bool], windows: WindowPair, length: int):
         self.name = name
         self.members = np.array(members)
-        self.separator = separator
         self.synthesis = Synthesis(windows, NET_CHANNELS, FFT_BATCH)
         self.mask = np.zeros(self.synthesis.spectra.shape, np.float32)
-        # writer and reader: the thread that runs `synthesise`. Overlap-add of one segment and the
+        # writer and reader: the thread that runs `_synthesise`. Overlap-add of one segment and the
         # tail that reaches into the next.
-        length = separator.samples_per_segment + separator.tail
         self.samples = np.zeros((length, NET_CHANNELS), np.float32)
-
-    def synthesise(self, to_skip: int) -> NDArray[np.float32]:
-        """Samples of this segment, (samples, 2) float32, less the first `to_skip`."""
-        s = self.separator
-        for first in range(0, s.frames, FFT_BATCH):
-            frames = min(FFT_BATCH, s.frames - first)
-            ratio_mask(
-                s._masks, s._magnitudes, self.members, OFFICIAL_EXPONENT, first, frames,
-                s.extension, self.mask,
-            )  # fmt: skip
-            apply_mask(s._spectra, first, frames, self.mask, self.synthesis.spectra)
-            self.synthesis.add(self.samples, first, frames)
-        finished = self.samples[: s.samples_per_segment][to_skip:].copy()
-        self.samples[: s.tail] = self.samples[s.samples_per_segment :]
-        self.samples[s.tail :] = 0.0
-        return finished

@@ -127,7 +127,7 @@ def separate_file(
             if on_progress is not None:
                 on_progress(frames_written / rate, expected_s)
 
-        stream = separator.stream(rate, reader.channels)
+        stream = stack.enter_context(separator.stream(rate, reader.channels))
         for block in reader.blocks(FRAMES_PER_BLOCK):
             write(stream.push(block))
         write(stream.flush())

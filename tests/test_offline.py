@@ -112,18 +112,6 @@ def test_everything_but_a_stem_is_the_sum_of_the_others():
     np.testing.assert_allclose(got["no_drums"], others, atol=1e-6)
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(48_000, 2), (22_050, 1), (44_100, 1)])
-def test_other_rates_and_mono_come_back_as_they_came(rate, channels):
-    # Tones only: resampling cannot give back what stands next to half the lower rate.
-    audio = _music(3, rate, channels, noise=0.0)
-    out = rtsep.Separator(mask_extension="average").separate(audio, rate)
-    total = sum(out.values())
-    assert total.shape == audio.shape
-    middle = slice(rate // 2, -rate // 2)
-    error = np.sum((total - audio)[middle] ** 2) / np.sum(audio[middle] ** 2)
-    assert 10 * np.log10(error) < (-100 if rate == RATE else -70)
-
-
 def test_one_dimensional_audio_is_mono():
     assert rtsep.Separator().separate(np.zeros(5000), RATE)["vocals"].shape == (5000, 1)
 
@@ -142,14 +130,6 @@ def test_silence_stays_silent():
     assert max(np.abs(part).max() for part in out.values()) == 0
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_is_not_finite_is_refused_with_its_place(bad):
-    audio = _music(2)
-    audio[44_100, 1] = bad
-    with pytest.raises(rtsep.UsageError, match=r"sample 44100 \(1\.000 s\)"):
-        rtsep.Separator().separate(audio, RATE)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -165,5 +145,5 @@ def test_impossible_options_are_named(options, words):
 
 
 def test_three_channels_are_refused():
-    with pytest.raises(rtsep.UsageError, match="got 3"):
+    with pytest.raises(rtsep.UsageError, match=r"got \(100, 3\); mix it down"):
         rtsep.Separator().separate(np.zeros((100, 3)), RATE)

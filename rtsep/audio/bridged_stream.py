@@ -95,7 +95,9 @@ class BridgedStream(DeviceStream):
         for start in range(0, frames, LONGEST_BLOCK):
             out = outdata[start : start + LONGEST_BLOCK]
             block = self._block[: len(out)]
+            bad_before = self._clocks.bad_samples
             self._clocks.read(block, now_s)
+            self.on_bad_samples(self._clocks.bad_samples - bad_before)
             self._run(block, out)
         overflows = self._device_overflows + self._clocks.overflows
         underflows = self._device_underflows + self._clocks.underflows

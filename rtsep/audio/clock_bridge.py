@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio.drift_loop import DriftLoop
+from rtsep.dsp.bad_samples import mend
 from rtsep.dsp.varispeed import Varispeed
 
 # What a thread may be late by, beyond what the devices' buffers cover.
@@ -41,7 +42,8 @@ class ClockBridge:
         once: a block, or all that the device buffers.
 
     `write` belongs to one thread and `read` to another; neither waits for the other. `drift_ppm`,
-    `underflows` (sound was missing) and `overflows` (sound was thrown away) may be read by any.
+    `underflows` (sound was missing), `overflows` (sound was thrown away) and `bad_samples` (instants
+    that were mended, see dsp/bad_samples.py) may be read by any.
     """
 
     def __init__(
@@ -62,6 +64,9 @@ class ClockBridge:
         self._newest: tuple[float, int] | None = None
         self._written = 0  # by the input's thread, samples since the start
         # All below: writer and reader are the output's thread.
+        self._piece = np.zeros_like(self._ring)  # of the ring, mended
+        self._last_in = np.zeros(channels, np.float32)
+        mend(self._piece[:1], self._last_in)  # compiles it
         self._read = 0
         self._settled_s = math.inf
         self._playing = False
@@ -76,6 +81,7 @@ class ClockBridge:
         self._last = np.zeros(channels, np.float32)
         self.underflows = 0
         self.overflows = 0
+        self.bad_samples = 0
 
     @property
     def delay_s(self) -> float:
@@ -166,7 +172,11 @@ class ClockBridge:
         while (lacking := self._varispeed.lacking(len(out))) and self._read < newest[1]:
             at = self._read % len(self._ring)
             count = min(lacking, newest[1] - self._read, len(self._ring) - at)
-            self._varispeed.push(self._ring[at : at + count])
+            piece = self._piece[:count]
+            piece[:] = self._ring[at : at + count]
+            # One bad sample in the resampler would silence all that comes after.
+            self.bad_samples += mend(piece, self._last_in)
+            self._varispeed.push(piece)
             self._read += count
         got = self._varispeed.take(out)
         if self._faded < 1.0:

@@ -35,11 +35,15 @@ class DeviceStream:
         thread. If it raises, the input is passed on instead and the cause is kept in `failure`.
     on_xruns: called on that thread, too, when samples were lost or missing, with PortAudio's flags or
         an `Xruns`.
+
+    on_bad_samples: to be set before `start`; called on that thread with the number of instants (or 0)
+        that had to be mended between two clocks, where `process` does not see them.
     """
 
     def __init__(self, process: Process, on_xruns: Callable[[object], None]):
         self.failure: BaseException | None = None
         self._process, self._on_xruns = process, on_xruns
+        self.on_bad_samples: Callable[[int], None] = lambda instants: None
         # PortAudio's streams, in the order in which they start.
         self._streams: list = []
         self._begun: list[bool] = []  # whether a first block has come; writers: audio threads
@@ -87,6 +91,11 @@ class DeviceStream:
             # PortAudio waits for a server that has died, and would do so again at exit.
             atexit.unregister(sounddevice()._exit_handler)
             return False
+        # PortAudio's streams and this object hold each other: whatever plays through it shall not
+        # stay with them until the garbage collector comes by.
+        self._process = lambda block, out: None
+        self._on_xruns = lambda flags: None
+        self.on_bad_samples = lambda instants: None
         return True
 
     def _open(self, kind: str, names: str, **options) -> None:

@@ -89,7 +89,7 @@ class LiveDisplay:
         )  # fmt: skip
         self._loads = LoadReader(engine)
         self._peaks = PeakHold()
-        self._late, self._xruns, self._nonfinite = RecentRise(), RecentRise(), RecentRise()
+        self._late, self._xruns, self._bad = RecentRise(), RecentRise(), RecentRise()
         self._drawn_s = -math.inf
         self._frozen = self._standing_still = False
 
@@ -149,7 +149,7 @@ class LiveDisplay:
 
         counters = self._engine.counters
         late, xruns = counters.late_masks, sum(counters.xruns.values())
-        nonfinite = counters.nonfinite_blocks
+        bad = counters.bad_samples
         shown = [
             Counter(
                 f"late masks {late}{share_of_hops(late, counters.hops)}", late,
@@ -157,9 +157,8 @@ class LiveDisplay:
             ),
             Counter(f"xruns {xruns}", xruns, self._xruns.update(xruns, now_s)),
         ]  # fmt: skip
-        if nonfinite:
-            news = self._nonfinite.update(nonfinite, now_s)
-            shown.append(Counter(f"invalid blocks {nonfinite}", nonfinite, news))
+        if bad:
+            shown.append(Counter(f"bad samples {bad}", bad, self._bad.update(bad, now_s)))
         return shown
 
 

@@ -57,7 +57,8 @@ class PlainStatus:
             f"late masks {counters.late_masks}{share_of_hops(counters.late_masks, counters.hops)}"
         )
         xruns = f"xruns {sum(counters.xruns.values())}"
-        return "; ".join([clock(engine.played_s), f"{levels} dBFS", *described, late, xruns])
+        bad = [f"bad samples {counters.bad_samples}"] if counters.bad_samples else []
+        return "; ".join([clock(engine.played_s), f"{levels} dBFS", *described, late, xruns, *bad])
 
 
 def _print(line: str) -> None:

@@ -59,10 +59,10 @@ def _clocks(stats: dict) -> list[str]:
 
 def _advice(stats: dict) -> list[str]:
     advice = [*_advice_on_workers(stats), *_advice_on_callback(stats)]
-    if stats["nonfinite_blocks"]:
+    if stats["bad_samples"]:
         advice.append(
-            f"{stats['nonfinite_blocks']} blocks of input held NaN or infinity and were silenced: "
-            "look at the program they come from"
+            f"bad samples in the input (NaN, infinite or absurd): {stats['bad_samples']} replaced; "
+            "look at the program or driver that they come from"
         )
     return advice
 

@@ -12,9 +12,10 @@ NET_CHANNELS = 2
 
 def check_channels(channels: int) -> int:
     """Return `channels`; raises UsageError unless it is 1 or 2."""
-    if channels not in (1, NET_CHANNELS):
-        raise UsageError(f"audio must have 1 or 2 channels: got {channels}; mix it down first")
-    return channels
+    whole = isinstance(channels, (int, np.integer)) and not isinstance(channels, bool)
+    if not whole or channels not in (1, NET_CHANNELS):
+        raise UsageError(f"audio must have 1 or 2 channels: got {channels!r}; mix it down first")
+    return int(channels)
 
 
 def to_stereo(block: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,9 +20,12 @@ everything else, or to the rest.
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
-from rtsep.errors import UsageError
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.errors import UsageError, WeightsError
 from rtsep.kernels.epilogue import exp_f32
 from rtsep.kernels.jit import kernel
 
@@ -42,6 +45,20 @@ def mask_extension(name: str) -> int:
     except KeyError:
         known = ", ".join(MASK_EXTENSIONS)
         raise UsageError(f"unknown mask extension {name!r}: choose one of {known}") from None
+
+
+def check_masks(masks: NDArray[np.float32], stem: str) -> None:
+    """Raise WeightsError where a net's masks or logits hold NaN or infinity.
+
+    Samples beyond bad_samples.LIMIT never reach a net, and those below it cannot overflow it, so it
+    is the net's own constants that do.
+    """
+    # The sum is finite only if all are, and needs no array of its own.
+    if not math.isfinite(masks.sum()):
+        raise WeightsError(
+            f"the net of {stem} gives masks that are not numbers: its weights are damaged; see "
+            "`rtsep-weights verify`"
+        )
 
 
 @kernel

@@ -93,7 +93,8 @@ class AdaptiveEngine:
         # Kept until the audio thread has let go of it, which must not free so much memory itself.
         self._retired: Engine | None = None
         self._stopping = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="rtsep plans", daemon=True)
+        # Made by `start`: a thread that has not run holds this engine, which would hold it.
+        self._watcher: threading.Thread | None = None
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -105,12 +106,13 @@ class AdaptiveEngine:
         """As Engine.start."""
         self._current.start()
         if self._watching:
+            self._watcher = threading.Thread(target=self._watch, name="rtsep plans", daemon=True)
             self._watcher.start()
 
     def stop(self) -> None:
         """End the workers, and the watching."""
         self._stopping.set()
-        if self._watching:
+        if self._watcher is not None:
             self._watcher.join()
         for engine in (self._offered or (None,))[0], self._next:
             if engine is not None:
@@ -156,19 +158,14 @@ class AdaptiveEngine:
         self._faded += count
         if self._faded == len(self._rise):
             # What was counted while the past was replayed is no part of the stream.
-            self._counted = Counters(
-                engine.counters.hops, engine.counters.late_masks, engine.counters.nonfinite_blocks
-            )
+            self._counted.set_to(engine.counters)
             self._current, self._next = engine, None
         return count
 
     def _count(self) -> None:
-        total, seen, now = self.counters, self._counted, self._current.counters
-        total.hops += now.hops - seen.hops
-        total.late_masks += now.late_masks - seen.late_masks
-        total.nonfinite_blocks += now.nonfinite_blocks - seen.nonfinite_blocks
-        seen.hops, seen.late_masks = now.hops, now.late_masks
-        seen.nonfinite_blocks = now.nonfinite_blocks
+        now = self._current.counters
+        self.counters.add_rise(self._counted, now)
+        self._counted.set_to(now)
 
     # --- changing the plan ----------------------------------------------------------------------
 
@@ -237,7 +234,8 @@ class AdaptiveEngine:
                     ended = True
                     self._say(f"{why}, and no plan is slower: going on with {engine.plan.name}")
         except BaseException as error:
-            self.failure = error
+            # Without the frames it passed through, which hold this engine.
+            self.failure = error.with_traceback(None)
 
     # --- as an Engine ---------------------------------------------------------------------------
 
@@ -289,6 +287,7 @@ class AdaptiveEngine:
             **self._current.stats(),
             "hops": self.counters.hops,
             "late_masks": self.counters.late_masks,
+            "bad_samples": self.counters.bad_samples,
             "nonfinite_blocks": self.counters.nonfinite_blocks,
             "xruns": dict(self.counters.xruns),
             "block_ms": self.block_ms,

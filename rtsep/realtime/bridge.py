@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio.clock_bridge import LONGEST_BLOCK
-from rtsep.dsp.channels import from_stereo, to_stereo
+from rtsep.dsp.bad_samples import mend
+from rtsep.dsp.channels import NET_CHANNELS, from_stereo, to_stereo
 from rtsep.errors import UsageError
 from rtsep.models.registry import SAMPLE_RATE
 from rtsep.realtime.engine import Engine
@@ -57,6 +58,8 @@ class DeviceBridge:
         self.engine, self.rate, self.recorder = engine, rate, recorder
         self.channels_in, self.channels_out = channels_in, channels_out
         self._heard = slice(2, None) if all_stems else slice(0, 2)
+        # What bad samples at the start of a block are continued from: the last of the one before.
+        self._last_in = np.zeros(NET_CHANNELS, np.float32)
         self._to_engine: Any = None
         self._from_engine: Any = None
         if rate != SAMPLE_RATE:
@@ -65,6 +68,7 @@ class DeviceBridge:
             self._from_engine = _resampler(SAMPLE_RATE, rate, channels_out)
             self._fifo = np.zeros((self._delay + 4 * LONGEST_BLOCK, channels_out), np.float32)
             self._filled = self._delay
+            mend(np.zeros((1, NET_CHANNELS), np.float32), self._last_in)  # compiles it
         else:
             self._delay = 0
 
@@ -84,6 +88,10 @@ class DeviceBridge:
         if self._to_engine is None:
             out[:] = self._through_engine(stereo)
             return
+        # One bad sample in the resampler would silence all that comes after. The engine looks at its
+        # own input, but the device's block is not ours to change.
+        stereo = np.array(stereo, np.float32, order="C")
+        self.engine.counters.count_bad_samples(mend(stereo, self._last_in))
         arrived = self._from_engine.resample_chunk(
             self._through_engine(self._to_engine.resample_chunk(stereo))
         )

@@ -113,10 +113,13 @@ class DeviceSession:
             self._engine, devices.output_rate, devices.channels_in, devices.channels_out,
             all_stems=self._all_stems, recorder=self._recorder,
         )  # fmt: skip
-        count_xruns = self._engine.counters.count_xruns
+        counters = self._engine.counters
         # The last one, where devices have gone.
         with audio_first():
-            self._stream = open_stream(devices, self._settings, bridge.process, count_xruns)
+            self._stream = open_stream(
+                devices, self._settings, bridge.process, counters.count_xruns
+            )
+        self._stream.on_bad_samples = counters.count_bad_samples
         self._is_open = True
         self._bridge_s = bridge.delay_samples / devices.output_rate
         self.devices = devices

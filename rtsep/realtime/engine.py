@@ -19,8 +19,9 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.dsp.bad_samples import mend
 from rtsep.dsp.channels import NET_CHANNELS
-from rtsep.dsp.level import NetworkLevel, silence_nonfinite
+from rtsep.dsp.level import NetworkLevel
 from rtsep.dsp.masking import mask_extension as find_mask_extension
 from rtsep.dsp.mixing import mix_frame
 from rtsep.dsp.stft import Analysis, Synthesis
@@ -111,6 +112,8 @@ class Engine:
         # given out begins plan.mix_offset samples after the one collected.
         self._hop_in = np.zeros((plan.hop, NET_CHANNELS), np.float32)
         self._hop_out = np.zeros((plan.hop, self.output_channels), np.float32)
+        # The last samples of the hop before: what bad ones at the start of a hop are continued from.
+        self._last_in = np.zeros(NET_CHANNELS, np.float32)
         self._at = 0
         self._warm = False
         self._run_to_submit: int | None = None
@@ -145,7 +148,7 @@ class Engine:
         self._analyse(frame, 1.0)
         self._source.warm_up()
         self._mix(0)
-        silence_nonfinite(self._hop_in)
+        mend(self._hop_in, self._last_in)
         if self._level is not None:
             self._level.update(self._hop_in)
         self._overlap[:] = 0.0
@@ -182,8 +185,7 @@ class Engine:
 
     def _on_hop(self) -> None:
         self._submit()
-        if silence_nonfinite(self._hop_in):
-            self.counters.nonfinite_blocks += 1
+        self.counters.count_bad_samples(mend(self._hop_in, self._last_in))
         gain = self._level.update(self._hop_in) if self._level is not None else 1.0
         self._recent[: -self.plan.hop] = self._recent[self.plan.hop :]
         self._recent[-self.plan.hop :] = self._hop_in
@@ -265,8 +267,10 @@ class Engine:
     def check(self) -> None:
         """Raise RtsepError naming stem and cause if a worker has failed."""
         for worker in self.workers:
-            if worker.failure is not None:
-                raise RtsepError(f"the worker of {worker.stem} failed: {worker.failure!r}")
+            failure = worker.failure
+            if failure is not None:
+                cause = str(failure) if isinstance(failure, RtsepError) else repr(failure)
+                raise RtsepError(f"the worker of {worker.stem} failed: {cause}")
 
     @property
     def played_s(self) -> float:
@@ -291,6 +295,7 @@ class Engine:
             "latency_samples": self.plan.latency_samples,
             "hops": self.counters.hops,
             "late_masks": self.counters.late_masks,
+            "bad_samples": self.counters.bad_samples,
             "nonfinite_blocks": self.counters.nonfinite_blocks,
             "xruns": dict(self.counters.xruns),
             "callback_ms": self.callback_durations.summary(),

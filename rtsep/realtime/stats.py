@@ -43,16 +43,39 @@ class Durations:
 
 @dataclass
 class Counters:
-    """Writer: audio thread. Readers: any."""
+    """Writer: audio thread. Readers: any.
+
+    bad_samples: instants at which the input was replaced, see dsp/bad_samples.py.
+    nonfinite_blocks: blocks, of the device or of a hop, that held one or more of them.
+    """
 
     hops: int = 0
     late_masks: int = 0
+    bad_samples: int = 0
     nonfinite_blocks: int = 0
     xruns: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(
             ("input_overflow", "input_underflow", "output_overflow", "output_underflow"), 0
         )
     )
+
+    def set_to(self, other: Counters) -> None:
+        """Take over what an engine counts; the device's xruns stay."""
+        self.hops, self.late_masks = other.hops, other.late_masks
+        self.bad_samples, self.nonfinite_blocks = other.bad_samples, other.nonfinite_blocks
+
+    def add_rise(self, before: Counters, now: Counters) -> None:
+        """Add what an engine has counted from `before` to `now`."""
+        self.hops += now.hops - before.hops
+        self.late_masks += now.late_masks - before.late_masks
+        self.bad_samples += now.bad_samples - before.bad_samples
+        self.nonfinite_blocks += now.nonfinite_blocks - before.nonfinite_blocks
+
+    def count_bad_samples(self, instants: int) -> None:
+        """Count what `mend` has found in a block; nothing for 0."""
+        if instants:
+            self.bad_samples += instants
+            self.nonfinite_blocks += 1
 
     def count_xruns(self, status) -> None:
         """Count the flags that PortAudio reports with a block."""

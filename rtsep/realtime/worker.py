@@ -8,6 +8,7 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from rtsep.dsp.masking import check_masks
 from rtsep.kernels.denormals import flush_denormals
 from rtsep.models.sliding import SlidingState
 from rtsep.models.unet import UNet
@@ -43,13 +44,14 @@ class Worker:
         # SimpleQueue: put never blocks and is re-entrant. Items: numbers of runs, None to end.
         self._inbox: SimpleQueue[int | None] = SimpleQueue()
         self._wake = wake
-        self._thread = threading.Thread(target=self._work, name=f"rtsep {stem}", daemon=True)
+        # Made by `start`: a thread that has not run holds its worker, which would hold it.
+        self._thread: threading.Thread | None = None
 
     def warm_up(self) -> None:
         """Run the net on the silence before the stream, once for every time phase.
 
         So nothing is compiled or first touched while playing, and the first runs of the stream find
-        the rows that they keep (models/sliding.py).
+        the rows that they keep (models/sliding.py). Raises WeightsError where the net is damaged.
         """
         # In a thread of its own: the caller keeps its denormals.
         flushing = threading.Thread(target=flush_denormals)
@@ -57,9 +59,11 @@ class Worker:
         flushing.join()
         for run in range(-self._state.phases, 0):
             self._run(run)
+        check_masks(self._masks[self.plan.rows], self.stem)
 
     def start(self) -> None:
         """Begin to work."""
+        self._thread = threading.Thread(target=self._work, name=f"rtsep {self.stem}", daemon=True)
         self._thread.start()
 
     def submit(self, run: int) -> None:
@@ -67,9 +71,10 @@ class Worker:
         self._inbox.put(run)
 
     def stop(self) -> None:
-        """End the thread after the run it is in."""
-        self._inbox.put(None)
-        self._thread.join()
+        """End the thread after the run it is in; nothing where it was not started."""
+        if self._thread is not None:
+            self._inbox.put(None)
+            self._thread.join()
 
     def _work(self) -> None:
         flush_denormals()
@@ -78,13 +83,16 @@ class Worker:
             while (run := self._next_job(priority)) is not None:
                 begun = time.perf_counter()
                 if self._run(run):
-                    self.slots.write(run, self._masks[self.plan.rows])
+                    masks = self._masks[self.plan.rows]
+                    check_masks(masks, self.stem)
+                    self.slots.write(run, masks)
                     self.durations.add(time.perf_counter() - begun)
                 else:
                     self._state.reset()
                 self._wake()
         except BaseException as error:
-            self.failure = error
+            # Without the frames it passed through, which hold this worker and all its buffers.
+            self.failure = error.with_traceback(None)
             self._wake()
 
     def _run(self, run: int) -> bool:

@@ -32,6 +32,12 @@ class GainStream:
         self._factors = factors
         self._waiting = np.zeros((0, channels), np.float32)
 
+    def __enter__(self) -> GainStream:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        pass
+
     def push(self, block: np.ndarray) -> dict[str, np.ndarray]:
         self._waiting = np.concatenate([self._waiting, block])
         return self._give(len(self._waiting) // DELAY_FRAMES * DELAY_FRAMES)

@@ -99,6 +99,23 @@ def test_nothing_is_heard_or_counted_before_both_run():
     assert (bridge.underflows, bridge.overflows) == (0, 0)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
+@pytest.mark.parametrize("rate_in", [44_100, 48_000])
+def test_bad_samples_are_mended_before_the_resampler_and_counted(rate_in, value):
+    def broken(seconds):
+        sound = tones(seconds)
+        if seconds[0] <= 5 < seconds[-1]:
+            sound[100:104, 1] = value
+        return sound
+
+    source, target = Device(rate_in, 512), Device(44_100, 512)
+    done, whole = run(source, target, broken, 10), run(source, target, tones, 10)
+    assert done.bridge.bad_samples == 4
+    assert whole.bridge.bad_samples == 0
+    # So slow a tone is a line there, and not one sample else is touched.
+    np.testing.assert_allclose(done.heard, whole.heard, atol=1e-4)
+
+
 # What a fade from full level adds to the steepest slope of the tones.
 STEEPEST = 1.05 * (LEVEL * 2 * np.pi * TONE_HZ / 44_100 + LEVEL / (FADE_S * 44_100))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -178,6 +180,43 @@ def test_trouble_of_either_device_is_counted_once(clockwork):
         pair._output(np.zeros((BLOCK, 2), np.float32), BLOCK, None, NO_FLAGS)
     counted = [tuple(flag for flag, up in told._asdict().items() if up) for told in pair.xruns]
     assert counted == [("input_overflow",), ("output_underflow",), ("input_underflow",)]
+
+
+def test_bad_samples_between_two_clocks_are_told_and_heard_for_no_longer_than_a_click(clockwork):
+    def process(block, out):
+        out[:] = block
+
+    pair, told = clockwork(process), []
+    pair.stream.on_bad_samples = told.append
+    pair.play(200, np.cos)
+
+    def broken(seconds):
+        sound = np.cos(seconds)
+        sound[10:13] = np.nan, 1e38, -np.inf
+        return sound
+
+    heard = np.concatenate([pair.play(1, broken), pair.play(100, np.cos)])
+    assert sum(told) == 3
+    assert np.isfinite(heard).all()
+    assert np.abs(heard).max() < 1.1
+    assert np.abs(heard[-BLOCK:]).min() > 0.1
+
+
+def test_a_stream_that_is_closed_lets_go_of_what_played_through_it(clockwork):
+    class Player:
+        def process(self, block, out):
+            out[:] = block
+
+    player = Player()
+    pair, gone = clockwork(player.process), weakref.ref(player)
+    pair.play(10, np.sin)
+    gc.disable()
+    try:
+        del player
+        assert pair.stream.close()
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_what_the_callback_raises_is_kept_and_the_sound_goes_on(clockwork):

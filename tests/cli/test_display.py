@@ -123,10 +123,16 @@ def test_meters_loads_counters_and_keys_are_there(display, console):
 def test_no_line_is_longer_than_the_terminal(display, console, controls, engine):
     controls.solo("accompaniment")
     engine.counters.late_masks = 400
-    engine.counters.nonfinite_blocks = 10_000
+    engine.counters.bad_samples = 10_000
     lines = drawn(display, console, 0.0, 1.0, 2.0)
     assert max(map(len, lines)) <= console.width
     assert len(lines) == 3 * 10
+
+
+def test_bad_samples_are_shown_once_there_are_some(display, console, engine):
+    assert "bad samples" not in "\n".join(drawn(display, console, 0.0))
+    engine.counters.count_bad_samples(3)
+    assert "bad samples 3" in "\n".join(drawn(display, console, 1.0))
 
 
 def test_the_longer_bar_is_the_louder(display, console, engine):
@@ -282,6 +288,9 @@ def test_plain_lines_before_anything_has_run(engine, capsys):
     display.refresh(0.0)
     display.refresh(1.0)
     assert capsys.readouterr().err.endswith("dBFS; late masks 0; xruns 0\n")
+    engine.counters.count_bad_samples(7)
+    display.refresh(2.0)
+    assert capsys.readouterr().err.endswith("late masks 0; xruns 0; bad samples 7\n")
 
 
 def test_quiet_says_nothing(engine, controls, capsys):

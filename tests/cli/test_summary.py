@@ -14,7 +14,7 @@ def stats(**changes):
     worker = {"p50": 290.0, "p99": 300.0, "max": 580.0}
     return {
         "latency_ms": latency_parts_ms(5944.3, 0.01, 0.02),
-        "hops": 2584, "late_masks": 0, "nonfinite_blocks": 0,
+        "hops": 2584, "late_masks": 0, "bad_samples": 0,
         "xruns": dict(Counters().xruns), "deadline_ms": PLANS["classic"].deadline_ms,
         "callback_ms": {"p50": 0.3, "p99": 0.9, "max": 2.3}, "block_ms": 5.8,
         "worker_ms": dict.fromkeys(STEMS, worker), "priority": REAL_TIME, **changes,
@@ -107,5 +107,7 @@ def test_longer_blocks_than_a_hop_are_no_remedy():
 
 
 def test_invalid_input_is_named_with_a_remedy():
-    line = summary(stats(nonfinite_blocks=2))[-1]
-    assert line.startswith("2 blocks of input held NaN or infinity")
+    line = summary(stats(bad_samples=2))[-1]
+    assert line.startswith(
+        "bad samples in the input (NaN, infinite or absurd): 2 replaced; look at"
+    )

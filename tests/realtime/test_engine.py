@@ -155,16 +155,6 @@ def test_a_failing_worker_is_named_with_its_cause(start_engine, monkeypatch):
         list(run_unpaced(engine, [noise(20 * HOP)]))
 
 
-def test_nonfinite_input_is_silenced_counted_and_over_at_the_next_block(start_engine):
-    engine = start_engine(SLIDING, {"vocals": 1.0, "accompaniment": 1.0})
-    audio = noise(30 * HOP, seed=8)
-    audio[5 * HOP + 3, 1] = np.nan
-    out = through(engine, audio)[SLIDING.latency_samples :]
-    audio[5 * HOP : 6 * HOP] = 0
-    np.testing.assert_allclose(out, audio, atol=2e-6)
-    assert engine.counters.nonfinite_blocks == 1
-
-
 def test_stats_name_what_was_measured(start_engine):
     engine = start_engine(SLIDING)
     through(engine, noise(20 * HOP))
