@@ -7,6 +7,7 @@ than the sum of its stems.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -16,10 +17,10 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from rtsep.errors import AudioFileError, RtsepError
+from rtsep.kernels.user_cache import NO_HOME, user_cache
 from rtsep.models.registry import SAMPLE_RATE
 
 REQUIREMENT = "stempeg==0.2.6"
@@ -32,8 +33,13 @@ STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 
 
 def song_path() -> Path:
-    """Where the song is kept, in the user's cache of rtsep."""
-    return Path(platformdirs.user_cache_dir("rtsep", appauthor=False)) / "songs" / FILE_NAME
+    """Where the song is kept, in the user's cache of rtsep; raises RtsepError if there is none."""
+    cache = user_cache()
+    if cache is None:
+        raise RtsepError(
+            f"there is no place for the demo's song: {NO_HOME}: name a file of your own"
+        )
+    return cache / "songs" / FILE_NAME
 
 
 def is_there() -> bool:
@@ -91,8 +97,11 @@ def take_from_wheel(wheel: Path) -> Path:
         part.write_bytes(content)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise AudioFileError(f"cannot write {path}: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise AudioFileError(
+            f"cannot write {path}: {error.strerror}: make room, or name a file of your own"
+        ) from error
     return path
 
 

@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from rtsep.errors import WeightsError
+from rtsep.kernels.user_cache import NO_HOME, user_cache
 from rtsep.models.disk import make_folder, only_writer, writing
 from rtsep.models.download import Progress
 from rtsep.models.fetch import fetch_checkpoint
@@ -52,11 +51,24 @@ class InstalledWeights:
 
 
 def cache_folder() -> Path:
-    """The folder of the weights: $RTSEP_WEIGHTS, or `weights` in the user's cache of rtsep."""
+    """The folder of the weights: $RTSEP_WEIGHTS, or `weights` in the user's cache of rtsep.
+
+    Raises WeightsError where the user has neither.
+    """
     moved = os.environ.get(CACHE_VARIABLE)
     if moved:
-        return Path(moved).expanduser()
-    return Path(platformdirs.user_cache_dir("rtsep", appauthor=False)) / "weights"
+        try:
+            return Path(moved).expanduser()
+        except RuntimeError as error:  # ~ of a user who has no home
+            raise WeightsError(
+                f"{CACHE_VARIABLE}={moved}: {error}: name the folder in full"
+            ) from error
+    cache = user_cache()
+    if cache is None:
+        raise WeightsError(
+            f"there is no place for weights: {NO_HOME}: set {CACHE_VARIABLE} to their folder"
+        )
+    return cache / "weights"
 
 
 def weights_path(name: str) -> Path:
