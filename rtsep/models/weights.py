@@ -77,9 +77,17 @@ def weights_path(name: str) -> Path:
 
 
 def is_installed(name: str) -> bool:
-    """Whether the weights of model `name` are there; says nothing about their state."""
+    """Whether the weights of model `name` are there; says nothing about their state.
+
+    Raises WeightsError where their folder cannot be looked into.
+    """
     path = weights_path(name)
-    return path.is_file() and sidecar_of(path).is_file()
+    try:
+        return path.is_file() and sidecar_of(path).is_file()
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read {path}: {error.strerror}: set {CACHE_VARIABLE} to a folder that can be read"
+        ) from error
 
 
 def load(
@@ -142,8 +150,12 @@ def import_path(
     manifest = manifest or read_manifest()
     entry = _entry(name, manifest)
     report = progress or _silent
-    if not path.exists():
-        raise WeightsError(f"cannot import {path}: there is no such file or folder")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise WeightsError(f"cannot import {path}: there is no such file or folder") from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot import {path}: {error}") from error
     with _installing(entry, report) as work:
         report(0, None, f"reading {path}")
         _install(read_any(path, entry, manifest, work, allow_unknown), report)
@@ -229,9 +241,9 @@ def _installing(entry: WeightsEntry, progress: Progress) -> Iterator[Path]:
     with only_writer(stored.with_suffix(".lock"), waiting):
         for leftover in folder.glob(f"{stored.stem}.work-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        for leftover in folder.glob(f"{stored.name}*.tmp"):
-            leftover.unlink(missing_ok=True)
         with writing(folder):
+            for leftover in folder.glob(f"{stored.name}*.tmp"):
+                leftover.unlink(missing_ok=True)
             work = Path(tempfile.mkdtemp(prefix=f"{stored.stem}.work-", dir=folder))
         try:
             yield work

@@ -1,0 +1,21 @@
+"""Damaged weights of every kind: read rightly or refused in one line, soon and in little memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.children import run_child
+from tests.fuzz.mutations import share
+from tests.fuzz.weights_child import KINDS
+
+
+@pytest.mark.parametrize("kind", [function.__name__ for function in KINDS])
+def test_damaged_weights_are_read_rightly_or_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("RTSEP_RELEASE_URL", raising=False)
+    tried = run_child("tests.fuzz.weights_child", kind, str(share(len(KINDS))), str(tmp_path))
+    assert tried.total() == share(len(KINDS))
