@@ -88,7 +88,7 @@ def download(
             return
         except urllib.error.HTTPError as error:
             error.close()
-            reason = f"the server answers {error.code} {error.reason}"
+            reason = _one_line(f"the server answers {error.code} {error.reason}")
             if error.code not in PASSING_STATUS:
                 break
         except urllib.error.URLError as error:
