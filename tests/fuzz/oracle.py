@@ -42,6 +42,9 @@ def play(path: Path) -> Played:
         while True:
             try:
                 packet = next(packets)
+            except IndexError:  # PyAV knows no stream that begins in the midst of a file: go on
+                packets = iter(container.demux(stream))
+                continue
             except (StopIteration, av.FFmpegError):
                 return Played([(rate, piece) for rate, piece in pieces if len(piece)])
             try:
