@@ -13,9 +13,9 @@ import contextlib
 import hashlib
 import os
 import pickle
+import sys
 import uuid
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 from numba.core.caching import FunctionCache
@@ -71,19 +71,18 @@ class DiskCache(FunctionCache):
             return
         key = self._index_key(sig, data.codegen)
         content = dumps((key, data._reduce()))
-        with _complaining_once():
+        path = self._path(key)
+        part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+        try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._path(key)
-            part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-            try:
-                part.write_bytes(hashlib.sha256(content).digest() + content)
-                os.replace(part, path)
-            except OSError:
-                with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
-                # Windows refuses to replace a file that another process is reading: the same one.
-                if not path.exists():
-                    raise
+            part.write_bytes(hashlib.sha256(content).digest() + content)
+            os.replace(part, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            # Windows refuses to replace a file that another process is reading: it is the same one.
+            if not (sys.platform == "win32" and path.exists()):
+                complain(f"{self._folder}: {error.strerror or error}")
 
     def _path(self, key) -> Path:
         # A key's types and processor are named by their text; the key itself stands in the file.
@@ -103,11 +102,3 @@ def complain(reason: object) -> None:
             RuntimeWarning,
             stacklevel=2,
         )
-
-
-@contextlib.contextmanager
-def _complaining_once() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        complain(f"{error.filename or 'the folder of kernels'}: {error.strerror or error}")

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-NO_HOME = "this user has no home folder (HOME is not set, and the system has no entry for the user)"
+NO_HOME = "this user has no home folder (HOME names none, and the system has no entry for the user)"
 
 
 def user_cache() -> Path | None:
@@ -34,7 +34,7 @@ def user_cache() -> Path | None:
 def _home() -> Path | None:
     """The home folder; Path.home() takes an empty HOME for the root folder."""
     home = os.environ.get("USERPROFILE" if sys.platform == "win32" else "HOME")
-    if not home and sys.platform != "win32":
+    if not (home and Path(home).is_absolute()) and sys.platform != "win32":
         import pwd
 
         try:

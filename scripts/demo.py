@@ -31,7 +31,7 @@ def main() -> int:
     # Needs nothing that is not there yet.
     sys.path.insert(0, str(CHECKOUT))
     from rtsep.cli.common import OneLineParser, run
-    from rtsep.cli.streams import prepare
+    from rtsep.cli.surroundings import prepare
 
     prepare(PROGRAM)
     parser = OneLineParser(

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rtsep.cli.common import OneLineParser, run
-from rtsep.cli.streams import prepare
+from rtsep.cli.surroundings import prepare
 from rtsep.errors import RtsepError
 
 PROGRAM = "rtsep-bench"

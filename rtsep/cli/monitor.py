@@ -24,7 +24,7 @@ from rtsep.cli.monitor_arguments import (
     device_latency,
     parse_gains,
 )
-from rtsep.cli.streams import prepare
+from rtsep.cli.surroundings import prepare
 from rtsep.errors import RtsepError, UsageError
 from rtsep.models.registry import find_model
 from rtsep.realtime.priority import ORDINARY, REAL_TIME, session_first

@@ -21,7 +21,7 @@ from rtsep.audio.formats import OutputFormat, find_format
 from rtsep.cli.common import run
 from rtsep.cli.progress import clock, show_progress
 from rtsep.cli.separate_arguments import PROGRAM, build_parser, chosen_stems
-from rtsep.cli.streams import prepare
+from rtsep.cli.surroundings import prepare
 from rtsep.cli.targets import check_collisions, check_pattern, targets_of
 from rtsep.errors import AudioFileError, RtsepError
 

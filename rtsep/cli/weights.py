@@ -11,7 +11,7 @@ from typing import Any
 
 from rtsep.cli.common import OneLineParser, run
 from rtsep.cli.download_progress import download_progress
-from rtsep.cli.streams import prepare
+from rtsep.cli.surroundings import prepare
 from rtsep.errors import RtsepError, WeightsError
 from rtsep.models import weights
 from rtsep.models.manifest import Manifest, WeightsEntry, read_manifest

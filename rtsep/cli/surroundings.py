@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full or of another encoding: programs begin with `prepare`."""
+"""What a program is started in: streams closed or full, a folder that has gone."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from rtsep.errors import RtsepError
 
 
 def prepare(program: str) -> None:
-    """Make the standard streams safe to write to, and warnings one line each.
+    """Call this first: make the standard streams safe to write to, and warnings one line each.
 
     A closed stream becomes the null device, so that no file of ours takes its number and gets what
     libraries print. Names that an encoding lacks are escaped. What stderr does not take is dropped,
     since the work goes on and nobody is left to be told; stdout raises RtsepError once.
+    Ends the program with one line and status 1 where the current folder has been deleted.
     """
     _fill_closed()
     if os.name == "posix":  # consoles of Windows are no files
@@ -30,6 +31,16 @@ def prepare(program: str) -> None:
         print(f"{program}: warning: {message}", file=sys.stderr)
 
     warnings.showwarning = show
+    try:
+        os.getcwd()
+    except OSError as error:
+        # Numba asks for it as well, so that not even full paths would do.
+        print(
+            f"{program}: error: the current folder is not there any more ({error.strerror}): change"
+            " to another one",
+            file=sys.stderr,
+        )
+        sys.exit(1)
 
 
 class _Guarded(io.FileIO):
