@@ -104,7 +104,7 @@ def _name(path: Path) -> str:
 
 
 def _read(path: Path) -> NDArray[np.float32]:
-    with AudioReader(path) as reader:
+    with AudioReader(path, strict=True) as reader:
         resampler = StreamResampler(reader.sample_rate, SAMPLE_RATE, reader.channels)
         blocks = [resampler.push(block) for block in reader.blocks(BLOCK_SAMPLES)]
         blocks.append(resampler.flush())

@@ -52,6 +52,7 @@ class SeparationReport:
     sample_rate: of the source, in Hz; stored_rate: of the stems.
     source_channels: of the source; channels: of the stems.
     clipping: by stem, for those stems that went beyond full scale and could not keep it.
+    remarks: what was found in the source, see AudioReader.
     """
 
     source: Path
@@ -64,6 +65,7 @@ class SeparationReport:
     source_channels: int
     channels: int
     clipping: dict[str, Clipping]
+    remarks: tuple[str, ...]
 
     @property
     def times_real_time(self) -> float:
@@ -80,6 +82,8 @@ def separate_file(
     bit_depth: str | None = None,
     start_s: float | None = None,
     duration_s: float | None = None,
+    track: int | None = None,
+    strict: bool = False,
     on_progress: Callable[[float, float | None], None] | None = None,
 ) -> SeparationReport:
     """Separate `source` into the files `targets`, one per stem of `separator`.
@@ -87,6 +91,7 @@ def separate_file(
     targets: the file for each stem to be written; stems that are left out are not written.
     format, bit_depth: see `rtsep.audio.writer.StemWriter`.
     start_s, duration_s: the part of the source to separate, in seconds; None for all.
+    track, strict: see `rtsep.audio.reader.AudioReader`.
     on_progress: called after every block with the seconds of stems written so far and those
         expected in all (None if unknown).
 
@@ -101,7 +106,7 @@ def separate_file(
     first_output_s = 0.0
     frames_written = 0
     with contextlib.ExitStack() as stack:
-        reader = stack.enter_context(AudioReader(source, start_s, duration_s))
+        reader = stack.enter_context(AudioReader(source, start_s, duration_s, track, strict))
         rate = reader.sample_rate
         expected_s = None if reader.frames_estimate is None else reader.frames_estimate / rate
         writers = {
@@ -147,4 +152,5 @@ def separate_file(
             for stem, writer in writers.items()
             if writer.clipped_samples
         },
+        remarks=tuple(reader.remarks),
     )

@@ -1,9 +1,9 @@
 """Does a file hold as many bytes of sound as its header says?
 
 Decoders read a WAV, AIFF, CAF, W64, AU or Ogg file that was cut short to the end of what is there
-and say nothing. The header gives it away: this module reads just enough of it. Formats whose
-decoders notice a missing part themselves (FLAC) or count in time (MP4, Matroska) are not handled
-here.
+and say nothing. The header, or the last page, gives it away: this module reads just enough of it.
+Formats whose decoders notice a missing part themselves (FLAC) or count in time (MP4, Matroska) are
+not handled here.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from typing import BinaryIO
 # A 32-bit length from here up is what a program writes that cannot go back to fill in the length.
 UNKNOWN_LENGTH_FROM = 0x7FFF_0000
 
+# Headers that are off by a few bytes are common and lose nothing: 6 ms of CD sound.
+SLOPPY_HEADER_BYTES = 1024
+
 # An Ogg page has a header of 27 bytes, up to 255 lacing values and up to 255 * 255 bytes of body.
 OGG_HEADER_BYTES = 27
 OGG_PAGE_BYTES_MAX = OGG_HEADER_BYTES + 255 + 255 * 255
+OGG_FLAGS_AT, OGG_LAST_PAGE = 5, 4
 
 
 @dataclass(frozen=True)
@@ -47,23 +51,30 @@ _CAF = _Chunked(8, 4, ">q", b"data")
 _W64 = _Chunked(40, 16, "<q", b"data", length_counts_header=True, alignment=8)
 
 
-def missing_bytes(file: BinaryIO) -> int:
-    """Return how many bytes of sound the header of `file` declares beyond the end of the file.
+def why_cut_short(file: BinaryIO) -> str | None:
+    """Return what shows that `file` was cut short, as a clause; None where nothing does.
 
     file: a binary file that can seek; its position is changed.
-    Zero where nothing is missing, the length is left open, or the format is not one of those above.
+    None too where the length is left open, or the format is not one of those above.
     """
     end = file.seek(0, 2)
     file.seek(0)
     head = file.read(16)
+    if head[:4] == b"OggS":
+        return _end_of_last_page(file, end)
+    missing = _missing_bytes(file, head, end)
+    if missing > SLOPPY_HEADER_BYTES:
+        return f"its header declares {missing} bytes more than it has"
+    return None
+
+
+def _missing_bytes(file: BinaryIO, head: bytes, end: int) -> int:
     layout = _find_layout(head)
     if layout is not None:
         return _missing_in_chunks(file, end, layout)
     if head[:4] == b".snd" and len(head) >= 12:
         offset, length = struct.unpack(">II", head[4:12])
         return 0 if length >= UNKNOWN_LENGTH_FROM else max(0, offset + length - end)
-    if head[:4] == b"OggS":
-        return _missing_in_last_page(file, end)
     return 0
 
 
@@ -109,16 +120,20 @@ def _missing_in_chunks(file: BinaryIO, end: int, layout: _Chunked) -> int:
     return 0
 
 
-def _missing_in_last_page(file: BinaryIO, end: int) -> int:
-    """Look whether the last page of an Ogg file is whole."""
+def _end_of_last_page(file: BinaryIO, end: int) -> str | None:
+    """Look whether the last page of an Ogg file is whole, and is the last of its stream."""
     start = max(0, end - OGG_PAGE_BYTES_MAX)
     file.seek(start)
     tail = file.read(end - start)
     page = tail.rfind(b"OggS")
     if page < 0:
-        return 0
-    if page + OGG_HEADER_BYTES > len(tail):
-        return page + OGG_HEADER_BYTES - len(tail)
-    lacing_values = tail[page + OGG_HEADER_BYTES :][: tail[page + OGG_HEADER_BYTES - 1]]
-    body = page + OGG_HEADER_BYTES + tail[page + OGG_HEADER_BYTES - 1]
-    return max(0, body + sum(lacing_values) - len(tail))
+        return "its last page is not there"
+    body = page + OGG_HEADER_BYTES
+    if body <= len(tail):
+        lacing_values = tail[body:][: tail[body - 1]]
+        body += tail[body - 1] + sum(lacing_values)
+    if body > len(tail):
+        return "its last page is not whole"
+    if not tail[page + OGG_FLAGS_AT] & OGG_LAST_PAGE:
+        return "its last page is not there"
+    return None

@@ -1,7 +1,8 @@
 """Reading audio files: any format, in blocks, and everything that is wrong said in one line.
 
-libsndfile reads what it knows exactly, FFmpeg (through PyAV) everything else. This is the edge at
-which sound is validated: what comes out of `AudioReader.blocks` is finite and complete.
+FFmpeg (through PyAV) reads what it knows, libsndfile the rest. This is the edge at which sound is
+validated: what comes out of `AudioReader.blocks` is finite, and lasts as long as the file plays.
+What had to be replaced or left out on the way is told in `AudioReader.remarks`.
 """
 
 from __future__ import annotations
@@ -13,21 +14,37 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.audio.declared_length import missing_bytes
+from rtsep.audio.declared_length import why_cut_short
 from rtsep.audio.source import CannotDecodeError, DecodingStoppedError, NoSoundError, Source
 from rtsep.errors import AudioFileError
 
-# Headers that are off by a few bytes are common and lose nothing: 6 ms of CD sound.
-SLOPPY_HEADER_BYTES = 1024
-
-# How much less than declared may be decoded. An encoder's delay and padding, some 3,000 samples,
-# may be in the declared length or not; a damaged packet is no cut either: up to 5 % of a short file
-# and 0.5 s of a long one.
+# How much less than declared may be decoded before it is called cut short. An encoder's delay and
+# padding, some 3,000 samples, may be in the declared length or not; estimates are off by a little.
 MISSING_FRAMES_MIN = 4096
 MISSING_S_MAX = 0.5
 MISSING_PART_MAX = 0.05
 
+# No sound is stored at fewer samples per second; a damaged header may say so.
+LOWEST_RATE, HIGHEST_RATE = 1_000, 12_000_000
+
 UNKNOWN_TO_ALL = "is no audio file, or so damaged or cut short that no decoder can open it"
+
+PLAYLIST = "is a playlist or a list of files, which holds no sound: name the files in it"
+_PLAYLIST_BEGINNINGS = (
+    b"#extm3u", b"ffconcat version", b"[playlist]", b"<asx", b"<smil", b"<mpd", b"<playlist",
+    b"[reference]", b"v=0", b"file '", b"file \"",
+)  # fmt: skip
+_PLAYLIST_EXTENSIONS = (
+    ".m3u",
+    ".m3u8",
+    ".pls",
+    ".xspf",
+    ".asx",
+    ".cue",
+    ".mpd",
+    ".sdp",
+    ".ffconcat",
+)
 
 
 class AudioReader:
@@ -36,13 +53,15 @@ class AudioReader:
     path: the file.
     start_s, duration_s: the part to read, in seconds, exact to the sample; None for all. A part
         that reaches beyond the end is cut there.
+    track: number of the audio track, counted from 1; None takes the default one.
+    strict: refuse files that are damaged, in place of remarks about them.
 
     sample_rate: in Hz.
     channels: of the blocks, 1 or 2; more channels are mixed down to stereo.
     source_channels: of the file.
     frames_estimate: samples per channel that `blocks` is expected to yield in all, or None.
 
-    Raises AudioFileError if the file is missing, a folder, empty, cut short, or has no sound.
+    Raises AudioFileError if the file is missing, a folder, empty, or has no sound.
     """
 
     def __init__(
@@ -50,16 +69,20 @@ class AudioReader:
         path: str | Path,
         start_s: float | None = None,
         duration_s: float | None = None,
+        track: int | None = None,
+        strict: bool = False,
     ) -> None:
         self.path = Path(path)
         _check_file(self.path)
-        self._source = _open_source(self.path)
+        self._source = _open_source(self.path, track)
+        self._strict = strict
         self.sample_rate = self._source.sample_rate
         self.channels = self._source.channels
         self.source_channels = self._source.source_channels
         self._start_frame = round((start_s or 0.0) * self.sample_rate)
         self._frames_wanted = None if duration_s is None else round(duration_s * self.sample_rate)
         self.frames_estimate = self._estimate()
+        self._mended = Mended()
 
     def _estimate(self) -> int | None:
         whole = self._source.frames_estimate
@@ -83,25 +106,42 @@ class AudioReader:
         """Close the file."""
         self._source.close()
 
+    @property
+    def remarks(self) -> list[str]:
+        """What was found, each a clause that goes after the file's name; complete after `blocks`."""
+        return self._source.remarks.lines() + self._mended.lines(self.sample_rate)
+
     def blocks(self, frames_per_block: int) -> Iterator[NDArray[np.float32]]:
         """Yield the sound in blocks; can be called once.
 
         frames_per_block: samples per channel of every block but the last, at least 1.
-        Yields (samples, channels) float32, C-contiguous; full scale is 1.
-        Raises AudioFileError where the sound ends before the length that the file declares,
-        cannot be decoded, holds NaN or infinite samples, or where there is no sample at all.
+        Yields (samples, channels) float32, C-contiguous; full scale is 1. Samples that are NaN,
+        infinite or absurd are replaced, see dsp/bad_samples.py.
+        Raises AudioFileError where there is no sample at all, and, if strict, at the first damage.
         """
         frames = 0
         for block in _in_blocks(self._selected(), frames_per_block):
-            self._check_finite(block, self._start_frame + frames)
+            self._mended.mend(block, self._start_frame + frames)
+            self._refuse_damage()
             frames += len(block)
             yield block
+        self._refuse_damage()
         if frames == 0:
-            raise AudioFileError(f"{self.path} holds no sound: it has 0 samples")
+            damage = self._source.remarks.first_damage
+            reason = f"{damage}: " if damage else ""
+            raise AudioFileError(f"{self.path} {reason}holds no sound, it has 0 samples")
+
+    def _refuse_damage(self) -> None:
+        damage = self._source.remarks.first_damage
+        bad_samples = self._mended.lines(self.sample_rate)
+        if self._strict and (damage or bad_samples):
+            raise AudioFileError(
+                f"{self.path} {damage or bad_samples[0]}: get it again, or leave out --strict"
+            )
 
     def _selected(self) -> Iterator[NDArray[np.float32]]:
         """Yield the part that was asked for, in pieces of any length."""
-        left = self._frames_wanted
+        remarks, left = self._source.remarks, self._frames_wanted
         frames = 0
         try:
             for piece in self._source.pieces(self._start_frame):
@@ -114,48 +154,79 @@ class AudioReader:
                     return
         except OSError as error:
             raise AudioFileError(f"cannot read {self.path}: {error.strerror}") from error
+        except NoSoundError as error:
+            raise AudioFileError(f"{self.path} {error}") from error
         except DecodingStoppedError as error:
-            raise AudioFileError(
-                f"{self.path} cannot be decoded beyond {self._seconds(self._start_frame + frames)}"
-                f" s ({error}): it is damaged or cut short, get it again"
-            ) from error
+            remarks.damage(
+                f"cannot be decoded beyond {self._seconds(self._start_frame + frames)} s ({error})"
+            )
         self._check_end(frames)
 
     def _check_end(self, frames: int) -> None:
-        """Compare the end of the sound, `frames` after the start, with the declared length."""
-        declared = self._source.frames_declared
+        """Compare the end of the sound, `frames` after the start, with what the file declares."""
         if frames == 0 and self._start_frame:
             raise AudioFileError(
                 f"{self.path} ends before {self._seconds(self._start_frame)} s: choose an earlier"
                 " start"
             )
-        if declared is None:
-            return
-        missing = declared - self._start_frame - frames
-        damaged = min(MISSING_PART_MAX * declared, MISSING_S_MAX * self.sample_rate)
-        if missing > max(damaged, MISSING_FRAMES_MIN):
-            raise AudioFileError(
-                f"{self.path} is cut short or damaged: {self._seconds(declared - missing)} s of"
-                f" {self._seconds(declared)} s can be decoded, get it again"
-            )
-
-    def _check_finite(self, block: NDArray[np.float32], first_frame: int) -> None:
-        finite = np.isfinite(block)
-        if finite.all():
-            return
-        row = int(np.argmin(finite.all(axis=1)))
-        kind = "NaN" if np.isnan(block[row]).any() else "infinite"
-        raise AudioFileError(
-            f"{self.path} holds {kind} samples, the first at {self._seconds(first_frame + row)} s:"
-            " repair or re-export it"
-        )
+        declared = self._source.frames_declared
+        if declared is not None:
+            missing = declared - self._start_frame - frames
+            tolerated = min(MISSING_PART_MAX * declared, MISSING_S_MAX * self.sample_rate)
+            if missing > max(tolerated, MISSING_FRAMES_MIN):
+                self._source.remarks.damage(
+                    f"is cut short: {self._seconds(declared - missing)} s of"
+                    f" {self._seconds(declared)} s are there"
+                )
+                return
+        with self.path.open("rb") as file:
+            why = why_cut_short(file)
+        if why is not None:
+            self._source.remarks.damage(f"is cut short: {why}")
 
     def _seconds(self, frames: int) -> str:
         return f"{frames / self.sample_rate:.2f}"
 
 
+class Mended:
+    """Replaces the bad samples of a stream, block by block, and remembers the first and how many."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first_frame = 0
+        self._first_value = 0.0
+        self._before: NDArray[np.float32] | None = None
+
+    def mend(self, block: NDArray[np.float32], first_frame: int) -> None:
+        """Replace what is bad in `block`, (samples, channels) float32, which begins at `first_frame`."""
+        from rtsep.dsp.bad_samples import LIMIT, mend
+
+        if self._before is None:
+            self._before = np.zeros(block.shape[1], np.float32)
+        with np.errstate(invalid="ignore"):
+            good = np.abs(block) <= LIMIT
+        if good.all():
+            self._before[:] = block[-1]
+            return
+        if not self._count:
+            row, channel = np.argwhere(~good)[0]
+            self._first_frame, self._first_value = first_frame + row, block[row, channel]
+        self._count += mend(block, self._before)
+
+    def lines(self, sample_rate: int) -> list[str]:
+        """What was replaced, as a remark; nothing if nothing was."""
+        if not self._count:
+            return []
+        what = "1 sample that is" if self._count == 1 else f"{self._count} samples that are"
+        first_s = self._first_frame / sample_rate
+        return [
+            f"has {what} no sound, the first at {first_s:.3f} s ({self._first_value:g}):"
+            " replaced by a line between the neighbours"
+        ]
+
+
 def _check_file(path: Path) -> None:
-    """Raise AudioFileError unless `path` is a file with something in it, complete by its header."""
+    """Raise AudioFileError unless `path` is a file with something in it."""
     try:
         if not path.exists():
             raise AudioFileError(f"no such file: {path}")
@@ -165,45 +236,47 @@ def _check_file(path: Path) -> None:
             raise AudioFileError(f"{path} is not a regular file: save the sound to a file first")
         if path.stat().st_size == 0:
             raise AudioFileError(f"{path} is empty: it has 0 bytes")
-        with path.open("rb") as file:
-            missing = missing_bytes(file)
+        path.open("rb").close()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise AudioFileError(f"cannot read {path}: {reason}") from error
-    if missing > SLOPPY_HEADER_BYTES:
-        raise AudioFileError(
-            f"{path} is cut short: its header declares {missing} bytes more than it has,"
-            " get it again"
-        )
 
 
-def _open_source(path: Path) -> Source:
+def _open_source(path: Path, track: int | None) -> Source:
     """Open `path` with the first decoder that knows it."""
     # Here, because the libraries behind them are slow to import.
     from rtsep.audio.ffmpeg_source import FfmpegSource
-    from rtsep.audio.sndfile_source import SndfileSource, starts_like_sndfile
+    from rtsep.audio.sndfile_source import SndfileSource
 
-    with path.open("rb") as file:
-        sndfile_first = starts_like_sndfile(file.read(12))
-    decoders: list[type[SndfileSource] | type[FfmpegSource]] = [SndfileSource, FfmpegSource]
-    if not sndfile_first:
-        decoders.reverse()
-    if path.suffix.lower() == ".mp3":
-        decoders.remove(SndfileSource)
+    if _is_playlist(path):
+        raise AudioFileError(f"{path} {PLAYLIST}")
     problem = ""
-    for decoder in decoders:
+    for decoder in (FfmpegSource, SndfileSource):
         try:
-            source = decoder(path)
+            source: Source = decoder(path, track)
         except CannotDecodeError:
             continue
         except NoSoundError as error:
-            problem = str(error)
+            problem = problem or str(error)
             continue
-        if source.channels <= 2:
+        if source.channels > 2:
+            problem = problem or f"has {source.channels} channels: mix it down to stereo first"
+        elif not LOWEST_RATE <= source.sample_rate <= HIGHEST_RATE:
+            problem = f"declares a sample rate of {source.sample_rate} Hz, which no sound has"
+        else:
             return source
-        source.close()  # libsndfile does not mix down: FFmpeg's turn
-        problem = f"has {source.channels} channels, which cannot be mixed down: make it stereo"
+        source.close()
     raise AudioFileError(f"{path} {problem or UNKNOWN_TO_ALL}")
+
+
+def _is_playlist(path: Path) -> bool:
+    """Tell by its beginning, or by its name where that is text, whether `path` lists other files."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith(_PLAYLIST_BEGINNINGS):
+        return True
+    return path.suffix.lower() in _PLAYLIST_EXTENSIONS and b"\0" not in head
 
 
 def _in_blocks(

@@ -1,4 +1,4 @@
-"""Sound decoded by libsndfile: WAV and its relatives, AIFF, CAF, AU, FLAC, Ogg.
+"""Sound decoded by libsndfile: what FFmpeg does not know (MATLAB, Sound Designer, HTK, ...).
 
 MP3 is left to FFmpeg: where a file with a variable bit rate has no index, libsndfile takes a guess
 at the length for the truth and stops there, and its decoder prints on stderr.
@@ -6,14 +6,14 @@ at the length for the truth and stops there, and its decoder prints on stderr.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.audio.source import CannotDecodeError, DecodingStoppedError
+from rtsep.audio.remarks import Remarks
+from rtsep.audio.source import CannotDecodeError, DecodingStoppedError, NoSoundError
 
 # libsndfile's "unknown", e.g. for a FLAC stream that was written to a pipe.
 UNKNOWN_FRAMES = 2**63 - 1
@@ -21,32 +21,33 @@ UNKNOWN_FRAMES = 2**63 - 1
 FRAMES_PER_READ = 32_768
 
 
-def starts_like_sndfile(head: bytes) -> bool:
-    """Tell by the first 12 bytes of a file whether libsndfile is to be asked first."""
-    return head[:4] in (
-        b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b"caff", b".snd", b"fLaC", b"OggS",
-    )  # fmt: skip
-
-
 class SndfileSource:
     """One open file; see `rtsep.audio.source.Source` for the attributes.
 
-    Raises CannotDecodeError if libsndfile does not know the format.
+    track: as for FfmpegSource; there is one.
+
+    Raises CannotDecodeError if libsndfile does not know the format, NoSoundError for another track.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, track: int | None = None) -> None:
         import soundfile
 
         self._decoding_error = soundfile.LibsndfileError
-        # Bytes, because soundfile cannot encode names that are not valid UTF-8 itself.
-        name = str(path) if os.name == "nt" else os.fsencode(path)
+        self.remarks = Remarks()
+        # A file object instead of the name: of some names libsndfile opens neighbours, or takes the
+        # extension for the format.
+        self._bytes = path.open("rb")
         try:
-            self._file = soundfile.SoundFile(name)
-        except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a name in .raw
+            self._file = soundfile.SoundFile(self._bytes)
+        except soundfile.LibsndfileError as error:
+            self._bytes.close()
             raise CannotDecodeError from error
         if self._file.subtype.startswith("MPEG"):
-            self._file.close()
+            self.close()
             raise CannotDecodeError
+        if track not in (None, 1):
+            self.close()
+            raise NoSoundError(f"has no audio track {track}: it has 1")
         self.sample_rate = int(self._file.samplerate)
         self.channels = self.source_channels = int(self._file.channels)
         known = 0 <= self._file.frames < UNKNOWN_FRAMES
@@ -76,3 +77,4 @@ class SndfileSource:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._bytes.close()

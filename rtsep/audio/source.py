@@ -8,13 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.audio.remarks import Remarks
+
 
 class CannotDecodeError(Exception):
     """This decoder does not know the format: another may."""
 
 
 class NoSoundError(Exception):
-    """The format is known, but the file has no sound in it. Its text is a whole clause."""
+    """The format is known, but the file has no sound to give. Its text is a whole clause."""
 
 
 class DecodingStoppedError(Exception):
@@ -30,6 +32,7 @@ class Source(Protocol):
     frames_estimate: samples per channel as far as known beforehand, or None.
     frames_declared: samples per channel that the file claims to hold, or None where it makes no
         claim to be held to.
+    remarks: what was found in the file; complete once `pieces` has ended.
     """
 
     sample_rate: int
@@ -37,6 +40,7 @@ class Source(Protocol):
     source_channels: int
     frames_estimate: int | None
     frames_declared: int | None
+    remarks: Remarks
 
     def pieces(self, start_frame: int) -> Iterator[NDArray[np.float32]]:
         """Yield the sound from `start_frame` on, (samples, channels) float32; once only.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -39,33 +40,54 @@ def encode(
     codec_options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     with_video: bool = False,
+    delay_s: float = 0.0,
+    pause_s: tuple[float, float] | None = None,
+    tracks: int = 1,
 ) -> Path:
-    """Write `sound` with FFmpeg; the container follows from the name."""
+    """Write `sound` with FFmpeg; the container follows from the name.
+
+    delay_s: added to the sound's time stamps. pause_s: packets that begin in between are left out.
+    tracks: write the sound so many times, track n n times as loud; the last one is the default.
+    """
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[sound.shape[1]]
     with av.open(str(path), "w", options=container_options or {}) as container:
         if with_video:
             picture = container.add_stream("mpeg4", rate=10)
             picture.width, picture.height, picture.pix_fmt = 32, 32, "yuv420p"
-        stream = container.add_stream(codec, rate=rate, layout=layout)
-        stream.options = codec_options or {}
-        if bit_rate is not None:
-            stream.bit_rate = bit_rate
+        streams = []
+        for number in range(tracks):
+            stream = container.add_stream(codec, rate=rate, layout=layout)
+            stream.options = codec_options or {}
+            if bit_rate is not None:
+                stream.bit_rate = bit_rate
+            default = av.stream.Disposition.default if number == tracks - 1 else 0
+            stream.disposition = av.stream.Disposition(default)
+            streams.append(stream)
         if with_video:
             for index in range(round(10 * len(sound) / rate)):
                 image = np.full((32, 32, 3), 20 * index % 256, np.uint8)
                 container.mux(picture.encode(av.VideoFrame.from_ndarray(image)))
             container.mux(picture.encode(None))
-        packed = np.ascontiguousarray(sound, np.float32).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
-        frame.sample_rate, frame.pts = rate, 0
-        converter = av.AudioResampler(
-            format=stream.format, layout=layout, rate=rate,
-            frame_size=stream.codec_context.frame_size or None,
-        )  # fmt: skip
-        for piece in [*converter.resample(frame), *converter.resample(None)]:
-            container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
+        for number, stream in enumerate(streams, 1):
+            for packet in _packets(stream, number * sound, rate, layout):
+                time_s = packet.pts * packet.time_base
+                if pause_s is None or not pause_s[0] <= time_s < pause_s[1]:
+                    packet.pts += round(delay_s / packet.time_base)
+                    packet.dts = packet.pts
+                    container.mux(packet)
     return path
+
+
+def _packets(stream, sound: np.ndarray, rate: int, layout: str) -> Iterator[av.Packet]:
+    packed = np.ascontiguousarray(sound, np.float32).reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+    frame.sample_rate, frame.pts = rate, 0
+    converter = av.AudioResampler(
+        format=stream.format, layout=layout, rate=rate,
+        frame_size=stream.codec_context.frame_size or None,
+    )  # fmt: skip
+    for piece in [*converter.resample(frame), *converter.resample(None), None]:
+        yield from stream.encode(piece)
 
 
 def write_file(path: Path, sound: np.ndarray, rate: int = RATE) -> Path:

@@ -121,11 +121,11 @@ def test_after_a_failure_the_old_stems_stand_and_no_part_is_left(tmp_path, probl
         target.write_bytes(b"the old one")
     expected = KeyboardInterrupt if problem == "interrupted" else AudioFileError
     with pytest.raises(expected):
-        separate(source, folder, on_progress=on_progress)
+        separate(source, folder, strict=True, on_progress=on_progress)
     assert sorted(path.name for path in folder.iterdir()) == ["loud.wav", "quiet.wav"]
     assert all(target.read_bytes() == b"the old one" for target in targets(folder).values())
     with pytest.raises(expected):
-        separate(source, tmp_path / "new", on_progress=on_progress)
+        separate(source, tmp_path / "new", strict=True, on_progress=on_progress)
     assert not (tmp_path / "new").exists()
 
 

@@ -65,7 +65,7 @@ def test_lossless_formats_keep_the_sound(tmp_path, name, depth, channels):
 def test_lossy_formats_keep_the_length_at_a_rate_they_can_hold(tmp_path, name, rate, stored_rate):
     writer = write(tmp_path / f"stem.{name}", music(1.0, rate), rate, format=name)
     assert writer.stored_rate == stored_rate
-    result, rate_found = read(tmp_path / f"stem.{name}")
+    result, rate_found = soundfile.read(tmp_path / f"stem.{name}")
     assert rate_found == stored_rate
     assert len(result) == rate_found
     assert signal_to_noise_db(result, music(1.0, rate_found)) > 15
