@@ -8,12 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 
-FULL_SCALE = {"u8": 128.0, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63}
+from tests.audio.oracle import scaled
 
 
 @dataclass(frozen=True)
 class Played:
-    """What was decoded: pieces of one rate and channel count each, (samples, channels) float64."""
+    """What was decoded: pieces of one rate and channel count each, (samples, channels) float32."""
 
     pieces: list[tuple[int, np.ndarray]]
 
@@ -55,9 +55,7 @@ def play(path: Path) -> Played:
 
 
 def _to_float(frame: av.AudioFrame) -> np.ndarray:
-    kind = frame.format.name.removesuffix("p")
-    values = frame.to_ndarray().astype(np.float64)
-    values = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
-    if kind in FULL_SCALE:
-        values = values / FULL_SCALE[kind] - (kind == "u8")
-    return values
+    samples = frame.to_ndarray()
+    planar = frame.format.is_planar
+    samples = samples.T if planar else samples.reshape(-1, frame.layout.nb_channels)
+    return scaled(samples, frame.format.packed.name)
