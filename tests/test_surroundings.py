@@ -167,7 +167,8 @@ def test_full_caches_do_not_stop_a_live_run(song: Path, made_up_weights: Path) -
     if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True).returncode:
         pytest.skip("no small file system can be mounted here")
     try:
-        (full / "ballast").write_bytes(bytes(60_000))
+        with pytest.raises(OSError, match="No space left"):
+            (full / "ballast").write_bytes(bytes(1 << 20))
         result = start(
             "monitor", "--realtime", "--latency", "auto", "--input-file", song,
             "--output-file", song.with_name("out.wav"), environment={"RTSEP_KERNEL_CACHE": str(full)},
