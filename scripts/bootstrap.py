@@ -62,6 +62,13 @@ def start_in_environment(script: str, extras: Sequence[str] = ()) -> None:
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        print(
+            f"error: cannot set up {VENV}: {error.filename or VENV}: {error.strerror}: make room, or"
+            " use a copy of rtsep that can be written to",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     _begin_again([str(PYTHON), script, *sys.argv[1:]])

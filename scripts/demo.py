@@ -31,7 +31,9 @@ def main() -> int:
     # Needs nothing that is not there yet.
     sys.path.insert(0, str(CHECKOUT))
     from rtsep.cli.common import OneLineParser, run
+    from rtsep.cli.surroundings import prepare
 
+    prepare(PROGRAM)
     parser = OneLineParser(
         prog=PROGRAM, description="Set up, then separate a song and stream it once."
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rtsep import demo_song
-from rtsep.errors import AudioFileError
+from rtsep.errors import AudioFileError, RtsepError
 from rtsep.evaluation import sdr_db
 
 
@@ -109,3 +109,9 @@ def test_the_genuine_song(cache):
     assert len(mixture) == len(stems["vocals"])
     # The master is not the sum of its stems, but not far from it.
     assert sdr_db(stems["vocals"] + stems["accompaniment"], mixture) > 15
+
+
+def test_without_a_place_for_downloads_that_is_said(cache, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
+    with pytest.raises(RtsepError, match=r"^cannot fetch stempeg.*name a file of your own$"):
+        demo_song.fetch()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.audio.portaudio import reason, sounddevice
+from rtsep.audio.portaudio import reason, refusals, sounddevice
 from rtsep.errors import RtsepError
 
 if TYPE_CHECKING:
@@ -112,7 +112,10 @@ class DeviceStream:
 
     def _start(self, index: int, stream) -> None:
         for _ in range(START_ATTEMPTS):
-            stream.start()
+            with refusals(
+                "the audio device cannot be started: choose another --blocksize or device"
+            ):
+                stream.start()
             ends = time.monotonic() + FIRST_BLOCK_S
             while stream.active and not self._begun[index] and time.monotonic() < ends:
                 time.sleep(0.01)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rtsep.audio.bridged_stream import BridgedStream
 from rtsep.audio.device_stream import DeviceStream, DuplexStream, Process
-from rtsep.audio.portaudio import reason, sounddevice
+from rtsep.audio.portaudio import reason, refusals, sounddevice
 from rtsep.errors import RtsepError, UsageError
 
 # One server, one clock, whichever of its clients is chosen.
@@ -131,7 +131,8 @@ def _hostapi_name(device) -> str:
 
 def _find(wanted: str | None, hostapi: str | None, kind: str):
     sd = sounddevice()
-    devices = [d for d in sd.query_devices() if d[f"max_{kind}_channels"] > 0]
+    with refusals("the audio devices cannot be listed: restart the sound server"):
+        devices = [d for d in sd.query_devices() if d[f"max_{kind}_channels"] > 0]
     if hostapi is not None:
         devices = _of_hostapi(devices, hostapi)
     listing = "; ".join(f"{d['index']} {d['name']}" for d in devices) or "none at all"
@@ -140,7 +141,7 @@ def _find(wanted: str | None, hostapi: str | None, kind: str):
         wanted = str(default)
         if default < 0:
             raise RtsepError(f"there is no {kind} device: connect one (present: {listing})")
-    if wanted.isdigit():
+    if wanted.isdecimal():
         matches = [d for d in devices if d["index"] == int(wanted)]
     else:
         matches = [d for d in devices if wanted.lower() in d["name"].lower()]

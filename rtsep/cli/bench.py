@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from rtsep.cli.common import OneLineParser, run
+from rtsep.cli.surroundings import prepare
 from rtsep.errors import RtsepError
 
 PROGRAM = "rtsep-bench"
@@ -42,6 +43,7 @@ included), 2 for an impossible option, 130 interrupted."""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with these arguments (those of the command line); return its exit status."""
+    prepare(PROGRAM)
     words = list(sys.argv[1:] if argv is None else argv)
     return run(PROGRAM, lambda: _run(words))
 

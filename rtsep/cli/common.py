@@ -18,11 +18,23 @@ class OneLineParser(argparse.ArgumentParser):
         """Print the message and where to find help; never the whole usage."""
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
+    def _print_message(self, message: str, file=None) -> None:
+        # Help goes to stdout, which may be full.
+        try:
+            super()._print_message(message, file)
+            if file is not None:
+                file.flush()
+        except RtsepError as error:
+            print(f"{self.prog}: error: {error}", file=sys.stderr)
+            sys.exit(error.exit_status)
+
 
 def run(program: str, action: Callable[[], int]) -> int:
     """Run `action`; turn deliberate errors into one line on stderr and their exit status."""
     try:
-        return action()
+        status = action()
+        sys.stdout.flush()
+        return status
     except RtsepError as error:
         print(f"{program}: error: {error}", file=sys.stderr)
         return error.exit_status

@@ -120,8 +120,9 @@ class EngineMaker:
         if not self._timings:
             self._say("timing the nets on this machine, a second or two; later starts remember ...")
         timing = time_engine(engine)
+        failed_before = cache.failure is not None
         cache.put(name, timing)
-        if cache.failure is not None:
+        if cache.failure is not None and not failed_before:
             self._say(f"the timing is measured anew at every start: {cache.failure}")
         return timing
 

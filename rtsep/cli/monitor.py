@@ -24,6 +24,7 @@ from rtsep.cli.monitor_arguments import (
     device_latency,
     parse_gains,
 )
+from rtsep.cli.surroundings import prepare
 from rtsep.errors import RtsepError, UsageError
 from rtsep.models.registry import find_model
 from rtsep.realtime.priority import ORDINARY, REAL_TIME, session_first
@@ -42,6 +43,7 @@ TICK_S = 0.05
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
+    prepare(PROGRAM)
     args = build_parser().parse_args(argv)
     # Told to end by another program: as by Ctrl-C, with terminal and recordings in order.
     with contextlib.suppress(ValueError):  # only the main thread may set handlers

@@ -21,6 +21,7 @@ from rtsep.audio.formats import OutputFormat, find_format
 from rtsep.cli.common import run
 from rtsep.cli.progress import clock, show_progress
 from rtsep.cli.separate_arguments import PROGRAM, build_parser, chosen_stems
+from rtsep.cli.surroundings import prepare
 from rtsep.cli.targets import check_collisions, check_pattern, targets_of
 from rtsep.errors import AudioFileError, RtsepError
 
@@ -42,6 +43,7 @@ class Job:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with these arguments (those of the command line); return its exit status."""
+    prepare(PROGRAM)
     arguments = build_parser().parse_args(argv)
     with _terminate_cleanly():
         return run(PROGRAM, lambda: separate(arguments))

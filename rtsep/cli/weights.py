@@ -11,6 +11,7 @@ from typing import Any
 
 from rtsep.cli.common import OneLineParser, run
 from rtsep.cli.download_progress import download_progress
+from rtsep.cli.surroundings import prepare
 from rtsep.errors import RtsepError, WeightsError
 from rtsep.models import weights
 from rtsep.models.manifest import Manifest, WeightsEntry, read_manifest
@@ -109,7 +110,11 @@ def main(argv: list[str] | None = None, manifest: Manifest | None = None) -> int
 
     manifest: the weights to know of, instead of those installed with rtsep.
     """
-    known = manifest or read_manifest()
+    prepare(PROGRAM)
+    return run(PROGRAM, lambda: _run(argv, manifest or read_manifest()))
+
+
+def _run(argv: list[str] | None, known: Manifest) -> int:
     arguments = _parser(known.models).parse_args(argv)
     actions: dict[str, Callable[[], int]] = {
         "list": lambda: _list(known, arguments.json),
@@ -117,7 +122,7 @@ def main(argv: list[str] | None = None, manifest: Manifest | None = None) -> int
         "import": lambda: _import(arguments.path, arguments.name, arguments.allow_unknown, known),
         "verify": lambda: _verify(arguments.names, known),
     }
-    return run(PROGRAM, actions[arguments.command])
+    return actions[arguments.command]()
 
 
 def _list(known: Manifest, as_json: bool) -> int:

@@ -44,7 +44,7 @@ def stem_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def check_stem(arrays: Mapping[str, np.ndarray], what: str) -> None:
-    """Raise WeightsError unless `arrays` has exactly the names and shapes of one stem.
+    """Raise WeightsError unless `arrays` has exactly the arrays of one stem, all values finite.
 
     what: how to call these weights in the message, e.g. ``spleeter:2stems, vocals``.
     """
@@ -59,6 +59,8 @@ def check_stem(arrays: Mapping[str, np.ndarray], what: str) -> None:
                 f"weights of {what}: {name} has shape {arrays[name].shape}, the network needs {shape}:"
                 " fetch or import them again"
             )
+        if not np.isfinite(arrays[name]).all():
+            raise WeightsError(f"weights of {what}: {name} holds NaN or infinite values")
     unknown = sorted(set(arrays) - set(expected))
     if unknown:
         raise WeightsError(f"weights of {what} hold an unknown array {unknown[0]}")

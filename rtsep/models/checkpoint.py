@@ -16,11 +16,13 @@ from tensorflow/core/protobuf/tensor_bundle.proto:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from rtsep.errors import WeightsError
+from rtsep.models.disk import check_regular
 from rtsep.models.leveldb_table import GarbledTable, read_table, read_varint, take
 
 INDEX_FILE = "model.index"
@@ -34,12 +36,14 @@ DTYPES: dict[int, np.dtype] = {
     3: np.dtype("<i4"),
     9: np.dtype("<i8"),
 }
-# The index of five stems has 13 kB; whatever is a thousand times larger is no such index.
-INDEX_MAX_BYTES = 16 << 20
+# The index of five stems has 13 kB; whatever is so much larger is no such index.
+INDEX_MAX_BYTES = 1 << 20
 RANK_MAX = 8
 ELEMENTS_MAX = 1 << 40
 
 Message = dict[int, list[int | bytes]]
+# dtype, shape and byte offset of a variable.
+Layout = tuple[np.dtype, tuple[int, ...], int]
 
 
 def read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
@@ -51,11 +55,13 @@ def read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
     """
     index_path, data_path = folder / INDEX_FILE, folder / DATA_FILE
     try:
+        check_regular(index_path)
         if index_path.stat().st_size > INDEX_MAX_BYTES:
             raise GarbledTable(f"{index_path.stat().st_size} bytes are far too many")
         entries = dict(read_table(index_path.read_bytes()))
         _check_header(_message(entries.pop(b"", b"")))
         layout = {_text(name): _layout(_message(entry)) for name, entry in entries.items()}
+        _check_no_overlap(layout)
     except OSError as error:
         raise WeightsError(f"cannot read {index_path}: {error.strerror}") from error
     except GarbledTable as error:
@@ -63,6 +69,7 @@ def read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
             f"{index_path} is no readable TensorFlow checkpoint index: {error}: fetch it again"
         ) from error
     try:
+        check_regular(data_path)
         shard = np.memmap(data_path, np.uint8, "r")
     except OSError as error:
         raise WeightsError(f"cannot read {data_path}: {error.strerror}") from error
@@ -79,6 +86,16 @@ def read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
         # Through frombuffer, since a slice of a memmap may stand at any odd address.
         variables[name] = np.frombuffer(shard[offset:end], dtype).reshape(shape)
     return variables
+
+
+def _check_no_overlap(layout: Mapping[str, Layout]) -> None:
+    """Raise GarbledTable if two variables share bytes: then one of the offsets is wrong."""
+    end = 0
+    for name, (dtype, shape, offset) in sorted(layout.items(), key=lambda item: item[1][2]):
+        size = dtype.itemsize * math.prod(shape)
+        if offset < end and size:
+            raise GarbledTable(f"{name} begins at byte {offset}, within another variable")
+        end = max(end, offset + size)
 
 
 def _message(encoded: bytes) -> Message:
@@ -135,8 +152,8 @@ def _check_header(header: Message) -> None:
         raise GarbledTable("it was written on a big-endian machine")
 
 
-def _layout(entry: Message) -> tuple[np.dtype, tuple[int, ...], int]:
-    """dtype, shape and byte offset of a variable."""
+def _layout(entry: Message) -> Layout:
+    """What the index says of a variable; raises GarbledTable."""
     number = _number(entry, 1)
     if number not in DTYPES:
         raise GarbledTable(f"a variable has the unknown data type {number}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,12 +23,22 @@ def sha256_of(*paths: Path) -> str:
     digest = hashlib.sha256()
     for path in paths:
         try:
+            check_regular(path)
             with path.open("rb") as file:
                 while chunk := file.read(CHUNK_BYTES):
                     digest.update(chunk)
         except OSError as error:
             raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     return digest.hexdigest()
+
+
+def check_regular(path: Path) -> None:
+    """Raise WeightsError unless `path` is a file: a device or pipe may have no end, or no beginning.
+
+    Raises OSError where that cannot be found out.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise WeightsError(f"cannot read {path}: it is no regular file")
 
 
 @contextmanager
@@ -62,8 +73,10 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

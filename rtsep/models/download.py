@@ -30,8 +30,24 @@ ATTEMPTS = 4
 # Pauses of 0.5, 1 and 2 s between the attempts.
 FIRST_PAUSE_S = 0.5
 USER_AGENT = "rtsep"
+# The largest file has 182 MB; a body without an end would fill the disk.
+BODY_MAX_BYTES = 1 << 30
+# No byte count has as many digits; Python refuses to read numbers of some thousands.
+_BYTE_COUNT = r"\d{1,18}"
 # Answers that a later attempt may not get: too slow, too many requests, trouble at the server.
 PASSING_STATUS = (408, 425, 429, 500, 502, 503, 504)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """As urllib.request.build_opener makes it, less file:, ftp: and data: for redirections."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler, urllib.request.UnknownHandler, urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler, urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPRedirectHandler, urllib.request.HTTPErrorProcessor,
+    ):  # fmt: skip
+        opener.add_handler(handler())
+    return opener
 
 
 class _Passing(Exception):
@@ -72,12 +88,13 @@ def download(
             return
         except urllib.error.HTTPError as error:
             error.close()
-            reason = f"the server answers {error.code} {error.reason}"
+            reason = _one_line(f"the server answers {error.code} {error.reason}")
             if error.code not in PASSING_STATUS:
                 break
         except urllib.error.URLError as error:
             reason = _one_line(error.reason)
-        except (_Passing, http.client.HTTPException, OSError) as error:
+        # ValueError: an address to go to instead that is none.
+        except (_Passing, http.client.HTTPException, OSError, ValueError) as error:
             reason = _one_line(error)
     raise WeightsError(f"cannot download {url}: {reason}")
 
@@ -88,12 +105,12 @@ def read_small(url: str, max_bytes: int, timeout_s: float = TIMEOUT_S) -> bytes 
     Raises WeightsError where the server cannot be asked.
     """
     try:
-        with urllib.request.urlopen(_request(url), timeout=timeout_s) as response:
+        with _opener().open(_request(url), timeout=timeout_s) as response:
             return response.read(max_bytes)
     except urllib.error.HTTPError as error:
         error.close()
         return None
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise WeightsError(f"cannot download {url}: {_one_line(error)}") from error
 
 
@@ -114,7 +131,7 @@ def _attempt(url: str, destination: Path, progress: Progress, what: str, timeout
             if remote.validator is not None:
                 request.add_header("If-Range", remote.validator)
         try:
-            response = urllib.request.urlopen(request, timeout=timeout_s)
+            response = _opener().open(request, timeout=timeout_s)
         except urllib.error.HTTPError as error:
             if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
                 error.close()
@@ -135,8 +152,11 @@ def _remembered(url: str, part: Path, memory: Path) -> tuple[int, _Remote]:
     try:
         remote = _Remote(**json.loads(memory.read_text(encoding="utf-8")))
         have = part.stat().st_size
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return nothing
+    known = isinstance(remote.validator, str | None) and isinstance(remote.total_bytes, int | None)
+    if not known or remote.validator != _printable(remote.validator):
+        return nothing  # damaged
     if remote.url != url or (remote.validator is None and remote.total_bytes is None):
         return nothing  # nothing to tell by whether it is still the same file
     if remote.total_bytes is not None and have > remote.total_bytes:
@@ -150,7 +170,8 @@ def _starting_point(
     """Where the bytes of this answer belong: behind those there, or at the beginning."""
     now = _describe(response, remote.url)
     if response.status == http.client.PARTIAL_CONTENT:
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers["Content-Range"] or "")
+        expected = rf"bytes ({_BYTE_COUNT})-{_BYTE_COUNT}/({_BYTE_COUNT}|\*)"
+        match = re.fullmatch(expected, response.headers["Content-Range"] or "", re.ASCII)
         same_file = now.validator == remote.validator and now.total_bytes == remote.total_bytes
         if match is None or int(match[1]) != have or not same_file:
             _forget(part, memory)
@@ -163,14 +184,19 @@ def _starting_point(
 
 
 def _describe(response: http.client.HTTPResponse, url: str) -> _Remote:
-    etag = response.headers["ETag"]
+    etag = _printable(response.headers["ETag"])
     strong = etag if etag and not etag.startswith("W/") else None
     if response.status == http.client.PARTIAL_CONTENT:
         total = (response.headers["Content-Range"] or "").rpartition("/")[2]
     else:
         total = response.headers["Content-Length"] or ""
-    total_bytes = int(total) if total.isdecimal() else None
-    return _Remote(url, strong or response.headers["Last-Modified"], total_bytes)
+    total_bytes = int(total) if re.fullmatch(_BYTE_COUNT, total, re.ASCII) else None
+    return _Remote(url, strong or _printable(response.headers["Last-Modified"]), total_bytes)
+
+
+def _printable(header: str | None) -> str | None:
+    """`header` if it can be sent back as it came, else None."""
+    return header if header and header.isascii() and header.isprintable() else None
 
 
 def _receive(
@@ -181,7 +207,12 @@ def _receive(
     progress: Progress,
     what: str,
 ) -> None:
-    """Append the answer's bytes to the part; raises _Passing if they are too few or too many."""
+    """Append the answer's bytes to the part; raises _Passing if they are too few or too many.
+
+    Raises WeightsError where they are, or are announced to be, far too many.
+    """
+    if (total_bytes or 0) > BODY_MAX_BYTES:
+        raise WeightsError(f"{part.stem}: {total_bytes} bytes announced, too many for weights")
     with writing(part):
         file = part.open("ab")
     with file:
@@ -191,6 +222,11 @@ def _receive(
             with writing(part):
                 file.write(chunk)
             have += len(chunk)
+            if have > BODY_MAX_BYTES:
+                _forget(part, part.with_name(part.name + ".json"))
+                raise WeightsError(
+                    f"{part.stem}: more than {BODY_MAX_BYTES} bytes came, far too many"
+                )
             progress(have, total_bytes, what)
     if total_bytes is not None and have != total_bytes:
         raise _Passing(f"the connection ended after {have} of {total_bytes} bytes")

@@ -134,7 +134,7 @@ def _published_checksum(entry: WeightsEntry, release: Release, base_url: str) ->
     text = read_small(base_url + release.checksums, CHECKSUMS_MAX_BYTES)
     try:
         checksums = json.loads(text or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     expected = checksums.get(entry.checksum_key) if isinstance(checksums, dict) else None
     return expected.lower() if isinstance(expected, str) else None

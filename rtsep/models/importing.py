@@ -14,7 +14,7 @@ from pathlib import Path
 from rtsep.errors import WeightsError
 from rtsep.models.archives import unpack_tar, unpack_wheel
 from rtsep.models.checkpoint import DATA_FILE, INDEX_FILE, read_checkpoint
-from rtsep.models.disk import sha256_of
+from rtsep.models.disk import check_regular, sha256_of
 from rtsep.models.manifest import Manifest, WeightsEntry
 from rtsep.models.spleeter_dat import dat_paths, read_dat_set
 from rtsep.models.spleeter_variables import stems_from_variables
@@ -45,13 +45,18 @@ def read_any(
     work: empty folder for unpacking.  allow_unknown: accept what the manifest does not know.
     Raises WeightsError, naming the path and the problem.
     """
-    if path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    if is_folder:
         if (path / INDEX_FILE).exists():
             return read_checkpoint_of(path, str(path), entry, manifest, allow_unknown)
         if dat_paths(path):
             return _read_dat(path, entry)
         raise WeightsError(f"{path} holds no weights that rtsep knows: it takes {KINDS}")
     try:
+        check_regular(path)
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as error:

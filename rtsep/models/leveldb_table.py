@@ -22,6 +22,9 @@ MAGIC = 0xDB4775248B80FB57
 FOOTER_BYTES = 48
 TRAILER_BYTES = 5
 VARINT_MAX_BYTES = 10
+# Names of variables have some 50 bytes. Each key may repeat all of the one before it, so that keys
+# without a bound would need the square of the table's size.
+KEY_MAX_BYTES = 1024
 CASTAGNOLI_REVERSED = 0x82F63B78
 # LevelDB stores no CRC as it is, since the CRC of data that holds its own CRC is degenerate.
 CRC_MASK_DELTA = 0xA282EAD8
@@ -109,6 +112,8 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         value_length, position = read_varint(entries, position)
         if shared > len(key):
             raise GarbledTable(f"a key shares {shared} bytes with one of {len(key)}")
+        if shared + unshared > KEY_MAX_BYTES:
+            raise GarbledTable(f"a key has {shared + unshared} bytes")
         rest, position = take(entries, position, unshared)
         value, position = take(entries, position, value_length)
         key = key[:shared] + rest
@@ -129,6 +134,12 @@ def read_table(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     _, position = read_varint(footer, 0)
     _, position = read_varint(footer, position)
     index_block, _ = _block(table, footer, position)
+    end = 0
     for _, handle in _entries(index_block):
+        offset, _ = read_varint(handle, 0)
+        # Blocks stand in order: one that many handles name would be read as many times.
+        if offset < end:
+            raise GarbledTable(f"a block begins at byte {offset}, before the end of another")
         data_block, _ = _block(table, handle, 0)
+        end = offset + len(data_block)
         yield from _entries(data_block)

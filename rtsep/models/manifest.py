@@ -10,6 +10,9 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from rtsep.errors import WeightsError
 
 MANIFEST_PACKAGE = "rtsep.weights_manifest"
 MANIFEST_FILE = "manifest.json"
@@ -68,22 +71,41 @@ class Manifest:
 
 @cache
 def read_manifest() -> Manifest:
-    """The manifest installed with rtsep."""
-    text = files(MANIFEST_PACKAGE).joinpath(MANIFEST_FILE).read_text(encoding="utf-8")
-    document = json.loads(text)
+    """The manifest installed with rtsep; raises WeightsError if it is damaged."""
+    return parse_manifest(files(MANIFEST_PACKAGE).joinpath(MANIFEST_FILE).read_bytes())
+
+
+def parse_manifest(content: bytes) -> Manifest:
+    """The manifest in these bytes of JSON; raises WeightsError if they are no such thing."""
+    try:
+        return _manifest(json.loads(content))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"{MANIFEST_FILE}, the list of known weights, is damaged"
+            f" ({type(error).__name__}: {error}): install rtsep again"
+        ) from error
+
+
+def _manifest(document: dict[str, Any]) -> Manifest:
     models = {}
     for name, model in document["models"].items():
         data = model["files"]["model.data-00000-of-00001"]
         models[name] = WeightsEntry(
             name=name,
-            stems=tuple(model["stems"]),
-            archive=model["archive"],
-            checksum_key=model["checksum_key"],
-            data_bytes=data["bytes"],
-            data_sha256=data["sha256"],
-            licence=document["licence"],
-            copyright=document["copyright"],
+            stems=tuple(_text(stem) for stem in model["stems"]),
+            archive=_text(model["archive"]),
+            checksum_key=_text(model["checksum_key"]),
+            data_bytes=int(data["bytes"]),
+            data_sha256=_text(data["sha256"]),
+            licence=_text(document["licence"]),
+            copyright=_text(document["copyright"]),
             package=PackageSource(**model["package"]) if "package" in model else None,
         )
     release = document["release"]
-    return Manifest(models, Release(release["base_url"], release["checksums"]))
+    return Manifest(models, Release(_text(release["base_url"]), _text(release["checksums"])))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} should be text")
+    return value

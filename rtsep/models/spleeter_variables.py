@@ -112,8 +112,10 @@ def _stem(variables: Mapping[str, np.ndarray], stem: int, what: str) -> dict[str
             )
             if not (variance >= 0).all():
                 raise WeightsError(f"{what}: {norm}/moving_variance is not 0 or above everywhere")
-            scale = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
-            arrays[f"{layer}/scale"] = scale.astype(np.float32)
-            arrays[f"{layer}/shift"] = (beta - mean * scale).astype(np.float32)
+            # Garbled values may leave the range of float32: check_stem finds what is not finite.
+            with np.errstate(over="ignore", invalid="ignore"):
+                scale = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
+                arrays[f"{layer}/scale"] = scale.astype(np.float32)
+                arrays[f"{layer}/shift"] = (beta - mean * scale).astype(np.float32)
     check_stem(arrays, what)
     return arrays

@@ -68,7 +68,7 @@ def write_weights(
     """
     named: dict[str, np.ndarray] = {}
     for stem, arrays in stems.items():
-        _check_values(stem, arrays, provenance.model)
+        check_stem(arrays, f"{provenance.model}, {stem}")
         named.update({f"{stem}/{name}": array for name, array in arrays.items()})
     header = _header(named, provenance)
 
@@ -124,7 +124,7 @@ def read_weights(path: Path, model: str) -> tuple[Provenance, dict[str, StemArra
             raise WeightsError(f"{path} holds an unknown array {name}: {_renew(model)}")
         stems[stem][array_name] = array
     for stem, arrays in stems.items():
-        _check_values(stem, arrays, model)
+        check_stem(arrays, f"{model}, {stem}")
     return provenance, stems
 
 
@@ -187,14 +187,6 @@ def _read_sidecar(path: Path) -> str:
     if match is None:
         raise WeightsError(f"{sidecar} holds no SHA-256: delete it and {path.name}, fetch again")
     return match.group()
-
-
-def _check_values(stem: str, arrays: Mapping[str, np.ndarray], model: str) -> None:
-    what = f"{model}, {stem}"
-    check_stem(arrays, what)
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise WeightsError(f"weights of {what}: {name} holds NaN or infinite values")
 
 
 def _renew(model: str) -> str:

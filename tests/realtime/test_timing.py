@@ -88,6 +88,7 @@ def test_a_timing_is_found_again_by_its_name_only(tmp_path):
         '{"one": {"run_ms": NaN, "callback_ms": 0.5}}',
         '{"one": {"run_ms": -1.5, "callback_ms": 0.5}}',
         '{"one": {"run_ms": Infinity, "callback_ms": 0.5}}',
+        "[" * 100_000,
     ],
 )
 def test_a_damaged_file_holds_nothing_and_is_replaced(tmp_path, text):
@@ -106,6 +107,29 @@ def test_a_folder_that_cannot_be_written_is_no_error_but_is_told(tmp_path):
     cache.put("one", Timing(1.5, 0.5))
     assert "cannot write" in cache.failure and "timings.json" in cache.failure
     assert cache.get("one") is None
+
+
+def test_without_a_folder_nothing_is_kept_and_that_is_told(monkeypatch):
+    monkeypatch.setattr(timing_cache, "CACHE_FOLDER", None)
+    cache = TimingCache()
+    assert cache.get("one") is None
+    cache.put("one", Timing(1.5, 0.5))
+    assert "no home folder" in cache.failure and "set RTSEP_KERNEL_CACHE" in cache.failure
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path):
+    resource = pytest.importorskip("resource")
+    cache = TimingCache(tmp_path / "timings.json")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        cache.put("one", Timing(1.5, 0.5))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large: make room" in cache.failure
+    assert list(tmp_path.iterdir()) == []
+    cache.put("one", Timing(1.5, 0.5))
+    assert cache.failure is None
 
 
 def test_the_name_tells_everything_that_a_timing_depends_on(monkeypatch):

@@ -216,3 +216,14 @@ def test_portaudio_that_is_there_is_left_alone(bootstrap, commands, monkeypatch,
     bootstrap.prepare([])
     assert not any("apt-get" in command for command in commands)
     assert "PortAudio" not in capsys.readouterr().err
+
+
+def test_a_checkout_that_cannot_be_written_is_said(bootstrap, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv(bootstrap.INSIDE, raising=False)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(bootstrap, "LOG", tmp_path / "file" / "build" / "setup.log")
+    with pytest.raises(SystemExit) as ended:
+        bootstrap.start_in_environment("script.py")
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: cannot set up ") and "Not a directory" in line
