@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rtsep.audio.formats import DEFAULT_FORMAT
 from rtsep.audio.reader import AudioReader
-from rtsep.audio.writer import StemWriter
+from rtsep.audio.writer import StemWriter, commit_all
 from rtsep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -126,11 +126,7 @@ def separate_file(
         for block in reader.blocks(FRAMES_PER_BLOCK):
             write(stream.push(block))
         write(stream.flush())
-        for writer in writers.values():
-            writer.finish()
-        # Nothing but renaming from here on, so that the stems appear all or none.
-        for writer in writers.values():
-            writer.commit()
+        commit_all(list(writers.values()))
 
     return SeparationReport(
         source=source,

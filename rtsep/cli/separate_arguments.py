@@ -24,9 +24,10 @@ def build_parser() -> OneLineParser:
         prog=PROGRAM,
         description="Split audio files, or the sound of videos, into stems.",
         epilog=f"Fields of --filename: {fields}. Exit status: 0 all done, 1 something failed,"
-        " 2 impossible arguments, 130 interrupted.",
+        " 2 impossible arguments, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).",
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", type=Path, help="audio or video file")
+    # As text: Path("") would be the working folder.
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="audio or video file")
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path(DEFAULT_OUTPUT),
         help="folder for the stems (default: %(default)s)",

@@ -72,14 +72,13 @@ IMPOSSIBLE = {
     "song.wav -f {track": "--filename '{track' is no pattern: ",
     "song.wav -f {stem}/": "names a folder: end it with {stem}.{ext}",
     "song.wav -f {track}.{ext}": "would both be written to separated/song.wav: put {stem} into",
-    "song.wav -f ../{stem}.{ext}": "leads out of the output folder for song.wav: ../vocals.wav",
-    "song.wav -f /tmp/{stem}.{ext}": "leads out of the output folder for song.wav: /tmp/vocals.wav",
+    "song.wav -f ../{stem}.{ext}": "leads out of the output folder: ../x.x",
+    "song.wav -f /tmp/{stem}.{ext}": "leads out of the output folder: /tmp/x.x",
     "song.wav other/song.wav": "separated/song/vocals.wav: put {folder} into --filename",
     "song.wav song.mp3": "separated/song/vocals.wav: put {trackext} into --filename",
     "song.wav a.wav -f {stem}.{ext}": "separated/vocals.wav: put {track} into --filename",
     "song.wav ./song.wav": "song.wav is given twice",
     "vocals.wav -o . -f {stem}.{ext}": "vocals of vocals.wav would replace the input vocals.wav",
-    "...mp3 -f {track}/{stem}.{ext}": "leads out of the output folder for ...mp3: ../vocals.wav",
 }
 
 

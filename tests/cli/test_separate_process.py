@@ -43,7 +43,11 @@ sys.exit(separate.main())
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize(
     ("number", "status", "message"),
-    [(signal.SIGINT, 130, "rtsep-separate: interrupted\n"), (signal.SIGTERM, 143, "")],
+    [
+        (signal.SIGINT, 130, "rtsep-separate: interrupted\n"),
+        (signal.SIGTERM, 143, ""),
+        (signal.SIGHUP, 129, ""),
+    ],
 )
 def test_a_signal_leaves_nothing_half_written(folder, number, status, message):
     write_file(folder / "long.wav", music(120.0))
@@ -56,8 +60,9 @@ def test_a_signal_leaves_nothing_half_written(folder, number, status, message):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        part = old.with_name("vocals.wav.part")
-        while process.poll() is None and not (part.exists() and part.stat().st_size > 100_000):
+        while process.poll() is None and not any(
+            part.stat().st_size > 100_000 for part in old.parent.glob(".vocals.wav.*.part")
+        ):
             time.sleep(0.02)
         process.send_signal(number)
         _out, error = process.communicate(timeout=30)
