@@ -119,7 +119,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
     The bytes reach the disk before the file takes its name. A device or pipe is written to directly.
     """
-    if _is_special(path):
+    if is_special(path):
         with path.open("wb") as file:
             write(file)
         return
@@ -154,7 +154,8 @@ def remove_leftovers() -> None:
                 part.discard()
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
+    """Whether `path` is a device or a pipe, which `write_whole` writes to and never replaces."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 

@@ -22,11 +22,7 @@ REPEAT_S = 0.05
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asks the program to end. `exit_status` is what a shell shows for that signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_status = 128 + number
+    """A signal asks the program to end; its argument is the signal's number."""
 
 
 class _State:
@@ -64,15 +60,22 @@ def catching() -> Iterator[None]:
         return
     sys.unraisablehook = _say_nothing_of_stopped
     _State.catching = True
+    if _State.received is not None:  # while the handlers were being installed
+        _remind()
     try:
         yield
     finally:
-        _State.catching = False  # from here on nothing is raised
+        settle()
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)  # type: ignore[arg-type]
         sys.unraisablehook = hook
+
+
+def settle() -> None:
+    """Raise nothing any more until `catching` ends: the program has nothing left to interrupt."""
+    _State.catching = False
 
 
 @contextlib.contextmanager
@@ -95,9 +98,14 @@ def shielded() -> Iterator[None]:
 def _on_signal(number: int, frame: FrameType | None) -> None:
     if _State.received is None:
         _State.received = number
-    if hasattr(signal, "setitimer") and _State.catching:
-        signal.setitimer(signal.ITIMER_REAL, REPEAT_S)
+    if _State.catching:
+        _remind()
     _raise_if_due()
+
+
+def _remind() -> None:
+    if hasattr(signal, "setitimer"):  # not on Windows, where a person would press Ctrl-C again
+        signal.setitimer(signal.ITIMER_REAL, REPEAT_S)
 
 
 def _raise_if_due() -> None:

@@ -57,7 +57,7 @@ class RecordingFile:
 
     def append(self, block: NDArray[np.float32]) -> None:
         """Append (samples, channels) float32. On an error `frames` counts what has arrived whole."""
-        left = memoryview(np.ascontiguousarray(block, "<f4")).cast("B")
+        left = memoryview(np.asarray(block, "<f4").tobytes())
         position = self._end_bytes(self.frames)
         self._file.seek(position)
         try:

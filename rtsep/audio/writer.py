@@ -77,7 +77,9 @@ class StemWriter:
         self._resampler = StreamResampler(sample_rate, self.stored_rate, channels)
         self._bytes_max = output.bytes_max
         self._container = output.container
-        if self._container == "WAV" and (frames_estimate is None or self._too_long(frames_estimate)):
+        if self._container == "WAV" and (
+            frames_estimate is None or self._too_long(frames_estimate)
+        ):
             self._container, self._bytes_max = "RF64", None
         self._errors = (soundfile.LibsndfileError, AssertionError, OSError)
         self._file: Any = None

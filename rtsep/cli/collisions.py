@@ -16,6 +16,9 @@ from pathlib import Path
 from rtsep.errors import AudioFileError, UsageError
 from rtsep.part_file import check_replaceable
 
+# What two names have in common if they stand for one thing.
+Key = tuple
+
 
 @dataclass(frozen=True)
 class Output:
@@ -37,8 +40,11 @@ def check_collisions(inputs: Sequence[Path], outputs: Sequence[Output]) -> None:
     Symbolic and hard links, folders under several names, and names that a file system takes for the
     same though their letters differ in case are seen through.
     """
-    read = {key: path for path in inputs for key in (_place(path), _file(path)) if key}
-    taken: dict[tuple, Output] = {}
+    read: dict[Key | None, Path] = {}
+    for path in inputs:
+        read |= {_place(path): path, _file(path): path}
+    read.pop(None, None)
+    taken: dict[Key, Output] = {}
     for output in outputs:
         place = _place(output.path)
         replaced = read.get(place) or read.get(_file(output.path))
@@ -69,9 +75,7 @@ def check_place(path: Path) -> None:
         check_replaceable(path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise AudioFileError(
-            f"cannot write {path}: {reason[0].lower()}{reason[1:]}"
-        ) from None
+        raise AudioFileError(f"cannot write {path}: {reason[0].lower()}{reason[1:]}") from None
 
 
 def check_folder(folder: Path, target: Path | None = None) -> None:
@@ -91,13 +95,13 @@ def check_folder(folder: Path, target: Path | None = None) -> None:
 
 def check_given_once(inputs: Sequence[Path]) -> None:
     """Raise UsageError if two of the inputs are one file under one name, however it is spelt."""
-    seen: dict[tuple, Path] = {}
+    seen: dict[Key, Path] = {}
     for path in inputs:
         if seen.setdefault(_place(path), path) is not path:
             raise UsageError(f"{path} is given twice: name every input once")
 
 
-def _place(path: Path) -> tuple:
+def _place(path: Path) -> Key:
     """A key of the name: the deepest folder that exists, by its number, and the names below it."""
     existing = Path(os.path.realpath(path)).parent
     names = [Path(os.path.realpath(path)).name]
@@ -114,7 +118,7 @@ def _place(path: Path) -> tuple:
     return ((status.st_dev, status.st_ino), *reversed(names))
 
 
-def _file(path: Path) -> tuple[int, int] | None:
+def _file(path: Path) -> Key | None:
     """A key of the file itself, the same for all its names; None if there is none."""
     try:
         status = path.stat()

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.part_file import remove_leftovers
-from rtsep.signals import Stopped, catching, received
+from rtsep.signals import catching, received, settle
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -26,23 +26,24 @@ class OneLineParser(argparse.ArgumentParser):
 def run(program: str, action: Callable[[], int]) -> int:
     """Run `action`; turn deliberate errors into one line on stderr and their exit status.
 
-    SIGINT, SIGTERM and SIGHUP end it, at any moment, with 128 and the signal's number; files that are
-    half written then are removed.
+    SIGINT, SIGTERM and SIGHUP end it, at any moment, with 128 and the signal's number, or with 1 if
+    something else has failed by then; files that are half written are removed.
     """
-    with catching():
-        try:
-            status = _run(program, action)
-            # Told to end, even if that came out as another error.
-            number = received()
-            return status if number is None else 128 + number
-        except KeyboardInterrupt as stop:
-            number = received() or signal.SIGINT
-            if number == signal.SIGINT:
-                with contextlib.suppress(OSError):  # the terminal may be gone
-                    print(f"{program}: interrupted", file=sys.stderr)
-            return stop.exit_status if isinstance(stop, Stopped) else 128 + number
-        finally:
-            remove_leftovers()
+    status = 0
+    try:
+        with catching():
+            try:
+                status = _run(program, action)
+            finally:
+                remove_leftovers()
+        number = received()
+    except KeyboardInterrupt:
+        settle()
+        number = received() or signal.SIGINT
+    if number == signal.SIGINT:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"{program}: interrupted", file=sys.stderr)
+    return status or (0 if number is None else 128 + number)
 
 
 def _run(program: str, action: Callable[[], int]) -> int:
@@ -65,4 +66,4 @@ def _run(program: str, action: Callable[[], int]) -> int:
         # A terminal that has hung up takes no last words.
         if received() is None:
             raise
-        return 1
+        return 0

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rtsep.offline import Separator
     from rtsep.separate_file import SeparationReport
 
+
 @dataclass(frozen=True)
 class Job:
     """One input, as it was named, and the files its stems go to."""

@@ -64,6 +64,12 @@ def _advice(stats: dict) -> list[str]:
             f"{stats['nonfinite_blocks']} blocks of input held NaN or infinity and were silenced: "
             "look at the program they come from"
         )
+    if stats["lost_samples"]:
+        lost_s = stats["lost_samples"] / SAMPLE_RATE
+        advice.append(
+            f"{lost_s:.1f} s were played and are not in the recording ({stats['lost_samples']} samples):"
+            " the disk did not keep up, or recording ended early; record to another disk"
+        )
     return advice
 
 

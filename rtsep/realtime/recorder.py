@@ -155,7 +155,9 @@ class Recorder:
                     file.cut(frames)
                 if not file.is_in_place():
                     self._fail(
-                        AudioFileError(f"{file.path} was moved while recording: it is where it went")
+                        AudioFileError(
+                            f"{file.path} was moved while recording: it is where it went"
+                        )
                     )
                 file.close()
             except OSError as error:

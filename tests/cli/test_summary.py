@@ -17,7 +17,8 @@ def stats(**changes):
         "hops": 2584, "late_masks": 0, "nonfinite_blocks": 0,
         "xruns": dict(Counters().xruns), "deadline_ms": PLANS["classic"].deadline_ms,
         "callback_ms": {"p50": 0.3, "p99": 0.9, "max": 2.3}, "block_ms": 5.8,
-        "worker_ms": dict.fromkeys(STEMS, worker), "priority": REAL_TIME, **changes,
+        "worker_ms": dict.fromkeys(STEMS, worker), "priority": REAL_TIME,
+        "lost_samples": 0, **changes,
     }  # fmt: skip
 
 
