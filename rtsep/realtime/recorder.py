@@ -20,6 +20,8 @@ RING_S = 8
 POLL_S = 0.1
 # How often the files are made playable up to now: so much is lost if the process is killed.
 HEADER_S = 1.0
+# The stems take turns: when the disk is full, those after the first lack no more than this.
+SAMPLES_PER_WRITE = 2048
 
 
 def recording_paths(folder: Path, stems: tuple[str, ...]) -> list[Path]:
@@ -127,7 +129,7 @@ class Recorder:
         length = len(self._ring)
         while (count := self._written - self._saved) > 0:
             at = self._saved % length
-            count = min(count, length - at)
+            count = min(count, length - at, SAMPLES_PER_WRITE)
             part = self._ring[at : at + count]
             for stem, file in enumerate(self._files):
                 file.append(part[:, 2 * stem : 2 * stem + 2])
