@@ -9,6 +9,7 @@ been given to another file since the beginning leaves that file alone and raises
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import stat
@@ -47,9 +48,9 @@ class PartFile:
         check_replaceable(self._final)
         self._stood_there = _identity(self._final)
         self._made_folders: list[Path] = []
-        kept = self._final.name[:NAME_LETTERS_KEPT]
         unique = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self.temporary = self._final.with_name(f".{kept}.{unique}{PART_SUFFIX}")
+        name = f"{_part_prefix(self._final.name)}{unique}{PART_SUFFIX}"
+        self.temporary = self._final.with_name(name)
         self._create()
 
     def commit(self) -> None:
@@ -146,6 +147,11 @@ def check_replaceable(path: Path) -> None:
             raise PermissionError(None, "it is write-protected")
 
 
+def killed_parts(path: Path) -> list[Path]:
+    """What runs that were killed have left of `path`, and what others are writing right now."""
+    return list(path.parent.glob(f"{glob.escape(_part_prefix(path.name))}*{PART_SUFFIX}"))
+
+
 def remove_leftovers() -> None:
     """Remove whatever this process has begun and not completed."""
     with shielded():
@@ -157,6 +163,10 @@ def remove_leftovers() -> None:
 def is_special(path: Path) -> bool:
     """Whether `path` is a device or a pipe, which `write_whole` writes to and never replaces."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _part_prefix(name: str) -> str:
+    return f".{name[:NAME_LETTERS_KEPT]}."
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:

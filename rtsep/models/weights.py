@@ -32,6 +32,7 @@ from rtsep.models.store import (
     sidecar_of,
     write_weights,
 )
+from rtsep.part_file import killed_parts
 
 CACHE_VARIABLE = "RTSEP_WEIGHTS"
 DOWNLOADS = "downloads"
@@ -217,7 +218,7 @@ def _installing(entry: WeightsEntry, progress: Progress) -> Iterator[Path]:
     with only_writer(stored.with_suffix(".lock"), waiting):
         for leftover in folder.glob(f"{stored.stem}.work-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        for leftover in folder.glob(f"{stored.name}*.tmp"):
+        for leftover in [*killed_parts(stored), *killed_parts(sidecar_of(stored))]:
             leftover.unlink(missing_ok=True)
         with writing(folder):
             work = Path(tempfile.mkdtemp(prefix=f"{stored.stem}.work-", dir=folder))

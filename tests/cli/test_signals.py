@@ -205,7 +205,7 @@ def test_the_bench_program_ends_and_takes_its_children_with_it(tmp_path):
         str(tmp_path / "a.json"),
         "--weights",
         "made-up",
-        "--duration",
+        "--seconds",
         "20",
     ]
     process = subprocess.Popen(
