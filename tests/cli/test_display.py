@@ -129,6 +129,26 @@ def test_no_line_is_longer_than_the_terminal(display, console, controls, engine)
     assert len(lines) == 3 * 10
 
 
+class Recording:
+    """What the displays read of a recorder."""
+
+    lost_samples = 0
+
+
+def test_what_is_not_recorded_is_counted_in_red(engine, controls, console, capsys):
+    recorder = Recording()
+    display = LiveDisplay(engine, controls, HEADER, console, recorder)
+    display.start()
+    assert "not recorded" not in "\n".join(drawn(display, console, 0.0, 1.0))
+    recorder.lost_samples = 66_150
+    assert "not recorded 1.5 s" in "\n".join(drawn(display, console, 2.0))
+    display.stop()
+    plain = PlainStatus(engine, [], interval_s=1, recorder=recorder)
+    plain.refresh(0.0)
+    plain.refresh(1.0)
+    assert capsys.readouterr().err.endswith("xruns 0; not recorded 1.5 s\n")
+
+
 def test_the_longer_bar_is_the_louder(display, console, engine):
     lengths = []
     for now_s, level in enumerate((-70.0, -60.0, -30.0, 0.0, 10.0)):

@@ -150,6 +150,43 @@ def test_one_failure_does_not_stop_the_others(folder, double, capsys):
     ]  # fmt: skip
 
 
+def test_a_bad_name_is_named_and_the_others_are_done(folder, double, capsys):
+    assert main(["", ".", "...mp3", "song.wav", "--quiet"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "rtsep-separate: error: an input's name is empty: name a file",
+        "rtsep-separate: error: . is a folder: name the files in it",
+        "rtsep-separate: error: --filename '{track}/{stem}.{ext}' leads out of the output folder for"
+        " ...mp3: ../vocals.wav",
+    ]
+    assert files_in(folder) == [
+        "separated/song/accompaniment.wav", "separated/song/vocals.wav", "song.wav",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["vocals.wav.part", ".vocals.wav.part"])
+def test_an_input_that_is_named_like_a_temporary_file_stays(folder, double, name):
+    (folder / "song.wav").rename(folder / name)
+    before = (folder / name).read_bytes()
+    assert main([name, "-o", ".", "-f", "{stem}.{ext}", "--quiet"]) == 0
+    assert (folder / name).read_bytes() == before
+    assert files_in(folder) == sorted([name, "accompaniment.wav", "vocals.wav"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_inputs_are_known_by_all_their_names(folder, no_model, capsys):
+    os.link("song.wav", "hard.wav")
+    (folder / "soft.wav").symlink_to("song.wav")
+    (folder / "one").mkdir()
+    (folder / "two").symlink_to("one")
+    for words in ("song.wav -f hard.wav", "song.wav -f soft.wav"):
+        assert main([*words.split(), "-o", ".", "--stems", "vocals"]) == 2
+        assert "vocals of song.wav would replace the input song.wav" in capsys.readouterr().err
+    for name in ("one.wav", "two.wav"):
+        write_file(folder / name, music(0.1))
+    assert main(["one.wav", "two.wav", "-o", "."]) == 2
+    assert "would both be written to two/vocals.wav" in capsys.readouterr().err
+
+
 def test_the_report_says_where_the_stems_are_and_how_fast_it_was(folder, double, capsys):
     assert main(["song.wav", "-o", "out"]) == 0
     captured = capsys.readouterr()

@@ -110,3 +110,8 @@ def test_longer_blocks_than_a_hop_are_no_remedy():
 def test_invalid_input_is_named_with_a_remedy():
     line = summary(stats(nonfinite_blocks=2))[-1]
     assert line.startswith("2 blocks of input held NaN or infinity")
+
+
+def test_what_is_missing_from_a_recording_is_told_in_seconds():
+    advice = summary(stats(lost_samples=66_150))[-1]
+    assert advice.startswith("1.5 s were played and are not in the recording (66150 samples): ")
