@@ -51,16 +51,24 @@ def demo(file: Path | None, output: Path, model: str) -> int:
     import numpy as np
 
     from rtsep import demo_song
+    from rtsep.cli.collisions import check_collisions
     from rtsep.cli.download_progress import download_progress
     from rtsep.cli.progress import clock, show_progress
-    from rtsep.cli.targets import DEFAULT_PATTERN, targets_of
+    from rtsep.cli.targets import DEFAULT_PATTERN, outputs_of, targets_of
     from rtsep.models.registry import SAMPLE_RATE, find_model
     from rtsep.offline import Separator
+    from rtsep.realtime.recorder import recording_paths
     from rtsep.separate_file import separate_file
 
     config = find_model(model)
     song = file or demo_song.fetch()
     targets = targets_of(song, output, DEFAULT_PATTERN, config.stems, "wav", model)
+    streamed_folder = output / song.stem / "streamed"
+    recordings = recording_paths(streamed_folder, config.stems)
+    check_collisions(
+        [song],
+        outputs_of(song, {**targets, **{f"streamed {path.stem}": path for path in recordings}}),
+    )
     with download_progress() as progress:
         separator = Separator(model, progress=progress)
     started = time.perf_counter()
@@ -80,7 +88,9 @@ def demo(file: Path | None, output: Path, model: str) -> int:
         true.pop("other", None)  # the song's holds its piano, too
     offline = _list_stems(targets, true)
 
-    streamed = stream(song, output / song.stem / "streamed", model)
+    for path in recordings:  # a recorder replaces none; these are of an earlier demo
+        path.unlink(missing_ok=True)
+    streamed = stream(song, streamed_folder, model)
     print(
         f"streamed it through the live engine: plan {PLAN}, latency {streamed.latency_s:.2f} s,"
         f" {streamed.times_real_time:.1f} times faster than real time,"

@@ -176,7 +176,7 @@ class Recorder:
 def already_recorded(path: Path) -> UsageError:
     """The error for a recording that would take the place of an earlier one."""
     return UsageError(
-        f"--record: {path} is there already: name another folder, or move the recording away"
+        f"{path} is there already: record to another folder, or move that recording away"
     )
 
 

@@ -91,7 +91,7 @@ COLLIDING = {
     "--record r --stats r/vocals.wav": "vocals of --record and --stats would both be written to",
     "--record r --stats r": "--stats and the folder of vocals of --record would both be r",
     "--output-file x.wav --stats x.wav": "--output-file and --stats would both be written to x.wav",
-    "--record earlier": "earlier/accompaniment.wav is there already: name another folder",
+    "--record earlier": "earlier/accompaniment.wav is there already: record to another",
     "--output-file x.xyz": "x.xyz has the extension of no known format: use one of .wav, .flac",
     "--output-file x": "x has the extension of no known format",
 }

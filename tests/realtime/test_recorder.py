@@ -62,7 +62,7 @@ def test_the_files_play_while_they_are_being_recorded(tmp_path, monkeypatch):
 
 def test_an_earlier_recording_is_refused_and_left_alone(tmp_path):
     (tmp_path / "accompaniment.wav").write_bytes(b"earlier")
-    with pytest.raises(UsageError, match=r"accompaniment\.wav is there already: name another"):
+    with pytest.raises(UsageError, match=r"accompaniment\.wav is there already: record to another"):
         Recorder(tmp_path, STEMS)
     assert [path.name for path in tmp_path.iterdir()] == ["accompaniment.wav"]
     assert (tmp_path / "accompaniment.wav").read_bytes() == b"earlier"
