@@ -149,8 +149,9 @@ def _device_session(args, make_engine) -> int:
     try:
         with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
             recorder = _recorder(args, engine.stems, stack)
-            stack.callback(engine.stop)
-            engine.start()
+            with shielded():
+                engine.start()
+                stack.callback(engine.stop)
             session = DeviceSession(
                 engine, settings, devices, channels_out, all_stems=args.all_stems,
                 recorder=recorder, patience_s=args.reconnect, say=_say,
@@ -221,8 +222,9 @@ def _file_session(args, make_engine) -> int:
             contextlib.ExitStack() as stack,
         ):
             recorder = _recorder(args, engine.stems, stack)
-            stack.callback(engine.stop)
-            engine.start()
+            with shielded():
+                engine.start()
+                stack.callback(engine.stop)
             run_file(
                 engine, args.input_file, args.output_file, recorder,
                 paced=args.realtime, duration_s=args.duration, tick=_failure_watch(recorder),
