@@ -171,7 +171,7 @@ def test_made_up_weights_do_not_pass_for_genuine(capsys: pytest.CaptureFixture[s
 def test_results_replace_no_input_and_not_each_other(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    song = write_file(tmp_path / "song.png", music(0.5))
+    song = write_file(tmp_path / "song.wav", music(0.5))
     before = song.read_bytes()
     for words, told in (
         (("--input", song, "--json", song), f"--json would replace the input {song}"),
