@@ -45,9 +45,13 @@ def measure_start_up(model: str, sound: Path, threads: int) -> StartUp:
             command, stdout=subprocess.PIPE, stderr=complaints, text=True
         ) as child:
             assert child.stdout is not None
-            first = child.stdout.readline()
-            first_output_s = time.perf_counter() - started
-            rest = child.stdout.read()
+            try:
+                first = child.stdout.readline()
+                first_output_s = time.perf_counter() - started
+                rest = child.stdout.read()
+            except BaseException:
+                child.kill()
+                raise
         complaints.seek(0)
         lines = complaints.read().strip().splitlines()
     if child.returncode or first.strip() != FIRST_OUTPUT:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rtsep.benchmarks.machine import commit, describe_machine, versions
 from rtsep.benchmarks.rounds import Timing
 from rtsep.errors import MissingLibraryError, RtsepError, UsageError
+from rtsep.part_file import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,18 +106,21 @@ def check_outputs(json_file: Path | None, plot_file: Path | None) -> None:
 
 def write_json(report: Report, file: Path) -> None:
     """Write the report; raises RtsepError where the disk does not take it."""
-    try:
-        file.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RtsepError(f"cannot write {file}: {error.strerror or error}") from error
+    text = json.dumps(report.as_json(), indent=2) + "\n"
+    _write(file, lambda binary: binary.write(text.encode()))
 
 
 def write_plot(report: Report, draw: Callable[[Report, Figure], None], file: Path) -> None:
     """Let `draw` fill a figure and write it; raises RtsepError where the disk does not take it."""
     figure = _figure()
     draw(report, figure)
+    kind = file.suffix.lower().lstrip(".")
+    _write(file, lambda binary: figure.savefig(binary, dpi=120, format=kind))
+
+
+def _write(file: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
-        figure.savefig(file, dpi=120)
+        write_whole(file, write)
     except OSError as error:
         raise RtsepError(f"cannot write {file}: {error.strerror or error}") from error
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from rtsep.audio.formats import DEFAULT_FORMAT
 from rtsep.audio.reader import AudioReader
-from rtsep.audio.writer import StemWriter
+from rtsep.audio.remarks import Remark
+from rtsep.audio.writer import StemWriter, commit_all
 from rtsep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class SeparationReport:
     source_channels: int
     channels: int
     clipping: dict[str, Clipping]
-    remarks: tuple[str, ...]
+    remarks: tuple[Remark, ...]
 
     @property
     def times_real_time(self) -> float:
@@ -131,11 +132,7 @@ def separate_file(
         for block in reader.blocks(FRAMES_PER_BLOCK):
             write(stream.push(block))
         write(stream.flush())
-        for writer in writers.values():
-            writer.finish()
-        # Nothing but renaming from here on, so that the stems appear all or none.
-        for writer in writers.values():
-            writer.commit()
+        commit_all(list(writers.values()))
 
     return SeparationReport(
         source=source,

@@ -53,16 +53,24 @@ def demo(file: Path | None, output: Path, model: str) -> int:
     import numpy as np
 
     from rtsep import demo_song
+    from rtsep.cli.collisions import check_collisions
     from rtsep.cli.download_progress import download_progress
     from rtsep.cli.progress import clock, show_progress
-    from rtsep.cli.targets import DEFAULT_PATTERN, targets_of
+    from rtsep.cli.targets import DEFAULT_PATTERN, outputs_of, targets_of
     from rtsep.models.registry import SAMPLE_RATE, find_model
     from rtsep.offline import Separator
+    from rtsep.realtime.recorder import recording_paths
     from rtsep.separate_file import separate_file
 
     config = find_model(model)
     song = file or demo_song.fetch()
     targets = targets_of(song, output, DEFAULT_PATTERN, config.stems, "wav", model)
+    streamed_folder = output / song.stem / "streamed"
+    recordings = recording_paths(streamed_folder, config.stems)
+    check_collisions(
+        [song],
+        outputs_of(song, {**targets, **{f"streamed {path.stem}": path for path in recordings}}),
+    )
     with download_progress() as progress:
         separator = Separator(model, progress=progress)
     started = time.perf_counter()
@@ -82,7 +90,9 @@ def demo(file: Path | None, output: Path, model: str) -> int:
         true.pop("other", None)  # the song's holds its piano, too
     offline = _list_stems(targets, true)
 
-    streamed = stream(song, output / song.stem / "streamed", model)
+    for path in recordings:  # a recorder replaces none; these are of an earlier demo
+        path.unlink(missing_ok=True)
+    streamed = stream(song, streamed_folder, model)
     print(
         f"streamed it through the live engine: plan {PLAN}, latency {streamed.latency_s:.2f} s,"
         f" {streamed.times_real_time:.1f} times faster than real time,"
@@ -109,6 +119,7 @@ def stream(song: Path, folder: Path, model: str) -> Streamed:
 
     Raises AudioFileError where a file cannot be read or written.
     """
+    from rtsep.audio.reader import AudioReader
     from rtsep.models.nets import load_nets
     from rtsep.models.registry import find_model
     from rtsep.plan import find_plan
@@ -122,7 +133,8 @@ def stream(song: Path, folder: Path, model: str) -> Streamed:
     engine.start()
     started = time.perf_counter()
     try:
-        run_file(engine, song, None, recorder, paced=False, duration_s=None)
+        with AudioReader(song) as reader:
+            run_file(engine, reader, None, recorder, paced=False)
     finally:
         engine.stop()
         recorder.close()

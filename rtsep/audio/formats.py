@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rtsep.errors import UsageError
@@ -22,7 +23,7 @@ class OutputFormat:
     name: as given to --format; also the file name's extension.
     container: libsndfile's name of the container.
     encodings: libsndfile's name of the encoding for each possible bit depth; the first is the
-        default. For a lossy format the only key is "".
+        default, the last loses least. For a lossy format the only key is "".
     sample_rates: those the format can hold, in Hz, ascending; empty if it can hold any.
     options: further arguments of `soundfile.SoundFile`, for the quality of lossy formats.
     bytes_max: length of the longest file, or None.
@@ -54,6 +55,11 @@ class OutputFormat:
         raise UsageError(
             f"{self.name} cannot hold bit depth {wanted}: choose {' or '.join(self.encodings)}"
         )
+
+    @property
+    def best_bit_depth(self) -> str:
+        """The bit depth that loses least; "" for a lossy format."""
+        return list(self.encodings)[-1]
 
     def stored_rate(self, sample_rate: int) -> int:
         """Return the sample rate to write for sound at `sample_rate`: that one, if possible.
@@ -89,6 +95,19 @@ _ALL = (
 )  # fmt: skip
 
 FORMATS: dict[str, OutputFormat] = {output.name: output for output in _ALL}
+
+# Other extensions that these formats go by.
+_ALIASES = {"wave": "wav", "aif": "aiff", "oga": "ogg", "snd": "au"}
+
+
+def format_of(path: Path) -> OutputFormat:
+    """Return the format that a file's extension stands for; raises UsageError as `find_format`."""
+    extension = path.suffix.lower().lstrip(".")
+    if _ALIASES.get(extension, extension) not in FORMATS:
+        raise UsageError(
+            f"{path} has the extension of no known format: use one of .{', .'.join(FORMATS)}"
+        )
+    return find_format(_ALIASES.get(extension, extension))
 
 
 def find_format(name: str) -> OutputFormat:

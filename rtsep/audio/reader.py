@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.audio.declared_length import why_cut_short
+from rtsep.audio.remarks import Remark
 from rtsep.audio.source import CannotDecodeError, DecodingStoppedError, NoSoundError, Source
 from rtsep.errors import AudioFileError
 
@@ -107,9 +108,9 @@ class AudioReader:
         self._source.close()
 
     @property
-    def remarks(self) -> list[str]:
+    def remarks(self) -> list[Remark]:
         """What was found, each a clause that goes after the file's name; complete after `blocks`."""
-        return self._source.remarks.lines() + self._mended.lines(self.sample_rate)
+        return self._source.remarks.all() + self._mended.remarks(self.sample_rate)
 
     def blocks(self, frames_per_block: int) -> Iterator[NDArray[np.float32]]:
         """Yield the sound in blocks; can be called once.
@@ -132,12 +133,11 @@ class AudioReader:
             raise AudioFileError(f"{self.path} {reason}holds no sound, it has 0 samples")
 
     def _refuse_damage(self) -> None:
-        damage = self._source.remarks.first_damage
-        bad_samples = self._mended.lines(self.sample_rate)
-        if self._strict and (damage or bad_samples):
-            raise AudioFileError(
-                f"{self.path} {damage or bad_samples[0]}: get it again, or leave out --strict"
-            )
+        if not self._strict:
+            return
+        for remark in self.remarks:
+            if remark.damage:
+                raise AudioFileError(f"{self.path} {remark}: get it again, or leave out --strict")
 
     def _selected(self) -> Iterator[NDArray[np.float32]]:
         """Yield the part that was asked for, in pieces of any length."""
@@ -213,16 +213,17 @@ class Mended:
             self._first_frame, self._first_value = first_frame + row, block[row, channel]
         self._count += mend(block, self._before)
 
-    def lines(self, sample_rate: int) -> list[str]:
-        """What was replaced, as a remark; nothing if nothing was."""
+    def remarks(self, sample_rate: int) -> list[Remark]:
+        """What was replaced; nothing if nothing was."""
         if not self._count:
             return []
         what = "1 sample that is" if self._count == 1 else f"{self._count} samples that are"
         first_s = self._first_frame / sample_rate
-        return [
+        text = (
             f"has {what} no sound, the first at {first_s:.3f} s ({self._first_value:g}):"
             " replaced by a line between the neighbours"
-        ]
+        )
+        return [Remark(text, True)]
 
 
 def _check_file(path: Path) -> None:

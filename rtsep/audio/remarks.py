@@ -14,10 +14,13 @@ MOST_OF_DAMAGE = 5
 
 @dataclass(frozen=True)
 class Remark:
-    """One thing found. text: a clause such as ``has 2 sound tracks: the first is taken``."""
+    """One thing found. text: a clause such as ``has 2 audio tracks: number 1 is taken``."""
 
     text: str
     damage: bool
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Remarks:
@@ -42,8 +45,8 @@ class Remarks:
         """The first damage, or None."""
         return next((remark.text for remark in self._kept if remark.damage), None)
 
-    def lines(self) -> list[str]:
+    def all(self) -> list[Remark]:
         """Every remark; of damage in many places the first ones, and how many more there are."""
         more = self._damaged_places - MOST_OF_DAMAGE
-        tail = [f"is damaged in {more} more places"] if more > 0 else []
-        return [remark.text for remark in self._kept] + tail
+        tail = [Remark(f"is damaged in {more} more places", True)] if more > 0 else []
+        return self._kept + tail

@@ -1,13 +1,14 @@
-"""Writing one stem: block by block into a `.part` file that takes its final name when complete.
+"""Writing one stem: block by block into a temporary file that takes its final name when complete.
 
 Whatever goes wrong on the way, under the final name stands either the old file or the whole new
-one.
+one (see part_file.py).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,14 +19,16 @@ from numpy.typing import NDArray
 from rtsep.audio.formats import DEFAULT_FORMAT, find_format
 from rtsep.dsp.resample import StreamResampler
 from rtsep.errors import AudioFileError
-
-PART_SUFFIX = ".part"
+from rtsep.part_file import PartFile, commit_together
 
 # libsndfile's Vorbis encoder keeps a whole call's frames on the stack.
 FRAMES_PER_WRITE = 32_768
 
 # More than any encoder holds back until the file is closed.
 LAST_WRITE_BYTES_MAX = 65_536
+
+# libsndfile's number of the command, which soundfile has no name for.
+SFC_RF64_AUTO_DOWNGRADE = 0x1210
 
 # Room in a plain WAV, AIFF or AU file for everything that is not sound.
 HEADER_BYTES_MAX = 4096
@@ -34,14 +37,14 @@ HEADER_BYTES_MAX = 4096
 class StemWriter:
     """One audio file being written. Use it in a `with` statement: what is not committed is removed.
 
-    path: the final name; missing folders on the way are made.
+    path: the final name; missing folders on the way are made. part_path: the name until then.
     sample_rate: in Hz, of the blocks. Where the format cannot hold it, the sound is resampled to
         `stored_rate`.
     channels: of the blocks.
     format: a name in `rtsep.audio.formats.FORMATS`.
     bit_depth: ``16``, ``24``, ``float`` or None for the format's default.
-    frames_estimate: samples per channel that are expected, or None. A WAV file that would pass 4 GB
-        is written as RF64 instead.
+    frames_estimate: samples per channel that are expected, or None if that is unknown. A WAV file that
+        may pass 4 GB is begun as RF64, and is a plain WAV file again if it does not.
 
     clipped_samples: how many samples were beyond full scale and have been limited to it (0 in
         formats that keep them: float and lossy ones).
@@ -63,7 +66,6 @@ class StemWriter:
         import soundfile  # here, because it is slow to import
 
         self.path = Path(path)
-        self.part_path = self.path.with_name(self.path.name + PART_SUFFIX)
         output = find_format(format)
         self.bit_depth = output.bit_depth(bit_depth)
         self.stored_rate = output.stored_rate(sample_rate)
@@ -75,19 +77,19 @@ class StemWriter:
         self._resampler = StreamResampler(sample_rate, self.stored_rate, channels)
         self._bytes_max = output.bytes_max
         self._container = output.container
-        if self._container == "WAV" and self._too_long(frames_estimate or 0):
+        if self._container == "WAV" and (
+            frames_estimate is None or self._too_long(frames_estimate)
+        ):
             self._container, self._bytes_max = "RF64", None
         self._errors = (soundfile.LibsndfileError, AssertionError, OSError)
         self._file: Any = None
-        self._created = False
-        self._made_folders: list[Path] = []
         try:
-            if self.path.is_dir():
-                raise IsADirectoryError(None, "it is a folder")
-            self._made_folders = _make_folder(self.path.parent)
             # Made here first: unlike libsndfile, Python says why a file cannot be made.
-            self.part_path.open("wb").close()
-            self._created = True
+            self._part = PartFile(self.path)
+        except OSError as error:
+            raise AudioFileError(f"cannot write {self.path}: {_reason(error)}") from error
+        self.part_path = self._part.temporary
+        try:
             self._file = soundfile.SoundFile(
                 str(self.part_path) if os.name == "nt" else os.fsencode(self.part_path),
                 "w",
@@ -97,6 +99,8 @@ class StemWriter:
                 subtype=output.encodings[self.bit_depth],
                 **dict(output.options),
             )
+            if self._container == "RF64" and output.container == "WAV":
+                _become_wav_if_short(self._file)
         except self._errors as error:
             self.discard()
             raise AudioFileError(f"cannot write {self.path}: {_reason(error)}") from error
@@ -141,7 +145,7 @@ class StemWriter:
         return frames * self._channels * bytes_per_sample + HEADER_BYTES_MAX > self._bytes_max
 
     def finish(self) -> None:
-        """Write what is left and close the `.part` file; check that all of it has arrived."""
+        """Write what is left and close the file; check that all of it has arrived."""
         if self._file is None:
             return
         self._store(self._resampler.flush())
@@ -168,28 +172,20 @@ class StemWriter:
             raise OSError(None, "the file lacks its end")
 
     def commit(self) -> None:
-        """Give the file its final name, in place of whatever had it. Calls `finish` if need be."""
-        self.finish()
-        try:
-            os.replace(self.part_path, self.path)
-        except OSError as error:
-            raise AudioFileError(f"cannot write {self.path}: {_reason(error)}") from error
-        self._created = False
-        self._made_folders = []
+        """Give the file its final name, in place of whatever had it. Calls `finish` if need be.
+
+        Raises AudioFileError where another program has written a file of that name since the
+        beginning.
+        """
+        commit_all([self])
 
     def discard(self) -> None:
-        """Close and remove the `.part` file, if there is one, and folders made for it alone."""
+        """Close and remove the file, unless it is committed, and folders made for it alone."""
         if self._file is not None:
             with contextlib.suppress(*self._errors):  # it is about to go anyway
                 self._file.close()
             self._file = None
-        if self._created:
-            self.part_path.unlink(missing_ok=True)
-            self._created = False
-        for folder in self._made_folders:
-            with contextlib.suppress(OSError):  # not empty: others write there too
-                folder.rmdir()
-        self._made_folders = []
+        self._part.discard()
 
     def _cannot_write(self, error: Exception) -> AudioFileError:
         """Make the error message; libsndfile only ever says `System error`, so ask the system."""
@@ -200,11 +196,21 @@ class StemWriter:
         return AudioFileError(f"cannot write {self.path}: {_reason(error)}")
 
 
-def _make_folder(folder: Path) -> list[Path]:
-    """Make `folder` and those above it that are missing; return them, the deepest first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
+def commit_all(writers: Sequence[StemWriter]) -> None:
+    """Give all files their final names, or none; raises AudioFileError as `StemWriter.commit`."""
+    for writer in writers:
+        writer.finish()
+    try:
+        commit_together([writer._part for writer in writers])
+    except OSError as error:
+        raise AudioFileError(f"cannot write {error.filename}: {_reason(error)}") from error
+
+
+def _become_wav_if_short(file: Any) -> None:
+    """Let an RF64 file that has just been opened be a plain WAV file if it ends below 4 GB."""
+    import soundfile
+
+    soundfile._snd.sf_command(file._file, SFC_RF64_AUTO_DOWNGRADE, soundfile._ffi.NULL, 1)
 
 
 def _append_and_take_back(path: Path) -> None:

@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from rtsep.cli.collisions import Output, check_collisions
 from rtsep.cli.common import OneLineParser, run
 from rtsep.cli.surroundings import prepare
 from rtsep.errors import RtsepError
@@ -81,6 +82,7 @@ def _parser(words: Sequence[str], module: ModuleType | None) -> OneLineParser:
 def _bench(module: ModuleType, arguments: argparse.Namespace) -> int:
     from rtsep.benchmarks.report import check_outputs, print_report, write_json, write_plot
 
+    _check_files(arguments)
     check_outputs(arguments.json, arguments.plot)
     report = module.measure(arguments, _say)
     print_report(report, module.tables(report))
@@ -91,6 +93,17 @@ def _bench(module: ModuleType, arguments: argparse.Namespace) -> int:
     if report.failures:
         raise RtsepError("; ".join(report.failures))
     return 0
+
+
+def _check_files(arguments: argparse.Namespace) -> None:
+    """Raise UsageError where a result would replace an input or another result."""
+    options = dict(vars(arguments))
+    outputs = [
+        Output(path, f"--{name}", lambda other: "choose another name")
+        for name in ("json", "plot")
+        if (path := options.pop(name)) is not None
+    ]
+    check_collisions([path for path in options.values() if isinstance(path, Path)], outputs)
 
 
 def _say(text: str) -> None:

@@ -1,14 +1,18 @@
-"""What every rtsep program does the same way: report errors in one line, exit 1 or 2."""
+"""What every rtsep program does the same way: errors in one line, signals, nothing half done left."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from rtsep.errors import RtsepError, UsageError
+from rtsep.part_file import remove_leftovers
+from rtsep.signals import catching, received, settle
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -30,7 +34,29 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def run(program: str, action: Callable[[], int]) -> int:
-    """Run `action`; turn deliberate errors into one line on stderr and their exit status."""
+    """Run `action`; turn deliberate errors into one line on stderr and their exit status.
+
+    SIGINT, SIGTERM and SIGHUP end it, at any moment, with 128 and the signal's number, or with 1 if
+    something else has failed by then; files that are half written are removed.
+    """
+    status = 0
+    try:
+        with catching():
+            try:
+                status = _run(program, action)
+            finally:
+                remove_leftovers()
+        number = received()
+    except KeyboardInterrupt:
+        settle()
+        number = received() or signal.SIGINT
+    if number == signal.SIGINT:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"{program}: interrupted", file=sys.stderr)
+    return status or (0 if number is None else 128 + number)
+
+
+def _run(program: str, action: Callable[[], int]) -> int:
     try:
         status = action()
         sys.stdout.flush()
@@ -44,10 +70,12 @@ def run(program: str, action: Callable[[], int]) -> int:
             raise
         print(f"{program}: error: {error}", file=sys.stderr)
         return UsageError.exit_status
-    except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError:
+        # A terminal that has hung up takes no last words.
+        if received() is None:
+            raise
         return 0

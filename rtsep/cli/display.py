@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 from rtsep.cli.keys import help_line
 from rtsep.cli.plain_status import PlainStatus
 from rtsep.cli.progress import clock
-from rtsep.cli.stream_status import LoadReader, PeakHold, RecentRise, share_of_hops
+from rtsep.cli.stream_status import (
+    LoadReader,
+    PeakHold,
+    RecentRise,
+    lost_samples,
+    not_recorded,
+    share_of_hops,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from rtsep.cli.screen import Counter, Meter
     from rtsep.realtime.controls import MixControls
     from rtsep.realtime.engine import Engine
+    from rtsep.realtime.recorder import Recorder
 
 # The picture is drawn at most this often, however often `refresh` is called.
 REDRAW_S = 0.09
@@ -47,7 +55,12 @@ class Display(Protocol):
 
 
 def make_display(
-    engine: Engine, controls: MixControls, header: Sequence[str], *, quiet: bool
+    engine: Engine,
+    controls: MixControls,
+    header: Sequence[str],
+    *,
+    quiet: bool,
+    recorder: Recorder | None = None,
 ) -> Display:
     """The display that fits: the live picture on a terminal, plain lines elsewhere.
 
@@ -60,8 +73,8 @@ def make_display(
 
         console = Console(stderr=True)
         if not console.is_dumb_terminal:
-            return LiveDisplay(engine, controls, header, console)
-    return PlainStatus(engine, header)
+            return LiveDisplay(engine, controls, header, console, recorder)
+    return PlainStatus(engine, header, recorder=recorder)
 
 
 class LiveDisplay:
@@ -73,6 +86,7 @@ class LiveDisplay:
         controls: MixControls,
         header: Sequence[str],
         console: Console | None = None,
+        recorder: Recorder | None = None,
     ):
         from rich.console import Console
         from rich.live import Live
@@ -80,6 +94,7 @@ class LiveDisplay:
         from rtsep.cli.screen import Screen
 
         self._engine, self._controls, self._header = engine, controls, header
+        self._recorder = recorder
         self._console = console or Console(stderr=True)
         self._screen = Screen(help_line=help_line())
         # No thread of rich's own; what others print to stderr appears above the picture.
@@ -90,6 +105,7 @@ class LiveDisplay:
         self._loads = LoadReader(engine)
         self._peaks = PeakHold()
         self._late, self._xruns, self._bad = RecentRise(), RecentRise(), RecentRise()
+        self._lost = RecentRise()
         self._drawn_s = -math.inf
         self._frozen = self._standing_still = False
 
@@ -159,6 +175,9 @@ class LiveDisplay:
         ]  # fmt: skip
         if bad:
             shown.append(Counter(f"bad samples {bad}", bad, self._bad.update(bad, now_s)))
+        lost = lost_samples(self._recorder)
+        if lost:
+            shown.append(Counter(not_recorded(lost), lost, self._lost.update(lost, now_s)))
         return shown
 
 

@@ -9,6 +9,8 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rtsep.signals import shielded
+
 if TYPE_CHECKING:
     from rtsep.realtime.controls import MixControls
 
@@ -88,7 +90,8 @@ class KeyReader:
 
     def __enter__(self) -> KeyReader:
         if _is_terminal():
-            self._terminal = _WindowsTerminal() if sys.platform == "win32" else _PosixTerminal()
+            with shielded():  # or the shell would be left without echo
+                self._terminal = _WindowsTerminal() if sys.platform == "win32" else _PosixTerminal()
         return self
 
     def __exit__(self, *_exception: object) -> None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import signal
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rtsep.audio.formats import format_of
+from rtsep.cli.collisions import Output, check_collisions, check_folder, check_place
 from rtsep.cli.common import run
 from rtsep.cli.engine_maker import EngineMaker
 from rtsep.cli.monitor_arguments import (
@@ -24,10 +26,13 @@ from rtsep.cli.monitor_arguments import (
     device_latency,
     parse_gains,
 )
+from rtsep.cli.progress import clock
 from rtsep.cli.surroundings import prepare
 from rtsep.errors import RtsepError, UsageError
 from rtsep.models.registry import find_model
+from rtsep.part_file import is_special, write_whole
 from rtsep.realtime.priority import ORDINARY, REAL_TIME, session_first
+from rtsep.signals import shielded
 
 if TYPE_CHECKING:
     from rtsep.realtime.recorder import Recorder
@@ -45,9 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     prepare(PROGRAM)
     args = build_parser().parse_args(argv)
-    # Told to end by another program: as by Ctrl-C, with terminal and recordings in order.
-    with contextlib.suppress(ValueError):  # only the main thread may set handlers
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     return run(PROGRAM, lambda: monitor(args))
 
 
@@ -60,9 +62,12 @@ def monitor(args: argparse.Namespace) -> int:
         return 0
     if args.output_file and not args.input_file:
         raise UsageError("--output-file needs --input-file: to record a device use --record DIR")
+    if (args.track or args.strict) and not args.input_file:
+        raise UsageError("--track and --strict are about files: use them with --input-file")
     gains = parse_gains(args.gain)
     config = find_model(chosen_model(args, gains))
     make_engine = EngineMaker(args, config, gains)
+    _check_files(args, make_engine.stems)
     session = _file_session if args.input_file else _device_session
     return session(args, make_engine)
 
@@ -71,10 +76,56 @@ def _say(line: str) -> None:
     print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
 
 
-def _recorder(args, stems) -> Recorder | None:
+def _check_files(args, stems) -> None:
+    """Raise UsageError or AudioFileError for files that must not be written, or cannot be."""
+    from rtsep.realtime.recorder import already_recorded, recording_paths
+
+    def output(path: Path, name: str) -> Output:
+        return Output(path, name, lambda other: "choose another name")
+
+    outputs = []
+    recordings = recording_paths(args.record, stems) if args.record is not None else []
+    outputs += [output(path, f"{path.stem} of --record") for path in recordings]
+    if args.output_file is not None:
+        format_of(args.output_file)
+        outputs.append(output(args.output_file, "--output-file"))
+    if args.stats is not None:
+        outputs.append(output(args.stats, "--stats"))
+    check_collisions([args.input_file] if args.input_file else [], outputs)
+    for path in recordings:
+        if os.path.lexists(path):
+            raise already_recorded(path)
+    if args.record is not None:
+        check_folder(args.record)
+    if args.output_file is not None:
+        check_place(args.output_file)
+    if args.stats is not None and not is_special(args.stats):
+        check_place(args.stats)
+
+
+def _recorder(args, stems, stack: contextlib.ExitStack) -> Recorder | None:
+    """Begin to record, if asked to; `stack` ends it."""
     from rtsep.realtime.recorder import Recorder
 
-    return Recorder(args.record, stems) if args.record else None
+    if args.record is None:
+        return None
+    with shielded():
+        recorder = Recorder(args.record, stems)
+        stack.callback(recorder.close)
+    return recorder
+
+
+def _failure_watch(recorder: Recorder | None) -> Callable[[], None]:
+    """A function to be called now and then, which says at once, and once, that recording has ended."""
+    told = False
+
+    def look() -> None:
+        nonlocal told
+        if recorder is not None and recorder.failure is not None and not told:
+            told = True
+            _say(f"recording ended: {recorder.failure}")
+
+    return look
 
 
 # --- devices ------------------------------------------------------------------------------------
@@ -98,29 +149,28 @@ def _device_session(args, make_engine) -> int:
     # A thread that holds the GIL lets the audio thread wait this long, in place of 5 ms.
     sys.setswitchinterval(0.0005)
     engine.warm_up()
-    with session_first(args.priority) as priority:
-        engine.start()
-        recorder = _recorder(args, engine.stems)
-        session = None
-        try:
+    session = recorder = None
+    try:
+        with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
+            recorder = _recorder(args, engine.stems, stack)
+            with shielded():
+                engine.start()
+                stack.callback(engine.stop)
             session = DeviceSession(
                 engine, settings, devices, channels_out, all_stems=args.all_stems,
                 recorder=recorder, patience_s=args.reconnect, say=_say,
             )  # fmt: skip
+            stack.callback(session.close)
             described = _describe(engine, session.latency_ms, make_engine.why, priority)
             header = [*session.describe(), *described]
-            display = make_display(engine, controls, header, quiet=args.quiet)
+            display = make_display(engine, controls, header, quiet=args.quiet, recorder=recorder)
             session.start()
             _loop(args, engine, controls, display, session, recorder)
-        finally:
-            if session is not None:
-                session.close()
-            engine.stop()
-            if recorder is not None:
-                recorder.close()
-            if session is not None:
-                more = {**session.stats(), "priority": priority}
-                _report(args, engine, session.latency_ms, recorder, more)
+    finally:
+        if session is not None:
+            more = {**session.stats(), "priority": priority}
+            _report(args, engine, session.latency_ms, recorder, more)
+        _check_recorded(recorder)
     return 0
 
 
@@ -142,24 +192,20 @@ def _loop(args, engine, controls, display, session, recorder) -> None:
     from rtsep.cli.keys import KeyReader, handle_key
 
     ends = time.monotonic() + args.duration if args.duration else float("inf")
-    complained = False
+    say_if_recording_ended = _failure_watch(recorder)
     display.start()
     try:
         with KeyReader() as keys:
             while (now := time.monotonic()) < ends:
                 engine.check()
                 session.tick(now)
-                if recorder is not None and recorder.failure is not None and not complained:
-                    complained = True
-                    _say(f"recording ended: {recorder.failure}")
+                say_if_recording_ended()
                 controls.tick(now)
                 display.refresh(now)
                 key = keys.poll()
                 if key is not None and not handle_key(key, controls, display):
                     break
                 time.sleep(TICK_S)
-    except KeyboardInterrupt:
-        pass
     finally:
         display.stop()
 
@@ -168,29 +214,39 @@ def _loop(args, engine, controls, display, session, recorder) -> None:
 
 
 def _file_session(args, make_engine) -> int:
+    from rtsep.audio.reader import AudioReader
     from rtsep.realtime.file_session import run_file
     from rtsep.realtime.stats import latency_parts_ms
 
     engine = make_engine()
     engine.warm_up()
-    with session_first(args.priority if args.realtime else "ordinary") as priority:
-        recorder = _recorder(args, engine.stems)
-        engine.start()
-        try:
-            run_file(
-                engine, args.input_file, args.output_file, recorder,
-                paced=args.realtime, duration_s=args.duration,
-            )  # fmt: skip
-        finally:
-            engine.stop()
-            if recorder is not None:
-                recorder.close()
-    latency_ms = latency_parts_ms(engine.plan.latency_ms)
-    if not args.quiet:
-        # Where nobody waits there is no hurry either.
-        hurry = priority if args.realtime else None
-        print("\n".join(_describe(engine, latency_ms, make_engine.why, hurry)), file=sys.stderr)
-    _report(args, engine, latency_ms, recorder, {"priority": priority})
+    recorder = None
+    try:
+        with (
+            session_first(args.priority if args.realtime else "ordinary") as priority,
+            contextlib.ExitStack() as stack,
+        ):
+            recorder = _recorder(args, engine.stems, stack)
+            with shielded():
+                engine.start()
+                stack.callback(engine.stop)
+            with AudioReader(
+                args.input_file, None, args.duration, args.track, args.strict
+            ) as reader:
+                run_file(
+                    engine, reader, args.output_file, recorder,
+                    paced=args.realtime, tick=_failure_watch(recorder),
+                )  # fmt: skip
+        for remark in reader.remarks:
+            _say(f"{'warning' if remark.damage else 'note'}: {args.input_file} {remark}")
+        latency_ms = latency_parts_ms(engine.plan.latency_ms)
+        if not args.quiet:
+            # Where nobody waits there is no hurry either.
+            hurry = priority if args.realtime else None
+            print("\n".join(_describe(engine, latency_ms, make_engine.why, hurry)), file=sys.stderr)
+        _report(args, engine, latency_ms, recorder, {"priority": priority})
+    finally:
+        _check_recorded(recorder)
     return 0
 
 
@@ -201,18 +257,35 @@ def _report(args, engine, latency_ms, recorder, more) -> None:
     from rtsep.cli.summary import summary
     from rtsep.machine import versions
 
-    stats = {**engine.stats(), **more, "latency_ms": latency_ms, "versions": versions()}
+    lost_samples = recorder.lost_samples if recorder is not None else 0
+    stats = {
+        **engine.stats(), **more, "lost_samples": lost_samples, "latency_ms": latency_ms,
+        "versions": versions(),
+    }  # fmt: skip
     if args.stats is not None:
         _write_json(args.stats, stats)
-    if not args.quiet:
-        print("\n".join(summary(stats)), file=sys.stderr)
-    if recorder is not None and recorder.failure is None and not args.quiet:
-        print(f"recorded {', '.join(str(path) for path in recorder.paths)}", file=sys.stderr)
+    if args.quiet:
+        return
+    print("\n".join(summary(stats)), file=sys.stderr)
+    if recorder is not None and recorder.recorded_s:
+        paths = ", ".join(str(path) for path in recorder.paths)
+        print(f"recorded {paths}, {clock(recorder.recorded_s)}", file=sys.stderr)
+
+
+def _check_recorded(recorder: Recorder | None) -> None:
+    """Raise RtsepError if the recording is not whole, unless another such error is on its way."""
+    if recorder is None or isinstance(sys.exc_info()[1], RtsepError):
+        return
+    if recorder.failure is not None:
+        raise recorder.failure
+    if recorder.lost_samples:
+        raise RtsepError(f"{recorder.lost_samples} samples are missing from the recording")
 
 
 def _write_json(path: Path, stats: dict) -> None:
+    text = json.dumps(stats, indent=2) + "\n"
     try:
-        path.write_text(json.dumps(stats, indent=2) + "\n")
+        write_whole(path, lambda file: file.write(text.encode()))
     except OSError as error:
         raise RtsepError(f"cannot write {path}: {error.strerror}") from None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rtsep.audio.formats import FORMATS
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.keys import help_table
+from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.errors import UsageError
 from rtsep.models.registry import MODELS, SUFFIX_16KHZ, ModelConfig
 from rtsep.plan import PLANS
@@ -28,13 +30,18 @@ examples:
 keys:
 """
 
+EXIT_STATUS = """
+
+The exit status is 0, 1 if something failed or is missing from the recording, 2 for an impossible
+option; 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, with recordings complete."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser; `--help` is the program's documentation."""
     parser = OneLineParser(
         prog=PROGRAM,
         description="Separate what is playing, while it plays.",
-        epilog=EPILOG + help_table(),
+        epilog=EPILOG + help_table() + EXIT_STATUS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     devices = parser.add_argument_group("devices")
@@ -99,12 +106,19 @@ def build_parser() -> argparse.ArgumentParser:
 
     session = parser.add_argument_group("session")
     session.add_argument(
-        "--record", type=Path, metavar="DIR", help="write every stem while playing"
-    )
+        "--record", type=Path, metavar="DIR",
+        help="write every stem to a new DIR/STEM.wav while playing; what is recorded stays, however the"
+        " program ends",
+    )  # fmt: skip
     session.add_argument("--duration", type=_seconds, metavar="S", help="stop after S seconds")
     session.add_argument("--stats", type=Path, metavar="FILE", help="write statistics as JSON")
     session.add_argument("--input-file", type=Path, metavar="F", help="a file instead of a device")
-    session.add_argument("--output-file", type=Path, metavar="F", help="a WAV file for the mix")
+    add_reading_arguments(session)
+    session.add_argument(
+        "--output-file", type=Path, metavar="F",
+        help=f"a file for the mix, in the format of its extension (.{', .'.join(FORMATS)}); it appears"
+        " when it is complete: an interrupted run leaves what was there before",
+    )  # fmt: skip
     session.add_argument("--realtime", action="store_true", help="pace files as a device would")
     add_priority(session)
     session.add_argument("-q", "--quiet", action="store_true", help="no display")

@@ -7,10 +7,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rtsep.cli.progress import clock
-from rtsep.cli.stream_status import LoadReader, percent, share_of_hops
+from rtsep.cli.stream_status import (
+    LoadReader,
+    lost_samples,
+    not_recorded,
+    percent,
+    share_of_hops,
+)
 
 if TYPE_CHECKING:
     from rtsep.realtime.engine import Engine
+    from rtsep.realtime.recorder import Recorder
 
 INTERVAL_S = 5.0
 
@@ -18,8 +25,15 @@ INTERVAL_S = 5.0
 class PlainStatus:
     """The header once, then a line now and then."""
 
-    def __init__(self, engine: Engine, header: Sequence[str], interval_s: float = INTERVAL_S):
+    def __init__(
+        self,
+        engine: Engine,
+        header: Sequence[str],
+        interval_s: float = INTERVAL_S,
+        recorder: Recorder | None = None,
+    ):
         self._engine, self._header, self._interval_s = engine, header, interval_s
+        self._recorder = recorder
         self._loads = LoadReader(engine)
         self._due_s: float | None = None
 
@@ -58,7 +72,9 @@ class PlainStatus:
         )
         xruns = f"xruns {sum(counters.xruns.values())}"
         bad = [f"bad samples {counters.bad_samples}"] if counters.bad_samples else []
-        return "; ".join([clock(engine.played_s), f"{levels} dBFS", *described, late, xruns, *bad])
+        parts = [clock(engine.played_s), f"{levels} dBFS", *described, late, xruns, *bad]
+        lost = lost_samples(self._recorder)
+        return "; ".join([*parts, not_recorded(lost)] if lost else parts)
 
 
 def _print(line: str) -> None:

@@ -7,36 +7,32 @@ file that fails does not keep the others from being done: failures are listed at
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from rtsep.audio.formats import OutputFormat, find_format
+from rtsep.cli.collisions import check_collisions, check_folder, check_given_once
 from rtsep.cli.common import run
 from rtsep.cli.progress import clock, show_progress
 from rtsep.cli.separate_arguments import PROGRAM, build_parser, chosen_stems
 from rtsep.cli.surroundings import prepare
-from rtsep.cli.targets import check_collisions, check_pattern, targets_of
-from rtsep.errors import AudioFileError, RtsepError
+from rtsep.cli.targets import check_pattern, outputs_of, targets_of
+from rtsep.errors import AudioFileError, RtsepError, UsageError
 
 if TYPE_CHECKING:
     from rtsep.models.download import Progress
     from rtsep.offline import Separator
     from rtsep.separate_file import SeparationReport
 
-EXIT_TERMINATED = 128 + signal.SIGTERM
-
 
 @dataclass(frozen=True)
 class Job:
-    """One input and the files its stems go to."""
+    """One input, as it was named, and the files its stems go to."""
 
+    name: str
     source: Path
     targets: dict[str, Path]
 
@@ -45,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with these arguments (those of the command line); return its exit status."""
     prepare(PROGRAM)
     arguments = build_parser().parse_args(argv)
-    with _terminate_cleanly():
-        return run(PROGRAM, lambda: separate(arguments))
+    return run(PROGRAM, lambda: separate(arguments))
 
 
 def separate(arguments: argparse.Namespace) -> int:
@@ -55,20 +50,19 @@ def separate(arguments: argparse.Namespace) -> int:
     output_format = find_format(arguments.format)
     output_format.bit_depth(arguments.bit_depth)
     check_pattern(arguments.filename)
-    jobs = [
-        Job(
-            source,
-            targets_of(
-                source, arguments.output, arguments.filename, stems, output_format.name,
-                arguments.model,
-            ),
-        )
-        for source in arguments.inputs
-    ]  # fmt: skip
-    check_collisions((job.source, job.targets) for job in jobs)
-    _check_output_folder(arguments.output)
+    failures: dict[str, str] = {}  # by the input's name
+    failed = False
+    jobs = []
+    for name in arguments.inputs:
+        try:
+            jobs.append(_job(name, arguments, stems, output_format))
+        except RtsepError as error:  # of this input alone: the pattern has been checked
+            failures[name] = str(error)
+    check_given_once([job.source for job in jobs])
+    outputs = [output for job in jobs for output in outputs_of(job.source, job.targets)]
+    check_collisions([job.source for job in jobs], outputs)
+    check_folder(arguments.output)
 
-    failures: dict[Path, str] = {}
     try:
         readable = [job for job in jobs if _is_readable(job, arguments, failures)]
         if readable:
@@ -76,31 +70,38 @@ def separate(arguments: argparse.Namespace) -> int:
             for job in readable:
                 _separate_one(separator, job, output_format, arguments, failures)
     finally:
-        for job in jobs:
-            if job.source in failures:
-                _complain(f"error: {failures[job.source]}")
-    return 1 if failures else 0
+        for name in arguments.inputs:
+            if name in failures:
+                _complain(f"error: {failures.pop(name)}")
+                failed = True
+    return 1 if failed else 0
 
 
-def _check_output_folder(output: Path) -> None:
-    """Raise AudioFileError if `output` is no folder, or no folder in which files can be made."""
-    existing = output
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir():
-        raise AudioFileError(f"cannot write to {output}: {existing} is not a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise AudioFileError(f"cannot write to {output}: no permission to write in {existing}")
+def _job(
+    name: str, arguments: argparse.Namespace, stems: tuple[str, ...], output_format: OutputFormat
+) -> Job:
+    """Raises RtsepError where no file of that name can be separated into files of its own."""
+    if not name:
+        raise UsageError("an input's name is empty: name a file")
+    source = Path(name)
+    if source.is_dir():
+        raise AudioFileError(f"{name} is a folder: name the files in it")
+    targets = targets_of(
+        source, arguments.output, arguments.filename, stems, output_format.name, arguments.model
+    )
+    return Job(name, source, targets)
 
 
-def _is_readable(job: Job, arguments: argparse.Namespace, failures: dict[Path, str]) -> bool:
+def _is_readable(job: Job, arguments: argparse.Namespace, failures: dict[str, str]) -> bool:
     """Open an input once, before anything slow is loaded; note in `failures` why it cannot be."""
     from rtsep.audio.reader import AudioReader
 
     try:
-        AudioReader(job.source, arguments.start, arguments.duration).close()
+        AudioReader(
+            job.source, arguments.start, arguments.duration, arguments.track, arguments.strict
+        ).close()
     except AudioFileError as error:
-        failures[job.source] = str(error)
+        failures[job.name] = str(error)
         return False
     return True
 
@@ -131,7 +132,7 @@ def _separate_one(
     job: Job,
     output_format: OutputFormat,
     arguments: argparse.Namespace,
-    failures: dict[Path, str],
+    failures: dict[str, str],
 ) -> None:
     """Separate one input and report on it; note in `failures` why it failed, if it does."""
     from rtsep.separate_file import separate_file
@@ -146,10 +147,12 @@ def _separate_one(
                 bit_depth=arguments.bit_depth,
                 start_s=arguments.start,
                 duration_s=arguments.duration,
+                track=arguments.track,
+                strict=arguments.strict,
                 on_progress=progress,
             )
     except RtsepError as error:
-        failures[job.source] = str(error)
+        failures[job.name] = str(error)
         return
     _warn(report, output_format)
     if not arguments.quiet:
@@ -159,6 +162,8 @@ def _separate_one(
 def _warn(report: SeparationReport, output_format: OutputFormat) -> None:
     """Say on stderr what was not kept as it was."""
     name = report.source
+    for remark in report.remarks:
+        _complain(f"{'warning' if remark.damage else 'note'}: {name} {remark}")
     if report.source_channels > report.channels:
         _complain(f"note: {name} has {report.source_channels} channels: mixed down to stereo")
     if report.stored_rate != report.sample_rate:
@@ -203,24 +208,6 @@ def _printable(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )
-
-
-@contextmanager
-def _terminate_cleanly() -> Iterator[None]:
-    """Let SIGTERM unwind the program as Ctrl-C does, so that partial files are removed."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(EXIT_TERMINATED)
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread: whoever called from elsewhere handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

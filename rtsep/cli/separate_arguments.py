@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rtsep.audio.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
 from rtsep.cli.common import OneLineParser
+from rtsep.cli.reading_arguments import add_reading_arguments, count
 from rtsep.cli.targets import DEFAULT_PATTERN, FIELDS
 from rtsep.errors import UsageError
 from rtsep.models.registry import MODELS, WITHOUT, find_model
@@ -24,9 +25,10 @@ def build_parser() -> OneLineParser:
         prog=PROGRAM,
         description="Split audio files, or the sound of videos, into stems.",
         epilog=f"Fields of --filename: {fields}. Exit status: 0 all done, 1 something failed,"
-        " 2 impossible arguments, 130 interrupted.",
+        " 2 impossible arguments, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).",
     )
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", type=Path, help="audio or video file")
+    # As text: Path("") would be the working folder.
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="audio or video file")
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path(DEFAULT_OUTPUT),
         help="folder for the stems (default: %(default)s)",
@@ -67,8 +69,9 @@ def build_parser() -> OneLineParser:
     parser.add_argument(
         "--duration", metavar="S", type=_positive_seconds, help="take S seconds (default: all)"
     )
+    add_reading_arguments(parser)
     parser.add_argument(
-        "-j", "--jobs", metavar="N", type=_count, help="threads (default: one per processor core)"
+        "-j", "--jobs", metavar="N", type=count, help="threads (default: one per processor core)"
     )
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing but warnings and errors"
@@ -110,9 +113,3 @@ def _positive_seconds(text: str) -> float:
     if seconds == 0:
         raise argparse.ArgumentTypeError(f"must be more than 0 seconds: got {text!r}")
     return seconds
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1: got {text!r}")
-    return int(text)

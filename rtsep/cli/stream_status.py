@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtsep.models.registry import SAMPLE_RATE
+
 if TYPE_CHECKING:
     from rtsep.realtime.engine import Engine
+    from rtsep.realtime.recorder import Recorder
     from rtsep.realtime.stats import Durations
 
 PEAK_HOLD_S = 1.5
@@ -41,6 +44,16 @@ def percent(part: float) -> str:
 def share_of_hops(count: int, hops: int) -> str:
     """Words to follow a count of hops: how many per cent of all they are; nothing for none."""
     return f" ({percent(count / hops)} of hops)" if count and hops else ""
+
+
+def lost_samples(recorder: Recorder | None) -> int:
+    """Samples that were played and are not in the recording; none where nothing is recorded."""
+    return 0 if recorder is None else recorder.lost_samples
+
+
+def not_recorded(samples: int) -> str:
+    """Words for samples that are missing from the recording."""
+    return f"not recorded {samples / SAMPLE_RATE:.1f} s"
 
 
 class LoadReader:

@@ -64,6 +64,12 @@ def _advice(stats: dict) -> list[str]:
             f"bad samples in the input (NaN, infinite or absurd): {stats['bad_samples']} replaced; "
             "look at the program or driver that they come from"
         )
+    if stats["lost_samples"]:
+        lost_s = stats["lost_samples"] / SAMPLE_RATE
+        advice.append(
+            f"{lost_s:.1f} s were played and are not in the recording ({stats['lost_samples']} samples):"
+            " the disk did not keep up, or recording ended early; record to another disk"
+        )
     return advice
 
 

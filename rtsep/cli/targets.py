@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rtsep.cli.collisions import Output
 from rtsep.errors import UsageError
 
 DEFAULT_PATTERN = "{track}/{stem}.{ext}"
@@ -36,6 +37,9 @@ def check_pattern(pattern: str) -> None:
             )
     if not pattern or pattern.endswith(("/", os.sep)):
         raise UsageError(f"--filename {pattern!r} names a folder: end it with {{stem}}.{{ext}}")
+    name = pattern.format_map(dict.fromkeys(FIELDS, "x"))
+    if _leads_out(name):
+        raise UsageError(f"--filename {pattern!r} leads out of the output folder: {name}")
 
 
 def targets_of(
@@ -56,42 +60,31 @@ def targets_of(
             folder=source.resolve().parent.name,
             model=model.replace(":", "-"),
         )
-        inside = os.path.normpath(name)
-        absolute = os.path.isabs(name) or os.path.splitdrive(name)[0]
-        if absolute or inside in (".", "..") or inside.startswith(".." + os.sep):
+        if _leads_out(name):
             raise UsageError(
                 f"--filename {pattern!r} leads out of the output folder for {source}: {name}"
             )
-        targets[stem] = output / inside
+        targets[stem] = output / os.path.normpath(name)
     return targets
 
 
-def check_collisions(jobs: Iterable[tuple[Path, dict[str, Path]]]) -> None:
-    """Raise UsageError if two stems would go to one file, a stem over an input, or one comes twice.
+def _leads_out(name: str) -> bool:
+    inside = os.path.normpath(name)
+    absolute = os.path.isabs(name) or os.path.splitdrive(name)[0]
+    return bool(absolute) or inside in (".", "..") or inside.startswith(".." + os.sep)
 
-    jobs: every input with its targets.
-    """
-    jobs = list(jobs)
-    inputs: dict[str, Path] = {}
-    for source, _targets in jobs:
-        if inputs.setdefault(_identity(source), source) is not source:
-            raise UsageError(f"{source} is given twice: name every input once")
-    taken: dict[str, tuple[Path, str]] = {}
-    for source, targets in jobs:
-        for stem, target in targets.items():
-            identity = _identity(target)
-            if identity in inputs:
-                raise UsageError(
-                    f"{stem} of {source} would replace the input {inputs[identity]}:"
-                    " choose another --output or --filename"
-                )
-            if identity in taken:
-                other_source, other_stem = taken[identity]
-                raise UsageError(
-                    f"{other_stem} of {other_source} and {stem} of {source} would both be written"
-                    f" to {target}: put {_field_to_add(source, other_source)} into --filename"
-                )
-            taken[identity] = (source, stem)
+
+def outputs_of(source: Path, targets: Mapping[str, Path]) -> list[Output]:
+    """The stems' files of one input, as `check_collisions` takes them."""
+
+    def remedy(other: Output | None) -> str:
+        if other is None or other.source is None:
+            return "choose another --output or --filename"
+        return f"put {_field_to_add(source, other.source)} into --filename"
+
+    return [
+        Output(target, f"{stem} of {source}", remedy, source) for stem, target in targets.items()
+    ]
 
 
 def _field_to_add(source: Path, other: Path) -> str:
@@ -101,7 +94,3 @@ def _field_to_add(source: Path, other: Path) -> str:
     if source.stem != other.stem:
         return "{track}"
     return "{trackext}" if source.suffix != other.suffix else "{folder}"
-
-
-def _identity(path: Path) -> str:
-    return os.path.normcase(path.resolve())

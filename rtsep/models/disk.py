@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from rtsep import part_file
 from rtsep.errors import WeightsError
 
 CHUNK_BYTES = 1 << 20
@@ -62,21 +62,10 @@ def make_folder(folder: Path) -> None:
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Let `write` fill a file that appears under `path` complete or not at all.
 
-    The bytes go to a temporary file beside `path`, reach the disk, and only then take its name.
     Raises WeightsError, leaving nothing behind, if the disk does not take them.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with writing(path):
-        try:
-            with temporary.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        part_file.write_whole(path, write)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from rtsep.models.store import (
     sidecar_of,
     write_weights,
 )
+from rtsep.part_file import killed_parts
 
 CACHE_VARIABLE = "RTSEP_WEIGHTS"
 DOWNLOADS = "downloads"
@@ -242,7 +243,7 @@ def _installing(entry: WeightsEntry, progress: Progress) -> Iterator[Path]:
         for leftover in folder.glob(f"{stored.stem}.work-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         with writing(folder):
-            for leftover in folder.glob(f"{stored.name}*.tmp"):
+            for leftover in [*killed_parts(stored), *killed_parts(sidecar_of(stored))]:
                 leftover.unlink(missing_ok=True)
             work = Path(tempfile.mkdtemp(prefix=f"{stored.stem}.work-", dir=folder))
         try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.audio.formats import format_of
 from rtsep.audio.reader import AudioReader
 from rtsep.audio.writer import StemWriter
 from rtsep.dsp.channels import to_stereo
@@ -62,35 +64,49 @@ def _timed_process(engine: Engine, block: NDArray[np.float32], out: NDArray[np.f
 
 def run_file(
     engine: Engine,
-    source: Path,
+    reader: AudioReader,
     target: Path | None,
     recorder: Recorder | None,
     *,
     paced: bool,
-    duration_s: float | None,
+    tick: Callable[[], None] = lambda: None,
 ) -> None:
-    """Play `source` through the engine into the WAV file `target` and the recorder.
+    """Play what `reader` reads through the engine into the file `target` and the recorder.
 
-    The engine's latency is taken out: the target begins with the source's first sample and is as
-    long. Raises AudioFileError where a file cannot be read or written.
+    The engine's latency is taken out: the target begins with the file's first sample and is as
+    long. Its format is that of its extension, at the bit depth that loses least. It appears when it is
+    complete; what the recorder has stays in any case. tick: called after every block.
+
+    Raises AudioFileError where a file cannot be read or written, UsageError for an unknown extension.
+    A recorder that fails ends the run only if nothing else is written.
     """
     drive = run_paced if paced else run_unpaced
     with contextlib.ExitStack() as stack:
-        reader = stack.enter_context(AudioReader(source, duration_s=duration_s))
         writer = None
         if target is not None:
-            writer = stack.enter_context(StemWriter(target, SAMPLE_RATE, 2, "wav", "float"))
+            writer = stack.enter_context(_writer(target, reader))
         to_skip = engine.plan.latency_samples
         for out in drive(engine, _stereo_blocks(engine, reader)):
             kept = out[min(to_skip, len(out)) :]
             to_skip -= len(out) - len(kept)
             if recorder is not None:
                 recorder.push(kept, wait=not paced)
+                if recorder.failure is not None and writer is None:
+                    return
             if writer is not None:
                 writer.write(np.ascontiguousarray(kept[:, :2]))
+            tick()
         if writer is not None:
-            writer.finish()
             writer.commit()
+
+
+def _writer(target: Path, reader: AudioReader) -> StemWriter:
+    output = format_of(target)
+    estimate = None
+    if reader.frames_estimate is not None:
+        estimate = math.ceil(reader.frames_estimate * SAMPLE_RATE / reader.sample_rate)
+    depth = output.best_bit_depth or None
+    return StemWriter(target, SAMPLE_RATE, 2, output.name, depth, estimate)
 
 
 def _stereo_blocks(engine: Engine, reader: AudioReader) -> Iterator[NDArray[np.float32]]:

@@ -31,7 +31,7 @@ def remarks_of(path) -> list[str]:
     with AudioReader(path) as reader:
         for _block in reader.blocks(65_536):
             pass
-        return reader.remarks
+        return [str(remark) for remark in reader.remarks]
 
 
 def read(path, start_s=None, duration_s=None, frames_per_block=4096) -> np.ndarray:
@@ -198,7 +198,7 @@ def test_of_a_file_that_is_cut_short_the_beginning_is_read_and_the_rest_told(tmp
     cut_short(path)
     with AudioReader(path) as reader:
         sound = np.concatenate(list(reader.blocks(4096)))
-        assert any("is cut short" in line or "damaged" in line for line in reader.remarks)
+        assert any(remark.damage for remark in reader.remarks)
     assert 0.2 * len(whole) < len(sound) < 0.8 * len(whole)
     assert signal_to_noise_db(sound[:-4096], whole[: len(sound) - 4096]) > 100
     with (

@@ -18,7 +18,8 @@ RATE = 44_100
 
 def read(path: Path, *, start_s: float | None = None, **options) -> tuple[np.ndarray, list[str]]:
     with AudioReader(path, start_s, **options) as reader:
-        return np.concatenate(list(reader.blocks(65_536))), reader.remarks
+        sound = np.concatenate(list(reader.blocks(65_536)))
+        return sound, [str(remark) for remark in reader.remarks]
 
 
 def steady(seconds: float, rate: int = RATE, channels: int = 2, seed: int = 1) -> np.ndarray:

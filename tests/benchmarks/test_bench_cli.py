@@ -166,3 +166,19 @@ def test_a_song_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]
 def test_made_up_weights_do_not_pass_for_genuine(capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capsys, "kernels", "--weights", "genuine")
     assert status == 1 and "not the official checkpoint" in err and err.count("\n") == 1
+
+
+def test_results_replace_no_input_and_not_each_other(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    song = write_file(tmp_path / "song.wav", music(0.5))
+    before = song.read_bytes()
+    for words, told in (
+        (("--input", song, "--json", song), f"--json would replace the input {song}"),
+        (("--json", tmp_path / "x.png", "--plot", tmp_path / "x.png"), "would both be written to"),
+    ):
+        status, _out, err = run(capsys, "offline", *words)
+        assert status == 2
+        assert told in err
+    assert song.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [song]

@@ -135,6 +135,26 @@ def test_bad_samples_are_shown_once_there_are_some(display, console, engine):
     assert "bad samples 3" in "\n".join(drawn(display, console, 1.0))
 
 
+class Recording:
+    """What the displays read of a recorder."""
+
+    lost_samples = 0
+
+
+def test_what_is_not_recorded_is_counted_in_red(engine, controls, console, capsys):
+    recorder = Recording()
+    display = LiveDisplay(engine, controls, HEADER, console, recorder)
+    display.start()
+    assert "not recorded" not in "\n".join(drawn(display, console, 0.0, 1.0))
+    recorder.lost_samples = 66_150
+    assert "not recorded 1.5 s" in "\n".join(drawn(display, console, 2.0))
+    display.stop()
+    plain = PlainStatus(engine, [], interval_s=1, recorder=recorder)
+    plain.refresh(0.0)
+    plain.refresh(1.0)
+    assert capsys.readouterr().err.endswith("xruns 0; not recorded 1.5 s\n")
+
+
 def test_the_longer_bar_is_the_louder(display, console, engine):
     lengths = []
     for now_s, level in enumerate((-70.0, -60.0, -30.0, 0.0, 10.0)):

@@ -1,6 +1,7 @@
 """rtsep-monitor on files, and what it refuses. Devices: tests/realtime/test_pulse.py, test_jack.py."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -79,6 +80,106 @@ def test_impossible_options_are_told_in_one_line(words, told, capsys):
     assert status == 2
     assert told in err
     assert err.count("\n") == 1
+
+
+COLLIDING = {
+    "--output-file song.wav": "--output-file would replace the input song.wav",
+    "--stats song.wav": "--stats would replace the input song.wav",
+    "--output-file hard.wav": "--output-file would replace the input song.wav",
+    "--record .": "vocals of --record would replace the input song.wav",
+    "--record r --output-file r/vocals.wav": "vocals of --record and --output-file would both be",
+    "--record r --stats r/vocals.wav": "vocals of --record and --stats would both be written to",
+    "--record r --stats r": "--stats and the folder of vocals of --record would both be r",
+    "--output-file x.wav --stats x.wav": "--output-file and --stats would both be written to x.wav",
+    "--record earlier": "earlier/accompaniment.wav is there already: record to another",
+    "--output-file x.xyz": "x.xyz has the extension of no known format: use one of .wav, .flac",
+    "--output-file x": "x has the extension of no known format",
+}
+
+
+@pytest.mark.parametrize("words", COLLIDING)
+def test_what_would_destroy_a_file_is_refused_before_anything_is_touched(
+    song, tmp_path, monkeypatch, capsys, words
+):
+    monkeypatch.chdir(tmp_path)
+    os.link("song.wav", "hard.wav")
+    if words == "--record .":
+        os.link("song.wav", "vocals.wav")
+    (tmp_path / "earlier").mkdir()
+    (tmp_path / "earlier" / "accompaniment.wav").write_bytes(b"earlier")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    assert _run("--input-file", "song.wav", *words.split(), "-q") == 2
+    err = capsys.readouterr().err
+    assert COLLIDING[words] in err
+    assert err.count("\n") == 1
+    assert {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("words", ["--record file/r", "--output-file file/x.wav", "--stats /dev"])
+def test_places_that_cannot_be_written_are_told_before_anything_is_loaded(
+    song, tmp_path, monkeypatch, capsys, words
+):
+    from rtsep.cli.engine_maker import EngineMaker
+
+    monkeypatch.setattr(EngineMaker, "__call__", lambda make: pytest.fail("nets were loaded"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_bytes(b"")
+    assert _run("--input-file", "song.wav", *words.split(), "-q") == 1
+    assert "cannot write" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "song.wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "subtype"),
+    [
+        ("x.flac", "FLAC", "PCM_24"),
+        ("x.mp3", "MP3", "MPEG_LAYER_III"),
+        ("x.OPUS", "OGG", "OPUS"),
+        ("x.aif", "AIFF", "FLOAT"),
+        ("x.wav", "WAV", "FLOAT"),
+    ],
+)
+def test_the_output_file_has_the_format_of_its_extension(song, tmp_path, name, form, subtype):
+    path, audio = song
+    words = ("--input-file", path, "--output-file", tmp_path / name, "--latency", "balanced", "-q")
+    assert _run(*words) == 0
+    info = soundfile.info(tmp_path / name)
+    assert (info.format.removesuffix("EX"), info.subtype) == (form, subtype)
+    assert info.frames * RATE == pytest.approx(len(audio) * info.samplerate, abs=RATE)
+
+
+@pytest.mark.parametrize("with_output", [False, True])
+def test_a_recording_that_fails_is_told_and_counted(
+    song, tmp_path, monkeypatch, capsys, with_output
+):
+    from rtsep.audio.recording_file import RecordingFile
+
+    append = RecordingFile.append
+
+    def full(recording, block):
+        if recording.frames + len(block) > RATE:
+            raise OSError(28, "No space left on device")
+        append(recording, block)
+
+    monkeypatch.setattr(RecordingFile, "append", full)
+    path, audio = song
+    stats, folder = tmp_path / "stats.json", tmp_path / "r"
+    words = ["--input-file", path, "--record", folder, "--stats", stats, "--latency", "balanced"]
+    assert _run(*words, *(["--output-file", tmp_path / "x.wav"] if with_output else [])) == 1
+    err = capsys.readouterr().err
+    assert f"error: cannot record to {folder}: no space left on device" in err
+    assert "are not in the recording" in err
+    lengths = {soundfile.info(path).frames for path in folder.iterdir()}
+    assert len(lengths) == 1
+    (length,) = lengths
+    assert RATE - 2048 <= length <= RATE
+    lost_samples = json.loads(stats.read_text())["lost_samples"]
+    if with_output:  # the rest of the sound is played, and the person told at once
+        assert f"recording ended: cannot record to {folder}" in err
+        assert soundfile.info(tmp_path / "x.wav").frames == len(audio)
+        assert lost_samples == len(audio) - length
+    else:
+        assert lost_samples > 0
 
 
 def test_a_missing_file_is_told_and_nothing_is_left(tmp_path, capsys):

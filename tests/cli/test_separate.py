@@ -13,7 +13,7 @@ import soundfile
 from rtsep.cli import separate
 from rtsep.cli.separate import main
 from tests.audio.gain_separator import GainSeparator
-from tests.audio.sounds import cut_short, music, read_file, signal_to_noise_db, write_file
+from tests.audio.sounds import cut_short, encode, music, read_file, signal_to_noise_db, write_file
 
 
 @pytest.fixture
@@ -72,14 +72,13 @@ IMPOSSIBLE = {
     "song.wav -f {track": "--filename '{track' is no pattern: ",
     "song.wav -f {stem}/": "names a folder: end it with {stem}.{ext}",
     "song.wav -f {track}.{ext}": "would both be written to separated/song.wav: put {stem} into",
-    "song.wav -f ../{stem}.{ext}": "leads out of the output folder for song.wav: ../vocals.wav",
-    "song.wav -f /tmp/{stem}.{ext}": "leads out of the output folder for song.wav: /tmp/vocals.wav",
+    "song.wav -f ../{stem}.{ext}": "leads out of the output folder: ../x.x",
+    "song.wav -f /tmp/{stem}.{ext}": "leads out of the output folder: /tmp/x.x",
     "song.wav other/song.wav": "separated/song/vocals.wav: put {folder} into --filename",
     "song.wav song.mp3": "separated/song/vocals.wav: put {trackext} into --filename",
     "song.wav a.wav -f {stem}.{ext}": "separated/vocals.wav: put {track} into --filename",
     "song.wav ./song.wav": "song.wav is given twice",
     "vocals.wav -o . -f {stem}.{ext}": "vocals of vocals.wav would replace the input vocals.wav",
-    "...mp3 -f {track}/{stem}.{ext}": "leads out of the output folder for ...mp3: ../vocals.wav",
 }
 
 
@@ -102,12 +101,13 @@ def test_impossible_arguments_are_told_in_one_line(folder, no_model, capsys, arg
 def test_bad_inputs_are_told_before_a_model_is_loaded(folder, no_model, capsys):
     (folder / "empty.wav").write_bytes(b"")
     (folder / "text.mp3").write_text("not a song\n" * 50)
-    cut_short(write_file(folder / "cut.wav", music(1.0)))
+    encode(folder / "cut.m4a", music(1.0), "aac")  # its index is at the end
+    cut_short(folder / "cut.m4a")
     (folder / "album").mkdir()
-    inputs = ["missing.wav", "empty.wav", "text.mp3", "cut.wav", "album"]
+    inputs = ["missing.wav", "empty.wav", "text.mp3", "cut.m4a", "album"]
     assert main(inputs) == 1
     lines = capsys.readouterr().err.splitlines()
-    expected = ["no such file", "is empty", "is no audio file", "is cut short", "is a folder"]
+    expected = ["no such file", "is empty", "is no audio file", "cut short", "is a folder"]
     assert len(lines) == len(inputs)
     for line, name, reason in zip(lines, inputs, expected):
         assert line.startswith("rtsep-separate: error: ")
@@ -138,17 +138,85 @@ def test_one_failure_does_not_stop_the_others(folder, double, capsys):
     write_file(folder / "nan.wav", sound)
     cut_short(write_file(folder / "cut.flac", music(3.0)))
     write_file(folder / "last.m4a", music(1.0))
-    assert main(["song.wav", "nan.wav", "missing.wav", "cut.flac", "last.m4a", "--quiet"]) == 1
+    inputs = ["song.wav", "nan.wav", "missing.wav", "cut.flac", "last.m4a"]
+    assert main([*inputs, "--strict", "--quiet"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     errors = captured.err.splitlines()
     assert len(errors) == 3
-    assert "nan.wav holds NaN samples, the first at 0.50 s" in errors[0]
+    assert "nan.wav has 1 sample that is no sound, the first at 0.500 s (nan)" in errors[0]
     assert "no such file: missing.wav" in errors[1]
     assert "cut.flac" in errors[2]
     assert files_in(folder / "separated") == [
         "last/accompaniment.wav", "last/vocals.wav", "song/accompaniment.wav", "song/vocals.wav",
     ]  # fmt: skip
+
+
+def test_what_was_damaged_is_separated_and_told(folder, double, capsys):
+    sound = music(1.0)
+    sound[22_050, 0] = np.nan
+    write_file(folder / "nan.wav", sound)
+    cut_short(write_file(folder / "cut.flac", music(3.0)))
+    assert main(["nan.wav", "cut.flac", "--quiet"]) == 0
+    nan, damaged, cut = capsys.readouterr().err.splitlines()
+    assert nan == (
+        "rtsep-separate: warning: nan.wav has 1 sample that is no sound, the first at 0.500 s (nan):"
+        " replaced by a line between the neighbours"
+    )
+    assert damaged.startswith("rtsep-separate: warning: cut.flac is damaged at its end, 1.")
+    assert cut.startswith("rtsep-separate: warning: cut.flac is cut short: 1.")
+    assert np.isfinite(read_file(folder / "separated" / "nan" / "vocals.wav")).all()
+
+
+def test_a_track_can_be_chosen(folder, double, capsys):
+    encode(folder / "two.mkv", music(1.0), "flac", tracks=2)
+    assert main(["two.mkv", "--quiet"]) == 0
+    note = "rtsep-separate: note: two.mkv has 2 audio tracks: number 2 is taken, --track N takes another"
+    assert capsys.readouterr().err == note + "\n"
+    second = read_file(folder / "separated" / "two" / "vocals.wav")
+    assert main(["two.mkv", "--track", "1", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    first = read_file(folder / "separated" / "two" / "vocals.wav")
+    assert np.abs(second - 2 * first).max() < 1e-3
+    assert main(["two.mkv", "--track", "3", "--quiet"]) == 1
+    assert capsys.readouterr().err.endswith("two.mkv has no audio track 3: it has 2\n")
+
+
+def test_a_bad_name_is_named_and_the_others_are_done(folder, double, capsys):
+    assert main(["", ".", "...mp3", "song.wav", "--quiet"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "rtsep-separate: error: an input's name is empty: name a file",
+        "rtsep-separate: error: . is a folder: name the files in it",
+        "rtsep-separate: error: --filename '{track}/{stem}.{ext}' leads out of the output folder for"
+        " ...mp3: ../vocals.wav",
+    ]
+    assert files_in(folder) == [
+        "separated/song/accompaniment.wav", "separated/song/vocals.wav", "song.wav",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["vocals.wav.part", ".vocals.wav.part"])
+def test_an_input_that_is_named_like_a_temporary_file_stays(folder, double, name):
+    (folder / "song.wav").rename(folder / name)
+    before = (folder / name).read_bytes()
+    assert main([name, "-o", ".", "-f", "{stem}.{ext}", "--quiet"]) == 0
+    assert (folder / name).read_bytes() == before
+    assert files_in(folder) == sorted([name, "accompaniment.wav", "vocals.wav"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_inputs_are_known_by_all_their_names(folder, no_model, capsys):
+    os.link("song.wav", "hard.wav")
+    (folder / "soft.wav").symlink_to("song.wav")
+    (folder / "one").mkdir()
+    (folder / "two").symlink_to("one")
+    for words in ("song.wav -f hard.wav", "song.wav -f soft.wav"):
+        assert main([*words.split(), "-o", ".", "--stems", "vocals"]) == 2
+        assert "vocals of song.wav would replace the input song.wav" in capsys.readouterr().err
+    for name in ("one.wav", "two.wav"):
+        write_file(folder / name, music(0.1))
+    assert main(["one.wav", "two.wav", "-o", "."]) == 2
+    assert "would both be written to two/vocals.wav" in capsys.readouterr().err
 
 
 def test_the_report_says_where_the_stems_are_and_how_fast_it_was(folder, double, capsys):

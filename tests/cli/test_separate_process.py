@@ -14,6 +14,7 @@ import pytest
 
 from rtsep.cli.separate import main
 from tests.audio.sounds import music, read_file, signal_to_noise_db, write_file
+from tests.signal_programs import end, start
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -43,7 +44,11 @@ sys.exit(separate.main())
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize(
     ("number", "status", "message"),
-    [(signal.SIGINT, 130, "rtsep-separate: interrupted\n"), (signal.SIGTERM, 143, "")],
+    [
+        (signal.SIGINT, 130, "rtsep-separate: interrupted\n"),
+        (signal.SIGTERM, 143, ""),
+        (signal.SIGHUP, 129, ""),
+    ],
 )
 def test_a_signal_leaves_nothing_half_written(folder, number, status, message):
     write_file(folder / "long.wav", music(120.0))
@@ -56,8 +61,9 @@ def test_a_signal_leaves_nothing_half_written(folder, number, status, message):
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        part = old.with_name("vocals.wav.part")
-        while process.poll() is None and not (part.exists() and part.stat().st_size > 100_000):
+        while process.poll() is None and not any(
+            part.stat().st_size > 100_000 for part in old.parent.glob(".vocals.wav.*.part")
+        ):
             time.sleep(0.02)
         process.send_signal(number)
         _out, error = process.communicate(timeout=30)
@@ -65,6 +71,49 @@ def test_a_signal_leaves_nothing_half_written(folder, number, status, message):
     assert error == message
     assert [path.name for path in old.parent.iterdir()] == ["vocals.wav"]
     assert old.read_bytes() == b"the old one"
+
+
+# Both runs are in the middle of their stems before either goes on.
+AT_ONCE = """
+import sys, time
+from pathlib import Path
+from rtsep.cli import separate
+from tests.audio.gain_separator import GainSeparator, GainStream
+flush, name = GainStream.flush, sys.argv.pop()
+def wait_for_the_other(stream):
+    Path(f"ready.{name}").touch()
+    while len(list(Path().glob("ready.*"))) < 2:
+        time.sleep(0.01)
+    return flush(stream)
+GainStream.flush = wait_for_the_other
+separate._load_separator = lambda arguments, stems: GainSeparator(dict.fromkeys(stems, 0.5))
+sys.exit(separate.main())
+"""
+
+
+@pytest.mark.parametrize("there_before", [False, True])
+def test_of_two_runs_into_one_place_one_wins_and_the_other_is_told(folder, there_before):
+    sounds = {}
+    for number, name in enumerate("ab", 1):
+        (folder / name).mkdir()
+        sounds[name] = 0.5 * music(6.0 * number)
+        write_file(folder / name / "01.wav", music(6.0 * number))
+    stems = folder / "separated" / "01"
+    if there_before:
+        stems.mkdir(parents=True)
+        (stems / "vocals.wav").write_bytes(b"the old one")
+    runs = {name: start(AT_ONCE, f"{name}/01.wav", "--quiet", name) for name in "ab"}
+    ended = {name: end(run) for name, run in runs.items()}
+    (winner,) = (name for name, (status, _out, _err) in ended.items() if status == 0)
+    (loser,) = set("ab") - {winner}
+    assert ended[loser] == (
+        1, "",
+        "rtsep-separate: error: cannot write separated/01/vocals.wav: another program has written"
+        " that file meanwhile: it is left as it is\n",
+    )  # fmt: skip
+    assert sorted(path.name for path in stems.iterdir()) == ["accompaniment.wav", "vocals.wav"]
+    for path in stems.iterdir():
+        assert signal_to_noise_db(read_file(path), sounds[winner]) > 60
 
 
 @pytest.mark.parametrize(

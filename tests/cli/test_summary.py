@@ -17,7 +17,8 @@ def stats(**changes):
         "hops": 2584, "late_masks": 0, "bad_samples": 0,
         "xruns": dict(Counters().xruns), "deadline_ms": PLANS["classic"].deadline_ms,
         "callback_ms": {"p50": 0.3, "p99": 0.9, "max": 2.3}, "block_ms": 5.8,
-        "worker_ms": dict.fromkeys(STEMS, worker), "priority": REAL_TIME, **changes,
+        "worker_ms": dict.fromkeys(STEMS, worker), "priority": REAL_TIME,
+        "lost_samples": 0, **changes,
     }  # fmt: skip
 
 
@@ -111,3 +112,8 @@ def test_invalid_input_is_named_with_a_remedy():
     assert line.startswith(
         "bad samples in the input (NaN, infinite or absurd): 2 replaced; look at"
     )
+
+
+def test_what_is_missing_from_a_recording_is_told_in_seconds():
+    advice = summary(stats(lost_samples=66_150))[-1]
+    assert advice.startswith("1.5 s were played and are not in the recording (66150 samples): ")

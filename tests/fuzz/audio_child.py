@@ -24,7 +24,7 @@ def read(path: Path) -> tuple[np.ndarray, list[str]]:
     """All samples that the reader gives, (samples, channels) float32, and its remarks."""
     with AudioReader(path) as reader:
         blocks = list(reader.blocks(BLOCK_SAMPLES))
-        return np.concatenate(blocks), reader.remarks
+        return np.concatenate(blocks), [str(remark) for remark in reader.remarks]
 
 
 def judge(path: Path) -> str:
@@ -36,6 +36,8 @@ def judge(path: Path) -> str:
         played = play(path)
         if not played.pieces:
             return "refused, FFmpeg plays nothing either"
+        if "no known arrangement" in str(error):
+            return "refused, channels that no sound has"
         rate = played.pieces[0][0]
         known = LOWEST_RATE <= rate <= HIGHEST_RATE
         assert not known, f"refused, FFmpeg plays {played.samples:.0f} samples: {error}"

@@ -155,7 +155,7 @@ def test_leftovers_of_a_killed_process_go(
 ) -> None:
     (cache / "spleeter-2stems.work-abc").mkdir(parents=True)
     (cache / "spleeter-2stems.work-abc" / DATA_FILE).write_bytes(b"half")
-    (cache / f"{STORED}.12345.tmp").write_bytes(b"half")
+    (cache / f".{STORED}.12345-0a1b2c3d.part").write_bytes(b"half")
     (cache / "spleeter-4stems.work-abc").mkdir()
     weights.fetch(NAME, manifest=manifest)
     assert tree(cache) == INSTALLED

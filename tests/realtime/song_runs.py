@@ -94,4 +94,4 @@ def through_jack(song, period, folder) -> SongRun:
 
 
 def _end(monitor: Monitor) -> None:
-    assert monitor.interrupt() == 0
+    assert monitor.interrupt() == 130

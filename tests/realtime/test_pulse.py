@@ -86,7 +86,7 @@ def time_impulse(server, folder, *options, settled_s=0.0):
             impulse[RATE // 2] = 0.5
             play(server, impulse)
             time.sleep(LATENCY_S + 1.0)
-            assert monitor.interrupt() == 0
+            assert monitor.interrupt() == 130
     finally:
         for clock in clocks:
             clock.close()
@@ -144,7 +144,7 @@ def test_the_servers_callback_goes_before_the_workers(pulse, tmp_path):
         # The main thread and the recorder's; the workers of both stems.
         assert _priorities(monitor).count(SESSION) >= 2
         assert _priorities(monitor).count(WORKER) == 2
-        assert monitor.interrupt() == 0
+        assert monitor.interrupt() == 130
     assert monitor.stats()["priority"] == "real-time"
     assert "threads go before other programs" in monitor.messages()
 
@@ -153,7 +153,7 @@ def test_ordinary_priority_where_no_other_is_asked_for(pulse, tmp_path):
     with monitor_process(pulse, tmp_path) as monitor:
         wait_until_connected(pulse)
         assert _priorities(monitor) == []
-        assert monitor.interrupt() == 0
+        assert monitor.interrupt() == 130
     assert monitor.stats()["priority"] == "ordinary"
     assert "threads of ordinary priority" in monitor.messages()
 
@@ -189,7 +189,7 @@ def test_a_server_that_comes_back_is_played_on(pulse, tmp_path):
         time.sleep(0.5)
         play(pulse, impulse(0.3))
         time.sleep(1.0)
-        assert monitor.interrupt() == 0
+        assert monitor.interrupt() == 130
     assert monitor.stats()["device_returns"] == 1
     # One recording, with what came in before and after.
     heard = np.abs(sum(monitor.recorded().values())[:, 0])

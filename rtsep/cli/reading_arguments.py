@@ -1,0 +1,25 @@
+"""Options of every program that reads a file of sound."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_reading_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add `--track` and `--strict`."""
+    parser.add_argument(
+        "--track", metavar="N", type=count,
+        help="audio track of a file with several, counted from 1 (default: the file's default one)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--strict", action="store_true",
+        help="refuse a file that is damaged or cut short, or holds samples that are no sound (default:"
+        " say what is missing, leave silence in its place, and go on)",
+    )  # fmt: skip
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1: got {text!r}")
+    return int(text)
