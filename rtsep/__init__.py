@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rtsep.errors import RtsepError, UsageError
-    from rtsep.offline import Separator, StreamSeparator
+    from rtsep.offline.separator import Separator, StreamSeparator
 
 __version__ = "0.1.0"
 __all__ = ["RtsepError", "Separator", "StreamSeparator", "UsageError", "__version__"]
 
 _HOMES = {
-    "Separator": "rtsep.offline",
-    "StreamSeparator": "rtsep.offline",
+    "Separator": "rtsep.offline.separator",
+    "StreamSeparator": "rtsep.offline.separator",
     "RtsepError": "rtsep.errors",
     "UsageError": "rtsep.errors",
 }

@@ -2,7 +2,7 @@
 
 Sets up .venv and fetches the weights, separates the file, streams it once through the engine that
 live audio uses, and says how fast that was. Without FILE it takes a short song whose true stems are
-known (see rtsep/demo_song.py) and says how close the stems come to them.
+known (see benchmarks/rtsep_bench/demo_song.py) and says how close the stems come to them.
 """
 
 from __future__ import annotations
@@ -52,15 +52,16 @@ def demo(file: Path | None, output: Path, model: str) -> int:
     """Separate, stream, report."""
     import numpy as np
 
-    from rtsep import demo_song
     from rtsep.cli.collisions import check_collisions
-    from rtsep.cli.download_progress import download_progress
-    from rtsep.cli.progress import clock, show_progress
     from rtsep.cli.targets import DEFAULT_PATTERN, outputs_of, targets_of
-    from rtsep.models.registry import SAMPLE_RATE, find_model
-    from rtsep.offline import Separator
-    from rtsep.realtime.recorder import recording_paths
-    from rtsep.separate_file import separate_file
+    from rtsep.cli.terminal.download_progress import download_progress
+    from rtsep.cli.terminal.progress import clock, show_progress
+    from rtsep.constants import SAMPLE_RATE
+    from rtsep.live.recorder import recording_paths
+    from rtsep.nets.registry import find_model
+    from rtsep.offline.separate_file import separate_file
+    from rtsep.offline.separator import Separator
+    from rtsep_bench import demo_song
 
     config = find_model(model)
     song = file or demo_song.fetch()
@@ -119,13 +120,13 @@ def stream(song: Path, folder: Path, model: str) -> Streamed:
 
     Raises AudioFileError where a file cannot be read or written.
     """
-    from rtsep.audio.reader import AudioReader
-    from rtsep.models.nets import load_nets
-    from rtsep.models.registry import find_model
-    from rtsep.plan import find_plan
-    from rtsep.realtime.engine import Engine
-    from rtsep.realtime.file_session import run_file
-    from rtsep.realtime.recorder import Recorder
+    from rtsep.files.reader import AudioReader
+    from rtsep.live.engine import Engine
+    from rtsep.live.file_session import run_file
+    from rtsep.live.plans.plan import find_plan
+    from rtsep.live.recorder import Recorder
+    from rtsep.nets.registry import find_model
+    from rtsep.weights.load_nets import load_nets
 
     config, plan = find_model(model), find_plan(PLAN)
     engine = Engine(config, load_nets(config), plan, {}, separate_stems=True)
@@ -151,7 +152,7 @@ def stream(song: Path, folder: Path, model: str) -> Streamed:
 
 def _list_stems(targets: dict[str, Path], true: Stems) -> Stems:
     """Print where the stems are, and their SDR where the true ones are known; return those read."""
-    from rtsep.evaluation import sdr_db
+    from rtsep_bench.evaluation import sdr_db
 
     stems = {}
     width = max(len(str(target)) for target in targets.values())
@@ -169,7 +170,7 @@ def _compare(live: Stems, offline: Stems) -> None:
 
     They are not the same: the engine's nets see 128 frames at a time, those of the file 512.
     """
-    from rtsep.evaluation import sdr_db
+    from rtsep_bench.evaluation import sdr_db
 
     agreement = ", ".join(f"{stem} {sdr_db(live[stem], offline[stem]):.1f} dB" for stem in live)
     print(f"  streamed against separated: {agreement}")
@@ -178,7 +179,7 @@ def _compare(live: Stems, offline: Stems) -> None:
 def _read(path: Path) -> NDArray[np.float32]:
     import numpy as np
 
-    from rtsep.audio.reader import AudioReader
+    from rtsep.files.reader import AudioReader
 
     with AudioReader(path) as reader:
         return np.concatenate(list(reader.blocks(FRAMES_PER_BLOCK)))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,7 +21,13 @@ from bootstrap import CHECKOUT, start_in_environment
 # What the network tests fetch from, asked for its versions: a few kilobytes.
 PROBED_PACKAGE = "stempeg"
 PROBE_TIMEOUT_S = 60
-TYPED = ("rtsep", "kernels", "benchmarks", "scripts")
+TYPED = (
+    "rtsep",
+    "kernels/rtsep_kernels",
+    "benchmarks/rtsep_bench",
+    "weights/rtsep_weights",
+    "scripts",
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,6 @@ def main() -> int:
     parser.add_argument("--fast", action="store_true", help="leave out tests marked slow")
     arguments, selection = parser.parse_known_args()
     start_in_environment(__file__, extras=("lint", "test"))
-    # A job in the background begins with interrupts ignored, and so would what the tests start.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     results = [
         step("ruff check", ["ruff", "check", "."]),
@@ -88,7 +91,7 @@ def step(name: str, module: list[str], kernel_set: str | None = None) -> Result:
 
 def other_kernel_sets() -> list[str]:
     """The kernel sets that this processor can run, less the one that is its own."""
-    from rtsep.kernels.jit import host_vector_width
+    from rtsep_kernels.jit import host_vector_width
 
     return ["plain", *(f"vector{lanes}" for lanes in (4, 8, 16) if lanes < host_vector_width())]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from rtsep.kernels import user_cache
-from tests.audio.sounds import music, write_file
+from rtsep_kernels import user_cache
+from tests.files.sounds import music, write_file
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has none of this")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="this is how Linux does it")

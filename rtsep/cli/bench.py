@@ -1,6 +1,6 @@
 """`rtsep-bench`: measure rtsep on this machine, beside other runtimes where they are installed.
 
-A subcommand is one module of rtsep.benchmarks, named in COMMANDS, with
+A subcommand is one module of rtsep_bench, named in COMMANDS, with
 
     add_arguments(parser)           its options, besides --json and --plot
     measure(arguments, say)         does the work, returns a Report
@@ -59,7 +59,7 @@ def _run(words: Sequence[str]) -> int:
 def _module(words: Sequence[str]) -> ModuleType | None:
     """The module of the command, the only one that is imported: compiled kernels take a while."""
     if words and words[0] in COMMANDS:
-        return import_module(f"rtsep.benchmarks.{words[0]}")
+        return import_module(f"rtsep_bench.{words[0]}")
     return None
 
 
@@ -80,7 +80,7 @@ def _parser(words: Sequence[str], module: ModuleType | None) -> OneLineParser:
 
 
 def _bench(module: ModuleType, arguments: argparse.Namespace) -> int:
-    from rtsep.benchmarks.report import check_outputs, print_report, write_json, write_plot
+    from rtsep_bench.report import check_outputs, print_report, write_json, write_plot
 
     _check_files(arguments)
     check_outputs(arguments.json, arguments.plot)

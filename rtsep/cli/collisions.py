@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtsep.errors import AudioFileError, UsageError
-from rtsep.part_file import check_replaceable
+from rtsep.system.part_file import check_replaceable
 
 # What two names have in common if they stand for one thing.
 Key = tuple

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from rtsep.errors import RtsepError, UsageError
-from rtsep.part_file import remove_leftovers
-from rtsep.signals import catching, received, settle
+from rtsep.system.part_file import remove_leftovers
+from rtsep.system.signals import catching, received, settle
 
 
 class OneLineParser(argparse.ArgumentParser):

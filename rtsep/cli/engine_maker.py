@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from rtsep.cli.monitor_arguments import PROGRAM, mix_gains, ratio_choices, stems_alone
 from rtsep.errors import UsageError
-from rtsep.models.registry import ModelConfig
-from rtsep.plan_choice import Choice, Option, choose, parse_latency
-from rtsep.plan_ladder import LADDER
+from rtsep.live.plans.choice import Choice, Option, choose, parse_latency
+from rtsep.live.plans.ladder import LADDER
+from rtsep.nets.registry import ModelConfig
 
 if TYPE_CHECKING:
-    from rtsep.models.unet import UNet
-    from rtsep.plan import StreamPlan
-    from rtsep.realtime.adaptive import AdaptiveEngine
-    from rtsep.realtime.engine import Engine
-    from rtsep.realtime.timing import Timing
-    from rtsep.realtime.timing_cache import TimingCache
+    from rtsep.live.adaptive import AdaptiveEngine
+    from rtsep.live.engine import Engine
+    from rtsep.live.plans.plan import StreamPlan
+    from rtsep.live.plans.timing import Timing
+    from rtsep.live.plans.timing_cache import TimingCache
+    from rtsep.nets.unet import UNet
 
 
 class EngineMaker:
@@ -57,7 +57,7 @@ class EngineMaker:
         self._nets = self._loaded(ratio)
         if not self._args.adaptive:
             return self._engine(plan, ratio)
-        from rtsep.realtime.adaptive import AdaptiveEngine
+        from rtsep.live.adaptive import AdaptiveEngine
 
         return AdaptiveEngine(lambda longer: self._engine(longer, ratio), plan, self._say)
 
@@ -75,8 +75,8 @@ class EngineMaker:
 
     def _loaded(self, ratio: bool) -> dict[str, UNet]:
         """The nets needed, and no others, by stem."""
-        from rtsep.cli.download_progress import download_progress
-        from rtsep.models.nets import load_nets
+        from rtsep.cli.terminal.download_progress import download_progress
+        from rtsep.weights.load_nets import load_nets
 
         stems = self._stems_of(ratio)
         if not set(stems) <= set(self._nets):
@@ -85,7 +85,7 @@ class EngineMaker:
         return {stem: self._nets[stem] for stem in stems}
 
     def _engine(self, plan: StreamPlan, ratio: bool) -> Engine:
-        from rtsep.realtime.engine import Engine
+        from rtsep.live.engine import Engine
 
         args, alone, nets = self._args, self._alone(ratio), self._loaded(ratio)
         return Engine(
@@ -103,7 +103,7 @@ class EngineMaker:
     # --- what an option costs ---------------------------------------------------------------------
 
     def _load_of(self, option: Option) -> float:
-        from rtsep.realtime.timing_cache import TimingCache, timing_name
+        from rtsep.live.plans.timing_cache import TimingCache, timing_name
 
         plan = _representative(option.plan)
         name = timing_name(self._config.name, len(self._stems_of(option.ratio)), plan)
@@ -114,7 +114,7 @@ class EngineMaker:
         return self._timings[name].load(option.plan, self._args.blocksize)
 
     def _time(self, plan: StreamPlan, ratio: bool, name: str, cache: TimingCache) -> Timing:
-        from rtsep.realtime.timing import time_engine
+        from rtsep.live.plans.timing import time_engine
 
         engine = self._engine(plan, ratio)
         if not self._timings:

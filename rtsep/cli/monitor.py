@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtsep.audio.formats import format_of
 from rtsep.cli.collisions import Output, check_collisions, check_folder, check_place
 from rtsep.cli.common import run
 from rtsep.cli.engine_maker import EngineMaker
@@ -26,16 +25,17 @@ from rtsep.cli.monitor_arguments import (
     device_latency,
     parse_gains,
 )
-from rtsep.cli.progress import clock
 from rtsep.cli.surroundings import prepare
+from rtsep.cli.terminal.progress import clock
 from rtsep.errors import RtsepError, UsageError
-from rtsep.models.registry import find_model
-from rtsep.part_file import is_special, write_whole
-from rtsep.realtime.priority import ORDINARY, REAL_TIME, session_first
-from rtsep.signals import shielded
+from rtsep.files.formats import format_of
+from rtsep.live.priority import ORDINARY, REAL_TIME, session_first
+from rtsep.nets.registry import find_model
+from rtsep.system.part_file import is_special, write_whole
+from rtsep.system.signals import shielded
 
 if TYPE_CHECKING:
-    from rtsep.realtime.recorder import Recorder
+    from rtsep.live.recorder import Recorder
 
 # In words for the person, by what session_first has got.
 THREADS = {
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def monitor(args: argparse.Namespace) -> int:
     """List the devices, or run a session."""
     if args.list_devices:
-        from rtsep.audio.portaudio import device_list
+        from rtsep.devices.portaudio import device_list
 
         print(device_list())
         return 0
@@ -78,7 +78,7 @@ def _say(line: str) -> None:
 
 def _check_files(args, stems) -> None:
     """Raise UsageError or AudioFileError for files that must not be written, or cannot be."""
-    from rtsep.realtime.recorder import already_recorded, recording_paths
+    from rtsep.live.recorder import already_recorded, recording_paths
 
     def output(path: Path, name: str) -> Output:
         return Output(path, name, lambda other: "choose another name")
@@ -105,7 +105,7 @@ def _check_files(args, stems) -> None:
 
 def _recorder(args, stems, stack: contextlib.ExitStack) -> Recorder | None:
     """Begin to record, if asked to; `stack` ends it."""
-    from rtsep.realtime.recorder import Recorder
+    from rtsep.live.recorder import Recorder
 
     if args.record is None:
         return None
@@ -132,10 +132,10 @@ def _failure_watch(recorder: Recorder | None) -> Callable[[], None]:
 
 
 def _device_session(args, make_engine) -> int:
-    from rtsep.audio.devices import DeviceSettings, choose_devices
-    from rtsep.cli.display import make_display
-    from rtsep.realtime.controls import MixControls
-    from rtsep.realtime.device_session import DeviceSession
+    from rtsep.cli.terminal.display import make_display
+    from rtsep.devices.choice import DeviceSettings, choose_devices
+    from rtsep.live.device_session import DeviceSession
+    from rtsep.live.mixing_desk import MixControls
 
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
@@ -189,7 +189,7 @@ def _describe(engine, latency_ms, why, priority) -> list[str]:
 
 def _loop(args, engine, controls, display, session, recorder) -> None:
     """Look after devices, display and keys until it is over; raises where something failed."""
-    from rtsep.cli.keys import KeyReader, handle_key
+    from rtsep.cli.terminal.keys import KeyReader, handle_key
 
     ends = time.monotonic() + args.duration if args.duration else float("inf")
     say_if_recording_ended = _failure_watch(recorder)
@@ -214,9 +214,9 @@ def _loop(args, engine, controls, display, session, recorder) -> None:
 
 
 def _file_session(args, make_engine) -> int:
-    from rtsep.audio.reader import AudioReader
-    from rtsep.realtime.file_session import run_file
-    from rtsep.realtime.stats import latency_parts_ms
+    from rtsep.files.reader import AudioReader
+    from rtsep.live.file_session import run_file
+    from rtsep.live.stats import latency_parts_ms
 
     engine = make_engine()
     engine.warm_up()
@@ -254,8 +254,8 @@ def _file_session(args, make_engine) -> int:
 
 
 def _report(args, engine, latency_ms, recorder, more) -> None:
-    from rtsep.cli.summary import summary
-    from rtsep.machine import versions
+    from rtsep.cli.terminal.summary import summary
+    from rtsep.environment import versions
 
     lost_samples = recorder.lost_samples if recorder is not None else 0
     stats = {

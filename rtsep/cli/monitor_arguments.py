@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rtsep.audio.formats import FORMATS
 from rtsep.cli.common import OneLineParser
-from rtsep.cli.keys import help_table
 from rtsep.cli.reading_arguments import add_reading_arguments
+from rtsep.cli.terminal.keys import help_table
 from rtsep.errors import UsageError
-from rtsep.models.registry import MODELS, SUFFIX_16KHZ, ModelConfig
-from rtsep.plan import PLANS
-from rtsep.plan_choice import AUTO
-from rtsep.realtime import ON_LATE, PRIORITIES
+from rtsep.files.formats import FORMATS
+from rtsep.live import ON_LATE, PRIORITIES
+from rtsep.live.plans.choice import AUTO
+from rtsep.live.plans.plan import PLANS
+from rtsep.nets.registry import MODELS, SUFFIX_16KHZ, ModelConfig
 
 PROGRAM = "rtsep-monitor"
 

@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtsep.audio.formats import OutputFormat, find_format
 from rtsep.cli.collisions import check_collisions, check_folder, check_given_once
 from rtsep.cli.common import run
-from rtsep.cli.progress import clock, show_progress
 from rtsep.cli.separate_arguments import PROGRAM, build_parser, chosen_stems
 from rtsep.cli.surroundings import prepare
 from rtsep.cli.targets import check_pattern, outputs_of, targets_of
+from rtsep.cli.terminal.progress import clock, show_progress
 from rtsep.errors import AudioFileError, RtsepError, UsageError
+from rtsep.files.formats import OutputFormat, find_format
 
 if TYPE_CHECKING:
-    from rtsep.models.download import Progress
-    from rtsep.offline import Separator
-    from rtsep.separate_file import SeparationReport
+    from rtsep.offline.separate_file import SeparationReport
+    from rtsep.offline.separator import Separator
+    from rtsep.weights.download import Progress
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _job(
 
 def _is_readable(job: Job, arguments: argparse.Namespace, failures: dict[str, str]) -> bool:
     """Open an input once, before anything slow is loaded; note in `failures` why it cannot be."""
-    from rtsep.audio.reader import AudioReader
+    from rtsep.files.reader import AudioReader
 
     try:
         AudioReader(
@@ -108,8 +108,8 @@ def _is_readable(job: Job, arguments: argparse.Namespace, failures: dict[str, st
 
 def _load_separator(arguments: argparse.Namespace, stems: tuple[str, ...]) -> Separator:
     """Load the model; its weights are fetched first if they are not there."""
-    from rtsep.cli.download_progress import download_progress
-    from rtsep.offline import Separator  # here: compiled kernels take their time to load
+    from rtsep.cli.terminal.download_progress import download_progress
+    from rtsep.offline.separator import Separator  # here: compiled kernels take their time to load
 
     def load(progress: Progress | None) -> Separator:
         return Separator(
@@ -135,7 +135,7 @@ def _separate_one(
     failures: dict[str, str],
 ) -> None:
     """Separate one input and report on it; note in `failures` why it failed, if it does."""
-    from rtsep.separate_file import separate_file
+    from rtsep.offline.separate_file import separate_file
 
     try:
         with show_progress(_printable(job.source.name), arguments.quiet) as progress:

@@ -6,12 +6,12 @@ import argparse
 import math
 from pathlib import Path
 
-from rtsep.audio.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.reading_arguments import add_reading_arguments, count
 from rtsep.cli.targets import DEFAULT_PATTERN, FIELDS
 from rtsep.errors import UsageError
-from rtsep.models.registry import MODELS, WITHOUT, find_model
+from rtsep.files.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
+from rtsep.nets.registry import MODELS, WITHOUT, find_model
 
 PROGRAM = "rtsep-separate"
 DEFAULT_MODEL = "spleeter:2stems"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from rtsep.cli.common import OneLineParser, run
-from rtsep.cli.download_progress import download_progress
 from rtsep.cli.surroundings import prepare
+from rtsep.cli.terminal.download_progress import download_progress
 from rtsep.errors import RtsepError, WeightsError
-from rtsep.models import weights
-from rtsep.models.manifest import Manifest, WeightsEntry, read_manifest
+from rtsep.weights import library as weights
+from rtsep.weights.manifest import Manifest, WeightsEntry, read_manifest
 
 PROGRAM = "rtsep-weights"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtsep.kernels.jit import kernel
+from rtsep_kernels.jit import kernel
 
 # Full scale is 1. Integers of 16 bits written as floats without scaling reach 32,768, and are music
 # still; from here on (+100 dBFS) it is memory that was never set, or a defect of whoever wrote it.

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.errors import UsageError, WeightsError
-from rtsep.kernels.epilogue import exp_f32
-from rtsep.kernels.jit import kernel
+from rtsep_kernels.epilogue import exp_f32
+from rtsep_kernels.jit import kernel
 
 ZEROS, AVERAGE, TOP = 0, 1, 2
 MASK_EXTENSIONS = {"zeros": ZEROS, "average": AVERAGE, "top": TOP}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtsep.kernels.jit import kernel
+from rtsep_kernels.jit import kernel
 
 
 @kernel

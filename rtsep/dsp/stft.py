@@ -14,7 +14,7 @@ import pyfftw
 from numpy.typing import NDArray
 
 from rtsep.dsp.windows import WindowPair
-from rtsep.kernels.jit import kernel
+from rtsep_kernels.jit import kernel
 
 
 class Analysis:

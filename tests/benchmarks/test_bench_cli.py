@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rtsep.cli import bench
-from rtsep.models.unet import LAYERS
-from tests.audio.sounds import music, write_file
+from rtsep.nets.unet import LAYERS
+from tests.files.sounds import music, write_file
 
 pytestmark = pytest.mark.usefixtures("made_up_weights")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rtsep.benchmarks import claims as command
-from rtsep.benchmarks.documented import Claim, claims
-from rtsep.benchmarks.measurements import LONG, RECORDED, SHORT, read_results
 from rtsep.cli import bench
-from rtsep.realtime.priority import ORDINARY, REAL_TIME
+from rtsep.live.priority import ORDINARY, REAL_TIME
+from rtsep_bench import claims as command
+from rtsep_bench.documented import Claim, claims
+from rtsep_bench.measurements import LONG, RECORDED, SHORT, read_results
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL_SLIDE = "slide --weights made-up --bins 64 --rounds 1 --slides 64/1/1,64/1/1/4"

@@ -11,19 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtsep.audio import devices as device_choice
-from rtsep.audio.bridged_stream import Xruns
-from rtsep.audio.device_stream import DeviceStream
-from rtsep.audio.devices import Devices
-from rtsep.benchmarks.busy import busy_programs
-from rtsep.benchmarks.watchdog import priority
 from rtsep.cli import bench
-from rtsep.cli.display import LiveDisplay
-from rtsep.models.sliding import SlidingState
-from rtsep.realtime import device_session
-from rtsep.realtime.bridge import DeviceBridge
-from rtsep.realtime.engine import Engine
-from rtsep.realtime.worker import Worker
+from rtsep.cli.terminal.display import LiveDisplay
+from rtsep.devices import choice as device_choice
+from rtsep.devices.choice import Devices
+from rtsep.devices.device_stream import DeviceStream
+from rtsep.devices.two_clock_stream import Xruns
+from rtsep.errors import RtsepError
+from rtsep.live import device_session
+from rtsep.live.device_adapter import DeviceBridge
+from rtsep.live.engine import Engine
+from rtsep.live.worker import Worker
+from rtsep.nets.sliding import SlidingState
+from rtsep_bench import busy
+from rtsep_bench.busy import busy_programs
+from rtsep_bench.watchdog import priority
 
 pytestmark = pytest.mark.usefixtures("made_up_weights")
 
@@ -111,7 +113,7 @@ def test_only_the_nets_needed(capsys: pytest.CaptureFixture[str], tmp_path: Path
 
 
 class DeviceOfTheTest(DeviceStream):
-    """A stream as rtsep.audio.devices.open_stream gives it, called by a thread of its own."""
+    """A stream as rtsep.devices.open.open_stream gives it, called by a thread of its own."""
 
     latency_s = (0.010, 0.020)
     active = True
@@ -214,13 +216,22 @@ def test_busy_programs_work_and_end() -> None:
 
 
 def test_a_busy_program_does_not_outlive_the_one_that_started_it() -> None:
-    with busy_programs(1) as (program,):
+    # And what was measured beside it is not passed on.
+    ended = pytest.raises(RtsepError, match="a busy program ended before its time: exit status 0")
+    with ended, busy_programs(1) as (program,):
         program.stdin.close()
+        program.stdin = None  # closed: not to be flushed again
         ends = time.monotonic() + 30
         while program.poll() is None and time.monotonic() < ends:
             time.sleep(0.05)
         assert program.poll() == 0
-        program.stdin = None  # closed: not to be flushed again
+
+
+def test_a_busy_program_that_does_not_start_is_an_error(monkeypatch) -> None:
+    monkeypatch.setattr(busy, "MODULE", "rtsep_bench.nothing_of_that_name")
+    told = pytest.raises(RtsepError, match="did not start: exit status 1, .*nothing_of_that_name")
+    with told, busy_programs(1):
+        pytest.fail("measured without its load")
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsep.benchmarks import fma_peak
-from rtsep.benchmarks.fast_layers import executed_flop, layer_input, layer_output, only
-from rtsep.benchmarks.layers import GeneralLayer, unet_layers
-from rtsep.benchmarks.reference_unet import reference_masks
-from rtsep.models.registry import find_model
-from rtsep.models.unet import LAYERS, UNet, UNetState
+from rtsep.nets.registry import find_model
+from rtsep.nets.unet import LAYERS, UNet, UNetState
+from rtsep_bench import fma_peak
+from rtsep_bench.fast_layers import executed_flop, layer_input, layer_output, only
+from rtsep_bench.layers import GeneralLayer, unet_layers
+from rtsep_bench.reference_unet import reference_masks
 from tests.golden.generate_unet import GOLDEN, SEEDS
-from tests.models.made_up_weights import made_up_arrays
+from tests.weights.made_up_weights import made_up_arrays
 
 MODEL = "spleeter:4stems"
 CONFIG = find_model(MODEL)

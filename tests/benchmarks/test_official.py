@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtsep.benchmarks import official
-from rtsep.benchmarks.agreement import agreement_db
-from rtsep.benchmarks.made_up import made_up_stems
-from rtsep.benchmarks.sound import LEVEL_RMS, music, music_magnitudes
-from rtsep.models.registry import find_model
+from rtsep.nets.registry import find_model
+from rtsep_bench import official
+from rtsep_bench.agreement import agreement_db
+from rtsep_bench.made_up import made_up_stems
+from rtsep_bench.sound import LEVEL_RMS, music, music_magnitudes
 
 TWO = find_model("spleeter:2stems")
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.benchmarks import contenders, peers
-from rtsep.benchmarks.contenders import RUNTIMES, Runtime, open_contender
-from rtsep.benchmarks.made_up import made_up_stems
-from rtsep.benchmarks.net_case import NetCase, cases_of, read_arrays, read_case, write_case
-from rtsep.benchmarks.peer_rss import measure_peak_rss_mb
-from rtsep.benchmarks.reference_unet import reference_masks
 from rtsep.errors import RtsepError
-from rtsep.models.registry import find_model
+from rtsep.nets.registry import find_model
+from rtsep_bench import contenders, peers
+from rtsep_bench.contenders import RUNTIMES, Runtime, open_contender
+from rtsep_bench.made_up import made_up_stems
+from rtsep_bench.net_case import NetCase, cases_of, read_arrays, read_case, write_case
+from rtsep_bench.peer_rss import measure_peak_rss_mb
+from rtsep_bench.reference_unet import reference_masks
 
 NETS = {
     "spleeter:2stems": ("vocals", "accompaniment", "vocals"),

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep import demo_song
-from rtsep.benchmarks import quality, true_stems
 from rtsep.cli import bench
 from rtsep.errors import UsageError
-from rtsep.evaluation import sdr_db
-from rtsep.plan import PLANS
+from rtsep.live.plans.plan import PLANS
+from rtsep_bench import demo_song, quality, true_stems
+from rtsep_bench.evaluation import sdr_db
 
 RATE = 44_100
 STEMS = ("vocals", "drums", "bass")

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.benchmarks import machine
-from rtsep.benchmarks.report import Report, Row, check_outputs, write_json, write_plot
-from rtsep.benchmarks.rounds import Timing
 from rtsep.errors import MissingLibraryError, RtsepError, UsageError
+from rtsep_bench import machine
+from rtsep_bench.report import Report, Row, check_outputs, write_json, write_plot
+from rtsep_bench.rounds import Timing
 
 ROW_FIELDS = [
     "contender", "case", "threads", "min_ms", "median_ms", "max_abs_difference", "peak_rss_mb",
@@ -54,7 +54,7 @@ def test_a_package_that_is_not_installed_has_no_version() -> None:
 
 PEAKS = """
 import numpy as np
-from rtsep.benchmarks.memory import peak_rss_mb
+from rtsep_bench.memory import peak_rss_mb
 before = peak_rss_mb()
 np.ones(100_000_000, np.uint8)
 print(before, peak_rss_mb())

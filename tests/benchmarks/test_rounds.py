@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtsep.benchmarks.rounds import WARM_UP_CALLS, Timing, interleave
+from rtsep_bench.rounds import WARM_UP_CALLS, Timing, interleave
 
 
 def test_the_order_is_rotated_each_round() -> None:

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from rtsep.benchmarks.stalls import StallWatch
-from rtsep.benchmarks.watchdog import Watchdog
+from rtsep_bench.stalls import StallWatch
+from rtsep_bench.watchdog import Watchdog
 
 
 def test_late_masks_beside_long_stalls_are_counted():

@@ -9,13 +9,20 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rtsep.cli.display import LiveDisplay, PlainStatus, Quiet, make_display
-from rtsep.cli.screen import RED, YELLOW, Counter, Meter, Screen
-from rtsep.cli.stream_status import LOAD_S, RECENT_S, Load, LoadReader, PeakHold, RecentRise
-from rtsep.plan import PLANS
-from rtsep.realtime.controls import MixControls
-from rtsep.realtime.engine import Engine
-from rtsep.realtime.stats import Counters, Durations
+from rtsep.cli.terminal.display import LiveDisplay, PlainStatus, Quiet, make_display
+from rtsep.cli.terminal.screen import RED, YELLOW, Counter, Meter, Screen
+from rtsep.cli.terminal.stream_status import (
+    LOAD_S,
+    RECENT_S,
+    Load,
+    LoadReader,
+    PeakHold,
+    RecentRise,
+)
+from rtsep.live.engine import Engine
+from rtsep.live.mixing_desk import MixControls
+from rtsep.live.plans.plan import PLANS
+from rtsep.live.stats import Counters, Durations
 
 STEMS = ("vocals", "accompaniment")
 HEADER = ["input   Line in [analogue]", "latency 5950.0 ms: plan classic 5944.3 + device 5.7"]

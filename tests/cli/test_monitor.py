@@ -1,4 +1,4 @@
-"""rtsep-monitor on files, and what it refuses. Devices: tests/realtime/test_pulse.py, test_jack.py."""
+"""rtsep-monitor on files, and what it refuses. Devices: tests/live/test_pulse.py, test_jack.py."""
 
 import json
 import os
@@ -152,7 +152,7 @@ def test_the_output_file_has_the_format_of_its_extension(song, tmp_path, name, f
 def test_a_recording_that_fails_is_told_and_counted(
     song, tmp_path, monkeypatch, capsys, with_output
 ):
-    from rtsep.audio.recording_file import RecordingFile
+    from rtsep.files.recording_file import RecordingFile
 
     append = RecordingFile.append
 

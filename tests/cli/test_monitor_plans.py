@@ -7,11 +7,11 @@ import pytest
 import soundfile
 
 from rtsep.cli.monitor import main
-from rtsep.plan import PLANS
-from rtsep.plan_choice import AUTO_FLOOR_DB
-from rtsep.plan_ladder import LADDER
-from rtsep.realtime.adaptive import AdaptiveEngine
-from rtsep.realtime.timing import Timing
+from rtsep.live.adaptive import AdaptiveEngine
+from rtsep.live.plans.choice import AUTO_FLOOR_DB
+from rtsep.live.plans.ladder import LADDER
+from rtsep.live.plans.plan import PLANS
+from rtsep.live.plans.timing import Timing
 
 RATE = 44_100
 
@@ -26,7 +26,7 @@ def song(tmp_path):
 @pytest.fixture
 def machine(made_up_weights, tmp_path, monkeypatch):
     """Machines on which a run takes so long per net; the timings asked for of them, in a list."""
-    monkeypatch.setattr("rtsep.realtime.timing_cache.CACHE_FOLDER", tmp_path / "kernels")
+    monkeypatch.setattr("rtsep.live.plans.timing_cache.CACHE_FOLDER", tmp_path / "kernels")
 
     def make(ms_per_net):
         timed = []
@@ -35,7 +35,7 @@ def machine(made_up_weights, tmp_path, monkeypatch):
             timed.append((engine.plan.stride, len(engine.workers)))
             return Timing(ms_per_net * len(engine.workers), 0.1)
 
-        monkeypatch.setattr("rtsep.realtime.timing.time_engine", time_engine)
+        monkeypatch.setattr("rtsep.live.plans.timing.time_engine", time_engine)
         return timed
 
     return make
@@ -148,7 +148,7 @@ def test_adaptive_changes_are_told_and_the_recording_has_no_gap(machine, song, m
                 self.change_plan(PLANS["balanced"], "too much")
             super().process(block, out)
 
-    monkeypatch.setattr("rtsep.realtime.adaptive.AdaptiveEngine", ChangingAtOnce)
+    monkeypatch.setattr("rtsep.live.adaptive.AdaptiveEngine", ChangingAtOnce)
     machine(0.5)
     out, stems = song.parent / "out.wav", song.parent / "stems"
     words = ("--latency", "low", "--adaptive", "--output-file", out, "--record", stems)

@@ -8,7 +8,7 @@ import soundfile
 
 from rtsep.cli.monitor import main
 from rtsep.cli.monitor_arguments import build_parser, parse_gains, stems_alone
-from rtsep.models.registry import find_model
+from rtsep.nets.registry import find_model
 
 pytestmark = pytest.mark.usefixtures("made_up_weights")
 RATE = 44_100

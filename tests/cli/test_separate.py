@@ -12,8 +12,8 @@ import soundfile
 
 from rtsep.cli import separate
 from rtsep.cli.separate import main
-from tests.audio.gain_separator import GainSeparator
-from tests.audio.sounds import cut_short, encode, music, read_file, signal_to_noise_db, write_file
+from tests.files.sounds import cut_short, encode, music, read_file, signal_to_noise_db, write_file
+from tests.offline.gain_separator import GainSeparator
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rtsep.cli.separate import main
-from tests.audio.sounds import music, read_file, signal_to_noise_db, write_file
+from tests.files.sounds import music, read_file, signal_to_noise_db, write_file
 from tests.signal_programs import end, start
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 SLOW_DOUBLE = """
 import sys, time
 from rtsep.cli import separate
-from tests.audio.gain_separator import GainSeparator, GainStream
+from tests.offline.gain_separator import GainSeparator, GainStream
 push = GainStream.push
 def slow_push(stream, block):
     time.sleep(0.1)
@@ -78,7 +78,7 @@ AT_ONCE = """
 import sys, time
 from pathlib import Path
 from rtsep.cli import separate
-from tests.audio.gain_separator import GainSeparator, GainStream
+from tests.offline.gain_separator import GainSeparator, GainStream
 flush, name = GainStream.flush, sys.argv.pop()
 def wait_for_the_other(stream):
     Path(f"ready.{name}").touch()
@@ -127,7 +127,7 @@ def test_help_and_usage_errors_load_nothing_heavy(folder, arguments, status, sai
     code = (
         "import sys\nfrom rtsep.cli.separate import main\n"
         "try:\n    status = main()\nexcept SystemExit as end:\n    status = end.code\n"
-        "heavy = {'numba', 'scipy', 'av', 'soxr', 'rich', 'pyfftw', 'rtsep.offline'}\n"
+        "heavy = {'numba', 'scipy', 'av', 'soxr', 'rich', 'pyfftw', 'rtsep.offline.separator'}\n"
         "print('loaded:', sorted(heavy & set(sys.modules)))\nsys.exit(status)"
     )
     done = subprocess.run(

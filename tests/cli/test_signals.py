@@ -12,7 +12,7 @@ import time
 import pytest
 import soundfile
 
-from tests.audio.sounds import music, write_file
+from tests.files.sounds import music, write_file
 from tests.signal_programs import END_S, end, start
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
@@ -24,7 +24,7 @@ BEGIN = """
 import gc, os, signal, sys, time, weakref
 from rtsep.cli.common import run
 from rtsep.errors import AudioFileError
-from rtsep.signals import shielded
+from rtsep.system.signals import shielded
 number = int(sys.argv[1])
 
 def send():

@@ -2,10 +2,10 @@
 
 import pytest
 
-from rtsep.cli.summary import summary
-from rtsep.plan import PLANS
-from rtsep.realtime.priority import ORDINARY, REAL_TIME
-from rtsep.realtime.stats import Counters, latency_parts_ms
+from rtsep.cli.terminal.summary import summary
+from rtsep.live.plans.plan import PLANS
+from rtsep.live.priority import ORDINARY, REAL_TIME
+from rtsep.live.stats import Counters, latency_parts_ms
 
 STEMS = ("vocals", "accompaniment")
 
@@ -71,7 +71,7 @@ def test_the_remedies_fit_the_plan_and_the_model():
 @pytest.mark.parametrize("got", [REAL_TIME, ORDINARY])
 @pytest.mark.parametrize("changes", [{"late_masks": 5}, {"worker_ms": SLOW}], ids=["late", "slow"])
 def test_real_time_priority_is_a_remedy_where_there_is_none(monkeypatch, got, changes):
-    monkeypatch.setattr("rtsep.cli.summary.MAY_BE_GRANTED", True)
+    monkeypatch.setattr("rtsep.cli.terminal.summary.MAY_BE_GRANTED", True)
     line = summary(stats(priority=got, **changes))[-1]
     assert "close other programs" in line
     assert ("go before them" in line) == (got == ORDINARY)

@@ -9,8 +9,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from rtsep.audio.reader import HIGHEST_RATE, LOWEST_RATE, AudioReader
 from rtsep.errors import AudioFileError
+from rtsep.files.reader import HIGHEST_RATE, LOWEST_RATE, AudioReader
 from tests.fuzz.children import Case, try_all
 from tests.fuzz.mutations import mutations
 from tests.fuzz.oracle import play

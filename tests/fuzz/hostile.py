@@ -11,14 +11,14 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rtsep.models import download
-from rtsep.models.checkpoint import DATA_FILE, INDEX_FILE
+from rtsep.weights import download
+from rtsep.weights.checkpoint import DATA_FILE, INDEX_FILE
 from tests.fuzz.children import Case
 from tests.fuzz.raw_server import ok
 from tests.fuzz.served_kinds import served_case
 from tests.fuzz.small_weights import Weights, judge
 from tests.fuzz.weights_kinds import packed_case
-from tests.models.made_up_weights import bundle_header, sign_block, table, table_block, varint
+from tests.weights.made_up_weights import bundle_header, sign_block, table, table_block, varint
 
 TAR, WHEEL = "2stems.tar.gz", "some-1-py3-none-any.whl"
 MEGABYTE = 1 << 20

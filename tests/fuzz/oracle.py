@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tests.audio.oracle import scaled
+from tests.files.oracle import scaled
 
 
 @dataclass(frozen=True)

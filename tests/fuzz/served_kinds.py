@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from rtsep.models.fetch import fetch_checkpoint
-from rtsep.models.importing import read_checkpoint_of
-from rtsep.models.manifest import Manifest
+from rtsep.weights.fetch import fetch_checkpoint
+from rtsep.weights.importing import read_checkpoint_of
+from rtsep.weights.manifest import Manifest
 from tests.fuzz.children import Case
 from tests.fuzz.mutations import Mutation, mutations
 from tests.fuzz.raw_server import ok, serve

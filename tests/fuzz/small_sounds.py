@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.audio.sounds import encode, music, write_file
+from tests.files.sounds import encode, music, write_file
 
 DURATION_S = 1.5
 OPUS_RATE = 48_000

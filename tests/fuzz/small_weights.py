@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from rtsep.errors import WeightsError
-from rtsep.models import arrays as shapes
-from rtsep.models import spleeter_dat
-from rtsep.models.importing import read_any
-from rtsep.models.registry import find_model
-from rtsep.models.spleeter_variables import stems_from_variables
-from rtsep.models.store import Provenance, write_weights
-from tests.models.made_up_weights import (
+from rtsep.nets import arrays as shapes
+from rtsep.nets.registry import find_model
+from rtsep.weights import spleeter_dat
+from rtsep.weights.importing import read_any
+from rtsep.weights.spleeter_variables import stems_from_variables
+from rtsep.weights.store import Provenance, write_weights
+from tests.weights.made_up_weights import (
     made_up_arrays,
     made_up_manifest,
     made_up_variables,

@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from rtsep import demo_song
 from rtsep.errors import AudioFileError, WeightsError
-from rtsep.models.checkpoint import DATA_FILE, INDEX_FILE
-from rtsep.models.importing import read_any
-from rtsep.models.leveldb_table import FOOTER_BYTES, TRAILER_BYTES, masked_crc32c, read_varint
-from rtsep.models.manifest import parse_manifest, read_manifest
-from rtsep.models.spleeter_variables import stems_from_variables
-from rtsep.models.store import sidecar_of
+from rtsep.weights.checkpoint import DATA_FILE, INDEX_FILE
+from rtsep.weights.importing import read_any
+from rtsep.weights.leveldb_table import FOOTER_BYTES, TRAILER_BYTES, masked_crc32c, read_varint
+from rtsep.weights.manifest import parse_manifest, read_manifest
+from rtsep.weights.spleeter_variables import stems_from_variables
+from rtsep.weights.store import sidecar_of
+from rtsep_bench import demo_song
 from tests.fuzz.children import Case
 from tests.fuzz.mutations import Mutation, mutations
 from tests.fuzz.small_weights import CHANGED, EQUAL, FOUR, REFUSED, Stems, Weights, judge
-from tests.models.made_up_weights import write_dat_set
+from tests.weights.made_up_weights import write_dat_set
 
 
 def checkpoint_index(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
@@ -256,10 +256,10 @@ def song_wheel(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
 
 
 def manifest(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
-    """weights/manifest.json."""
+    """weights/rtsep_weights/manifest.json."""
     from importlib.resources import files
 
-    text = files("rtsep.weights_manifest").joinpath("manifest.json").read_bytes()
+    text = files("rtsep_weights").joinpath("manifest.json").read_bytes()
     for mutation in mutations(text, count, 10):
 
         def attempt(mutation: Mutation = mutation) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.models.made_up_weights import made_up_arrays
+from tests.weights.made_up_weights import made_up_arrays
 
 GOLDEN = Path(__file__).with_name("unet.npz")
 
@@ -40,8 +40,8 @@ def main() -> None:
     """Compute and write everything."""
     import torch
 
-    from rtsep.benchmarks.net_torch import TorchUNet
-    from rtsep.models.registry import find_model
+    from rtsep.nets.registry import find_model
+    from rtsep_bench.net_torch import TorchUNet
 
     random = np.random.default_rng(MAGNITUDES_SEED)
     magnitudes = np.abs(random.standard_normal((FRAMES, BINS, 2), np.float32))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rtsep.kernels.conv import Plane
-from rtsep.kernels.pack import aligned_zeros
+from rtsep_kernels.conv import Plane
+from rtsep_kernels.pack import aligned_zeros
 
 GUARD = np.float32(12345.0)
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtsep.kernels import conv, deconv, pack, reference, shapes
-from rtsep.kernels.blocking import WIDTH
-from rtsep.kernels.epilogue import activation
+from rtsep_kernels import conv, deconv, pack, reference, shapes
+from rtsep_kernels.blocking import WIDTH
+from rtsep_kernels.epilogue import activation
 from tests.kernels.images import guarded, padded, untouched_outside
 from tests.kernels.test_im2col import conv_shapes
 

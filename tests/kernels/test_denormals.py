@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from rtsep.kernels.denormals import X86, flush_denormals
-from rtsep.kernels.jit import kernel
+from rtsep_kernels.denormals import X86, flush_denormals
+from rtsep_kernels.jit import kernel
 
 
 @kernel

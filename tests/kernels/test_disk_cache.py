@@ -11,7 +11,7 @@ import pytest
 
 # Kernels of a test, compiled in a blink; what they return and how many were compiled is printed.
 KERNELS = """
-from rtsep.kernels.jit import kernel
+from rtsep_kernels.jit import kernel
 @kernel
 def add(a, b):
     return a + b

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtsep.kernels import gemm as fast
-from rtsep.kernels import reference
+from rtsep_kernels import gemm as fast
+from rtsep_kernels import reference
 
 
 def _operands(m, n, k, seed):

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rtsep.kernels import reference, shapes
-from rtsep.kernels.col2im import col2im
-from rtsep.kernels.im2col import im2col
+from rtsep_kernels import reference, shapes
+from rtsep_kernels.col2im import col2im
+from rtsep_kernels.im2col import im2col
 
 pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
 images = st.tuples(st.integers(1, 12), st.integers(1, 12))

@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from rtsep.kernels import jit
+from rtsep_kernels import jit
 
 RUN_A_NET = """
 import numpy as np
 from numba.core.runtime import rtsys
-from rtsep.models.arrays import stem_shapes
-from rtsep.models.registry import find_model
-from rtsep.models.unet import UNet, UNetState, forward
+from rtsep.nets.arrays import stem_shapes
+from rtsep.nets.registry import find_model
+from rtsep.nets.unet import UNet, UNetState, forward
 net = UNet(find_model("spleeter:4stems"), {n: np.zeros(s, np.float32) for n, s in stem_shapes().items()})
 state = UNetState(64, 64)
 x, masks = np.zeros((64, 64, 2), np.float32), np.zeros((64, 2, 64), np.float32)
@@ -54,7 +54,7 @@ def test_the_next_process_finds_the_kernels_compiled():
 
 @pytest.mark.parametrize("name", ["vektor", "vector5"])
 def test_an_unknown_kernel_set_is_named_with_the_known_ones(name):
-    result = _python("import rtsep.kernels.jit", RTSEP_KERNELS=name)
+    result = _python("import rtsep_kernels.jit", RTSEP_KERNELS=name)
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert name in last
@@ -64,13 +64,13 @@ def test_an_unknown_kernel_set_is_named_with_the_known_ones(name):
 def test_a_width_the_processor_lacks_is_refused():
     if jit.host_vector_width() == 16:
         pytest.skip("this processor has the widest vectors known")
-    result = _python("import rtsep.kernels.jit", RTSEP_KERNELS="vector16")
+    result = _python("import rtsep_kernels.jit", RTSEP_KERNELS="vector16")
     assert "this processor has" in result.stderr.strip().splitlines()[-1]
 
 
 def test_an_unwritable_cache_is_said_and_survived():
     result = _python(
-        "import rtsep.kernels.im2col as k\nprint('works')",
+        "import rtsep_kernels.im2col as k\nprint('works')",
         RTSEP_KERNEL_CACHE="/dev/null/nowhere",
         NUMBA_CACHE_LOCATOR_CLASSES="",
     )

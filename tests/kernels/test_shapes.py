@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.kernels import conv, deconv, shapes
-from rtsep.kernels.epilogue import activation, epilogue_parameters
+from rtsep_kernels import conv, deconv, shapes
+from rtsep_kernels.epilogue import activation, epilogue_parameters
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "conventions.npz"
 

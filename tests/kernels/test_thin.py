@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtsep.kernels import pack, reference, shapes, thin
-from rtsep.kernels.blocking import THIN_PIXELS, WIDTH
-from rtsep.kernels.epilogue import activation, epilogue_parameters
+from rtsep_kernels import pack, reference, shapes, thin
+from rtsep_kernels.blocking import THIN_PIXELS, WIDTH
+from rtsep_kernels.epilogue import activation, epilogue_parameters
 from tests.kernels.images import GUARD, guarded, padded
 
 

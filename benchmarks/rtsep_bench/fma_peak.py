@@ -1,0 +1,101 @@
+"""The machine's peak: fused multiply-adds that wait for nothing but themselves.
+
+Enough independent chains acc = acc * factor + addend run in registers to hide the latency of an FMA
+(4 cycles, two started per cycle: 8 at least). Nothing is loaded inside the loop, so what comes out
+is what the processor's FMA units give at the clock it has just now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from rtsep_kernels import vector as v
+from rtsep_kernels.jit import host_vector_width, kernel
+from rtsep_kernels.pack import aligned_zeros
+
+# The machine's width, whatever kernel set was chosen: the peak is the machine's.
+WIDTH = host_vector_width()
+# With factor and addend they fit the registers: 32 with AVX-512, 16 elsewhere (NEON has 32 too).
+CHAINS = {16: 24, 8: 12, 4: 12}[WIDTH]
+UNROLL = 4
+
+FLOP_PER_TURN = 2 * WIDTH * CHAINS * UNROLL
+# About 2 ms at 100 GFLOP/s: long against the call, short against a change of clock.
+FLOP_PER_CALL = 200_000_000
+TURNS = FLOP_PER_CALL // FLOP_PER_TURN
+
+
+def _make_fma_chains():
+    @intrinsic
+    def fma_chains(typing_context, values, turns):
+        """values: factor, addend and the start of every chain, W lanes each; receives the ends."""
+        signature = types.void(values, types.int64)
+
+        def generate(context, builder, signature, args):
+            values, turns = args
+            base = v.pointer(context, builder, signature.args[0], values, v.int64(0))
+
+            def place(index):
+                return v.advance(builder, base, v.int64(index * WIDTH))
+
+            factor, addend = (v.load(builder, place(index), WIDTH) for index in range(2))
+            # Each chain starts elsewhere, or LLVM would see that all are the same and keep one.
+            starts = [v.load(builder, place(2 + chain), WIDTH) for chain in range(CHAINS)]
+            entry = builder.block
+            loop = builder.append_basic_block("turn")
+            done = builder.append_basic_block("done")
+            builder.branch(loop)
+            builder.position_at_end(loop)
+            turn = builder.phi(v.I64)
+            turn.add_incoming(v.int64(0), entry)
+            chains = [builder.phi(start.type) for start in starts]
+            new = []
+            for chain, start in zip(chains, starts):
+                chain.add_incoming(start, entry)
+                new.append(chain)
+            for _ in range(UNROLL):
+                new = [v.multiply_add(builder, chain, factor, addend) for chain in new]
+            for chain, value in zip(chains, new):
+                chain.add_incoming(value, loop)
+            next_turn = builder.add(turn, v.int64(1))
+            turn.add_incoming(next_turn, loop)
+            builder.cbranch(builder.icmp_signed("<", next_turn, turns), loop, done)
+            builder.position_at_end(done)
+            for chain, value in enumerate(new):
+                v.store(builder, value, place(2 + chain))
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return fma_chains
+
+
+_fma_chains = _make_fma_chains()
+
+
+@kernel
+def fma_chains(values, turns):
+    """Run every chain UNROLL * turns steps: acc = acc * values[factor] + values[addend].
+
+    values: [2 + CHAINS][W] float32, flat: factor, addend, chains; the chains are overwritten.
+    """
+    _fma_chains(values, turns)
+
+
+def chain_values() -> np.ndarray:
+    """Values for `fma_chains`: chains that settle at 2, far from denormals and infinity."""
+    values = aligned_zeros((2 + CHAINS) * WIDTH)
+    values[:WIDTH] = 0.5
+    values[WIDTH : 2 * WIDTH] = 1.0
+    values[2 * WIDTH :] = np.arange(CHAINS * WIDTH)
+    return values
+
+
+def peak_action() -> Callable[[], None]:
+    """A call that does TURNS * FLOP_PER_TURN floating-point operations and little else."""
+    values = chain_values()
+    return lambda: fma_chains(values, TURNS)

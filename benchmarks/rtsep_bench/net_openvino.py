@@ -1,0 +1,44 @@
+"""The contender OpenVINO: one compiled model per net from the same ONNX file, one thread each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from rtsep_bench.contender import Contender, from_nchw, to_nchw
+from rtsep_bench.net_case import onnx_file
+
+PROPERTIES = {
+    "INFERENCE_NUM_THREADS": 1,
+    "NUM_STREAMS": 1,
+    "PERFORMANCE_HINT": "LATENCY",
+    # Where the processor has them, OpenVINO would compute in bfloat16 (errors of 1e-2).
+    "INFERENCE_PRECISION_HINT": "f32",
+    # Two nets at once must not be pinned to the same core.
+    "ENABLE_CPU_PINNING": False,
+}
+
+
+class OpenVinoContender(Contender):
+    """OpenVINO's CPU plugin, float32."""
+
+    def __init__(self, folder: Path):
+        super().__init__(folder)
+        core = openvino.Core()
+        self._input = openvino.Tensor(to_nchw(self.magnitudes), shared_memory=True)
+        self._requests = []
+        for stem in self.case.nets:
+            model = core.compile_model(onnx_file(folder, stem), "CPU", PROPERTIES)
+            request = model.create_infer_request()
+            request.set_input_tensor(self._input)
+            self._requests.append(request)
+
+    def run_net(self, net: int) -> None:
+        """See Contender."""
+        self._requests[net].infer()
+
+    def masks(self, net: int) -> np.ndarray:
+        """See Contender."""
+        return from_nchw(self._requests[net].get_output_tensor().data)

@@ -1,0 +1,46 @@
+"""The U-Net in NumPy, float64, on the readable reference kernels: slow, and not to be doubted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.nets.registry import ModelConfig
+from rtsep.nets.unet import LEVELS
+from rtsep_bench.layers import Layer, unet_layers
+from rtsep_kernels import reference
+
+
+def reference_masks(
+    config: ModelConfig, arrays: Mapping[str, np.ndarray], magnitudes: np.ndarray
+) -> NDArray[np.float64]:
+    """The masks of one window of frames, or the logits where the model's stems share a softmax.
+
+    arrays: canonical arrays of one stem.  magnitudes: (frames, bins, 2), multiples of 64.
+    Returns (frames, 2, bins) float64.
+    """
+    layers = unet_layers(config, arrays, *magnitudes.shape[:2])
+    encoder, decoder, mask = layers[:LEVELS], layers[LEVELS:-1], layers[-1]
+    x = magnitudes.astype(np.float64)
+    skips = []
+    for layer in encoder:
+        skip = np.zeros(layer.output_shape)
+        x = _convolve(layer, x, skip)
+        skips.append(skip)
+    for step, layer in enumerate(decoder, 1):
+        x = reference.conv_transpose2d(
+            x, layer.weights, layer.epilogue, layer.act, layer.slope, layer.shape,
+            np.zeros(layer.output_shape),
+        )  # fmt: skip
+        if step < LEVELS:
+            x = np.concatenate([skips[LEVELS - 1 - step], x], axis=2)
+    return _convolve(mask, x, np.zeros(0)).transpose(0, 2, 1)
+
+
+def _convolve(layer: Layer, x: np.ndarray, skip: np.ndarray) -> np.ndarray:
+    out = np.zeros(layer.output_shape)
+    return reference.conv2d(
+        x, layer.weights, layer.epilogue, layer.act, layer.slope, layer.shape, out, skip=skip
+    )

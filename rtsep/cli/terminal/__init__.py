@@ -1,0 +1,1 @@
+"""What the programs show on a terminal, and the keys they read."""

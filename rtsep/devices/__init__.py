@@ -1,0 +1,1 @@
+"""Audio devices: which ones, and the streams that play through them."""

@@ -1,0 +1,197 @@
+"""Streams of audio devices: blocks come and go on PortAudio's threads."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.devices.choice import Devices, DeviceSettings
+from rtsep.devices.portaudio import reason, refusals, sounddevice
+from rtsep.errors import RtsepError
+
+Process: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], None]
+
+# Longest that closing a device may take before it is left behind: its buffers, generously.
+CLOSE_S = 3.0
+# PortAudio on ALSA and PulseAudio gives up now and then before the first block (some one start in a
+# hundred on a busy machine), and plays when started again. What a first block may take, and how often.
+FIRST_BLOCK_S = 1.0
+START_ATTEMPTS = 3
+
+
+class DeviceStream:
+    """Open devices that call `process(block, out)` for every block of the output.
+
+    process: (samples, channels_in) and (samples, channels_out) float32; called on PortAudio's audio
+        thread. If it raises, the input is passed on instead and the cause is kept in `failure`.
+    on_xruns: called on that thread, too, when samples were lost or missing, with PortAudio's flags or
+        an `Xruns`.
+
+    on_bad_samples: to be set before `start`; called on that thread with the number of instants (or 0)
+        that had to be mended between two clocks, where `process` does not see them.
+    """
+
+    def __init__(self, process: Process, on_xruns: Callable[[object], None]):
+        self.failure: BaseException | None = None
+        self._process, self._on_xruns = process, on_xruns
+        self.on_bad_samples: Callable[[int], None] = lambda instants: None
+        # PortAudio's streams, in the order in which they start.
+        self._streams: list = []
+        self._begun: list[bool] = []  # whether a first block has come; writers: audio threads
+
+    @property
+    def latency_s(self) -> tuple[float, float]:
+        """Seconds from the input's socket to `process`, and from there to the output's."""
+        raise NotImplementedError
+
+    @property
+    def measured_latency_s(self) -> float | None:
+        """Seconds from socket to socket by PortAudio's clocks, mean so far; None where it has none."""
+        return None
+
+    @property
+    def remarks(self) -> list[str]:
+        """Lines for the person, on what is particular about these devices."""
+        return []
+
+    @property
+    def active(self) -> bool:
+        """Whether the devices are running."""
+        return all(bool(stream.active) for stream in self._streams)
+
+    def stats(self) -> dict[str, float]:
+        """What the devices add to the statistics; from any thread."""
+        return {}
+
+    def start(self) -> None:
+        """Begin to play. Raises RtsepError where a device stops before its first block."""
+        for index, stream in enumerate(self._streams):
+            self._start(index, stream)
+
+    def check(self) -> None:
+        """Raise RtsepError where the callback has failed."""
+        if self.failure is not None:
+            raise RtsepError(f"the audio callback failed: {self.failure!r}")
+
+    def close(self) -> bool:
+        """Stop and release the devices; False where PortAudio does not let go of ones that have gone."""
+        closing = threading.Thread(target=self._release, name="rtsep closing", daemon=True)
+        closing.start()
+        closing.join(CLOSE_S)
+        if closing.is_alive():
+            # PortAudio waits for a server that has died, and would do so again at exit.
+            atexit.unregister(sounddevice()._exit_handler)
+            return False
+        # PortAudio's streams and this object hold each other: whatever plays through it shall not
+        # stay with them until the garbage collector comes by.
+        self._process = lambda block, out: None
+        self._on_xruns = lambda flags: None
+        self.on_bad_samples = lambda instants: None
+        return True
+
+    def _open(self, kind: str, names: str, **options) -> None:
+        """Add a stream of sounddevice's class `kind`; those before it are closed if it is refused."""
+        sd = sounddevice()
+        try:
+            self._streams.append(getattr(sd, kind)(dtype="float32", **options))
+        except sd.PortAudioError as error:
+            self._release()
+            raise RtsepError(
+                f"cannot open {names}: {reason(error)}; choose other devices or another --hostapi"
+            ) from None
+        self._begun.append(False)
+
+    def _start(self, index: int, stream) -> None:
+        for _ in range(START_ATTEMPTS):
+            with refusals(
+                "the audio device cannot be started: choose another --blocksize or device"
+            ):
+                stream.start()
+            ends = time.monotonic() + FIRST_BLOCK_S
+            while stream.active and not self._begun[index] and time.monotonic() < ends:
+                time.sleep(0.01)
+            if self._begun[index] or stream.active:
+                return
+            stream.abort()
+        raise RtsepError(
+            f"the audio device stopped {START_ATTEMPTS} times before its first block: choose "
+            "another --blocksize or --device-latency"
+        )
+
+    def _release(self) -> None:
+        for stream in self._streams:
+            try:
+                stream.abort()
+                stream.close()
+            except sounddevice().PortAudioError as error:
+                print(f"closing the devices: {reason(error)}", file=sys.stderr)
+
+    def _run(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        if self.failure is None:
+            try:
+                self._process(block, out)
+                return
+            except BaseException as error:
+                self.failure = error
+        # Dry: whatever channels both sides have.
+        out[:] = block[:, :1]
+
+
+class DuplexStream(DeviceStream):
+    """Both sides in one stream of PortAudio's: the least latency."""
+
+    def __init__(
+        self,
+        devices: Devices,
+        settings: DeviceSettings,
+        process: Process,
+        on_xruns: Callable[[object], None],
+    ):
+        super().__init__(process, on_xruns)
+        self._open(
+            "Stream",
+            f"{devices.input_name!r} and {devices.output_name!r} together",
+            device=(devices.input_index, devices.output_index),
+            channels=(devices.channels_in, devices.channels_out),
+            samplerate=devices.output_rate,
+            blocksize=settings.block,
+            latency=settings.device_latency,
+            callback=self._callback,
+        )
+        # What the output's buffers hold: so much is asked for before any input, to fill them.
+        self._to_fill = round(self.latency_s[1] * devices.output_rate)
+        # writer: audio thread. Seconds from socket to socket, summed over the blocks.
+        self._there_and_back_s, self._timed_blocks = 0.0, 0
+
+    @property
+    def latency_s(self) -> tuple[float, float]:
+        """What PortAudio says of the input's and the output's latency, in seconds."""
+        return self._streams[0].latency
+
+    @property
+    def measured_latency_s(self) -> float | None:
+        """Mean of what PortAudio's clocks said with each block."""
+        return self._there_and_back_s / self._timed_blocks if self._timed_blocks else None
+
+    def _callback(self, indata, outdata, frames, times, status) -> None:
+        self._begun[0] = True
+        self._note(frames, times, status)
+        self._run(indata, outdata)
+
+    def _note(self, frames, times, status) -> None:
+        if status.input_underflow and self._to_fill >= 0:
+            self._to_fill -= frames
+            return
+        self._to_fill = -1
+        if status:
+            self._on_xruns(status)
+        if times.inputBufferAdcTime and times.outputBufferDacTime:
+            self._there_and_back_s += times.outputBufferDacTime - times.inputBufferAdcTime
+            self._timed_blocks += 1

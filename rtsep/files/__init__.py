@@ -1,0 +1,1 @@
+"""Audio files: reading any of them, writing stems."""

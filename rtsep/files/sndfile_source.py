@@ -1,0 +1,80 @@
+"""Sound decoded by libsndfile: what FFmpeg does not know (MATLAB, Sound Designer, HTK, ...).
+
+MP3 is left to FFmpeg: where a file with a variable bit rate has no index, libsndfile takes a guess
+at the length for the truth and stops there, and its decoder prints on stderr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.files.remarks import Remarks
+from rtsep.files.source import CannotDecodeError, DecodingStoppedError, NoSoundError
+
+# libsndfile's "unknown", e.g. for a FLAC stream that was written to a pipe.
+UNKNOWN_FRAMES = 2**63 - 1
+
+FRAMES_PER_READ = 32_768
+
+
+class SndfileSource:
+    """One open file; see `rtsep.files.source.Source` for the attributes.
+
+    track: as for FfmpegSource; there is one.
+
+    Raises CannotDecodeError if libsndfile does not know the format, NoSoundError for another track.
+    """
+
+    def __init__(self, path: Path, track: int | None = None) -> None:
+        import soundfile
+
+        self._decoding_error = soundfile.LibsndfileError
+        self.remarks = Remarks()
+        # A file object instead of the name: of some names libsndfile opens neighbours, or takes the
+        # extension for the format.
+        self._bytes = path.open("rb")
+        try:
+            self._file = soundfile.SoundFile(self._bytes)
+        except soundfile.LibsndfileError as error:
+            self._bytes.close()
+            raise CannotDecodeError from error
+        if self._file.subtype.startswith("MPEG"):
+            self.close()
+            raise CannotDecodeError
+        if track not in (None, 1):
+            self.close()
+            raise NoSoundError(f"has no audio track {track}: it has 1")
+        self.sample_rate = int(self._file.samplerate)
+        self.channels = self.source_channels = int(self._file.channels)
+        known = 0 <= self._file.frames < UNKNOWN_FRAMES
+        self.frames_estimate = int(self._file.frames) if known else None
+        self.frames_declared = self.frames_estimate
+
+    def pieces(self, start_frame: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the sound from `start_frame` on, (samples, channels) float32."""
+        skip = start_frame
+        try:
+            if skip and self._file.seekable():
+                self._file.seek(min(skip, self._file.frames))
+                skip = 0
+            while len(piece := self._read()):
+                dropped = min(skip, len(piece))
+                skip -= dropped
+                yield piece[dropped:]
+        except self._decoding_error as error:
+            raise DecodingStoppedError(error.error_string) from error
+
+    def _read(self) -> NDArray[np.float32]:
+        piece: NDArray[np.float32] = self._file.read(
+            FRAMES_PER_READ, dtype="float32", always_2d=True
+        )
+        return piece
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        self._bytes.close()

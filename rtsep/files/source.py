@@ -1,0 +1,54 @@
+"""What the reader asks of a decoder, and how a decoder says that it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.files.remarks import Remarks
+
+
+class CannotDecodeError(Exception):
+    """This decoder does not know the format: another may."""
+
+
+class NoSoundError(Exception):
+    """The format is known, but the file has no sound to give. Its text is a whole clause."""
+
+
+class DecodingStoppedError(Exception):
+    """The rest of the file cannot be decoded. Its text is the decoder's reason."""
+
+
+class Source(Protocol):
+    """One open file.
+
+    sample_rate: in Hz.
+    channels: of what `pieces` yields, 1 or 2; or more, if the source cannot mix down.
+    source_channels: of the file.
+    frames_estimate: samples per channel as far as known beforehand, or None.
+    frames_declared: samples per channel that the file claims to hold, or None where it makes no
+        claim to be held to.
+    remarks: what was found in the file; complete once `pieces` has ended.
+    """
+
+    sample_rate: int
+    channels: int
+    source_channels: int
+    frames_estimate: int | None
+    frames_declared: int | None
+    remarks: Remarks
+
+    def pieces(self, start_frame: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the sound from `start_frame` on, (samples, channels) float32; once only.
+
+        Raises DecodingStoppedError where the rest cannot be decoded.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the file."""
+        ...

@@ -1,0 +1,112 @@
+"""From the workers' masks to those of the outputs, frame by frame, late ones included.
+
+With all nets running the outputs are the stems of the model, which share each bin by the ratio mask.
+With some of the nets (`alone`) the outputs are their stems, each with the mask of its own net, and
+one more: all that these leave. Either way the outputs add up to the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rtsep.dsp.channels import NET_CHANNELS
+from rtsep.dsp.masking import own_masks, ratio_mask, softmax_across_stems
+from rtsep.live.bell import Bell
+from rtsep.live.exchange import FrameHistory
+from rtsep.live.stats import Counters
+from rtsep.live.worker import Worker
+from rtsep.nets.registry import ModelConfig
+
+# Hops that the last masks are held for before the dry or muted signal takes over.
+HOLD_HOPS = 8
+
+
+class MaskSource:
+    """The masks of one stream. One user: the audio thread.
+
+    workers: those of all stems of the model, or of the stems that run `alone`, each of which rings
+        `bell` when it has finished a run or failed.
+    on_late: see engine.Engine. extension: see dsp/masking.py.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        workers: Sequence[Worker],
+        history: FrameHistory,
+        counters: Counters,
+        bell: Bell,
+        *,
+        alone: bool,
+        on_late: str,
+        extension: int,
+    ):
+        self._config, self._plan, self._alone = config, history.plan, alone
+        self._workers, self._history, self._counters = workers, history, counters
+        self._bell, self._on_late, self._extension = bell, on_late, extension
+        all_bins = self._plan.frame_length // 2 + 1
+        outputs = len(workers) + (1 if alone else 0)
+        # (outputs, channels, all bins) float32
+        self.masks = np.zeros((outputs, NET_CHANNELS, all_bins), np.float32)
+        self._net_masks = np.zeros((len(workers), NET_CHANNELS, config.bins), np.float32)
+        self._only = np.eye(outputs, dtype=bool)
+        self._late_hops = 0
+        self._have_masks = False
+
+    def warm_up(self) -> None:
+        """Do everything once that is done while playing."""
+        self._share_bins(0)
+        self.masks[:] = 0.0
+
+    def are_there(self, run: int) -> bool:
+        """Whether the masks of `run` are, or never will be, since a worker has failed."""
+        return all(
+            worker.failure is not None or worker.slots.read(run) is not None
+            for worker in self._workers
+        )
+
+    def wait(self, frame: int, until_s: float) -> None:
+        """Wait for the masks of `frame`, until `until_s` of perf_counter."""
+        run, _ = self._plan.run_of(frame)
+        self._bell.wait_for(lambda: self.are_there(run), until_s)
+
+    def update(self, frame: int) -> None:
+        """Bring `masks` up to date for `frame`: the nets', the held ones, or dry or mute."""
+        run, row = self._plan.run_of(frame)
+        late = False
+        for i, worker in enumerate(self._workers):
+            masks = worker.slots.read(run)
+            if masks is None:
+                late = True
+            else:
+                self._net_masks[i] = masks[row]
+        if not late:
+            self._late_hops = 0
+            self._have_masks = True
+            self._share_bins(frame)
+            return
+        self._counters.late_masks += 1
+        self._late_hops += 1
+        if not self._have_masks or self._late_hops > HOLD_HOPS:
+            if self._on_late == "mute":
+                self.masks[:] = 0.0
+            elif self._on_late == "dry" or not self._have_masks:
+                # Divided evenly, the outputs add up to the input.
+                self.masks[:] = 1.0 / len(self.masks)
+
+    def _share_bins(self, frame: int) -> None:
+        if self._alone:
+            own_masks(self._net_masks, self._extension, self.masks)
+            return
+        nets = self._net_masks[:, np.newaxis]
+        if self._config.output == "softmax":
+            softmax_across_stems(nets)
+        row = self._history.row(frame)
+        magnitude = self._history.magnitudes[row : row + 1]
+        for stem, only in enumerate(self._only):
+            ratio_mask(
+                nets, magnitude, only, self._plan.ratio_exponent, 0, 1, self._extension,
+                self.masks[stem : stem + 1],
+            )  # fmt: skip

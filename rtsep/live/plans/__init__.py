@@ -1,0 +1,1 @@
+"""Plans of a live stream: their numbers, the ladder of them, and which one to run here."""

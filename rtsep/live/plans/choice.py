@@ -1,0 +1,206 @@
+"""Which plan to run: by name, within a bound of latency, or what this machine makes of it.
+
+Options are plans of the ladder, with the ratio mask of all nets or with the nets needed alone. What one
+costs on this machine is asked of `load_of`, one option at a time and no more of them than needed,
+because each may have to be timed first. An option is sustained if it leaves HEAD_ROOM.
+
+    a name      that plan; the ratio mask if it is sustained
+    a bound     the best measured quality among the options within it that are sustained
+    auto        the shortest latency among the options that are sustained and measure no worse than
+                AUTO_FLOOR_DB; at the same latency the better one
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rtsep.errors import RtsepError, UsageError
+from rtsep.live.plans.ladder import LADDER, read_plan
+from rtsep.live.plans.plan import PLANS, StreamPlan
+
+AUTO = "auto"
+# Part of its deadline that a run must leave: for whatever else runs beside it.
+HEAD_ROOM = 0.3
+# A plan that is to relieve a machine must give a run so much more time, at least.
+RELIEF = 1.5
+# What `auto` gives up against `classic` for a shorter latency, at most: half a decibel is less than the
+# songs differ by, and what is under 100 ms can be sung along with.
+AUTO_FLOOR_DB = -0.5
+_BOUND = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|s)\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `--latency` asks for: a plan, a bound in milliseconds, or neither, which is `auto`."""
+
+    plan: StreamPlan | None = None
+    bound_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Option:
+    """A way to run. ratio: all nets for the ratio mask. quality_db: see plan_ladder.Rung."""
+
+    plan: StreamPlan
+    ratio: bool
+    quality_db: float = math.nan
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen. load: part of the deadline that a run takes, None where it was not asked.
+
+    why: in words that follow the plan's name.
+    """
+
+    option: Option
+    load: float | None
+    why: str
+
+
+def parse_latency(text: str) -> Request:
+    """``auto``, a plan's name, a plan spelt out, or a bound like ``120ms``, ``120 ms``, ``0.12s``.
+
+    Raises UsageError for anything else.
+    """
+    if text.strip().lower() == AUTO:
+        return Request()
+    bound = _BOUND.fullmatch(text)
+    if bound:
+        milliseconds = float(bound[1]) * (1000 if bound[2].lower() == "s" else 1)
+        return Request(bound_ms=milliseconds)
+    if text in PLANS or "/" in text:
+        return Request(plan=read_plan(text))
+    raise UsageError(
+        f"unknown latency {text!r}: choose {', '.join(PLANS)}, auto, or a bound like 120ms"
+    )
+
+
+def choose(
+    request: Request,
+    ratios: Sequence[bool],
+    load_of: Callable[[Option], float],
+    nets: str,
+    *,
+    hurried: bool = True,
+) -> Choice:
+    """The option that `request` is best served by on this machine.
+
+    ratios: the ways to be considered, the ratio mask (True) or the nets alone (False), the better
+        first.
+    load_of: part of its deadline that a run of an option takes here.
+    nets: in words, for messages, what has to run with the fewest nets, like ``4 nets``.
+    hurried: False for a file that is played as fast as it goes, which any machine sustains, and for
+        which latency costs nothing: the best measured quality is chosen.
+
+    Raises UsageError where no plan is as short as asked for, RtsepError where this machine does not
+    sustain any that is.
+    """
+    if request.plan is not None:
+        if len(ratios) == 1 or not hurried:
+            return Choice(Option(request.plan, ratios[0]), None, "as asked for")
+        return _named(request.plan, load_of)
+    options = [
+        Option(rung.plan, ratio, rung.ratio_db if ratio else rung.alone_db)
+        for rung in LADDER
+        for ratio in ratios
+    ]
+    bound_ms = math.inf if request.bound_ms is None else request.bound_ms
+    within = [option for option in options if option.plan.latency_ms <= bound_ms]
+    if not within:
+        shortest_ms = _whole_ms(min(option.plan.latency_ms for option in options))
+        raise UsageError(
+            f"no plan takes {bound_ms:g} ms or less: the shortest takes {shortest_ms} ms"
+        )
+    if not hurried:
+        best = min(within, key=_quality_then_latency)
+        return Choice(best, None, "the best measured: this file waits for the nets")
+    if request.bound_ms is None:
+        return _shortest(options, load_of)
+    sustained = _first_sustained(sorted(within, key=_quality_then_latency), load_of)
+    if sustained is not None:
+        return Choice(*sustained, f"best within {bound_ms:g} ms: {in_words(sustained[1])}")
+    beyond = [option for option in options if option.plan.latency_ms > bound_ms]
+    sustained = _first_sustained(sorted(beyond, key=_latency_then_quality), load_of)
+    remedies = "close other programs, take fewer stems or --no-ratio; --retime times it anew"
+    if sustained is None:
+        raise RtsepError(f"this machine sustains no plan with {nets}: {remedies}")
+    needed_ms = _whole_ms(sustained[0].plan.latency_ms)
+    raise RtsepError(
+        f"this machine sustains no plan within {bound_ms:g} ms with {nets}, but {needed_ms} ms: ask "
+        f"for --latency {needed_ms}ms, or {remedies}"
+    )
+
+
+def _named(plan: StreamPlan, load_of: Callable[[Option], float]) -> Choice:
+    with_ratio, alone = Option(plan, True), Option(plan, False)
+    load = load_of(with_ratio)
+    if load <= 1 - HEAD_ROOM:
+        return Choice(with_ratio, load, f"as asked for, with all nets: {in_words(load)}")
+    alone_load = load_of(alone)
+    why = f"as asked for; all nets would take {load:.0%} of their deadline: {in_words(alone_load)}"
+    return Choice(alone, alone_load, why)
+
+
+def _shortest(options: Sequence[Option], load_of: Callable[[Option], float]) -> Choice:
+    good = [option for option in options if option.quality_db >= AUTO_FLOOR_DB]
+    by_latency = sorted(good, key=_latency_then_quality)
+    sustained = _first_sustained(by_latency, load_of)
+    if sustained is not None:
+        shorter = sustained[0].plan.latency_samples > by_latency[0].plan.latency_samples
+        hint = "; shorter ones do not fit (--retime times them anew)" if shorter else ""
+        return Choice(*sustained, f"auto: {in_words(sustained[1])}{hint}")
+    lightest = min(good, key=load_of)
+    load = load_of(lightest)
+    return Choice(lightest, load, f"auto: no plan has head-room here; {in_words(load)}")
+
+
+def _first_sustained(
+    options: Sequence[Option], load_of: Callable[[Option], float]
+) -> tuple[Option, float] | None:
+    for option in options:
+        load = load_of(option)
+        if load <= 1 - HEAD_ROOM:
+            return option, load
+    return None
+
+
+def _quality_then_latency(option: Option) -> tuple[float, int]:
+    return -option.quality_db, option.plan.latency_samples
+
+
+def _latency_then_quality(option: Option) -> tuple[int, float]:
+    return option.plan.latency_samples, -option.quality_db
+
+
+def _whole_ms(latency_ms: float) -> int:
+    """Rounded up, so that asking for it gets it."""
+    return math.ceil(latency_ms)
+
+
+def in_words(load: float) -> str:
+    """A load and what it leaves."""
+    if load > 1:
+        return f"a run takes {load:.0%} of its deadline, more than there is"
+    return f"a run takes {load:.0%} of its deadline, head-room {1 - load:.0%}"
+
+
+def slower_plan(current: StreamPlan, run_ms: float) -> StreamPlan | None:
+    """The next plan of the ladder for a machine that does not keep up with `current`.
+
+    run_ms: what a run takes under load. The shortest that gives a run RELIEF times the time and
+    would leave HEAD_ROOM; where none does that, the one that gives it most time. None at the end.
+    """
+    relieving = [
+        rung.plan
+        for rung in LADDER
+        if rung.plan.latency_samples > current.latency_samples
+        and rung.plan.deadline_ms >= RELIEF * current.deadline_ms
+    ]
+    for plan in relieving:
+        if plan.deadline_ms * (1 - HEAD_ROOM) >= run_ms:
+            return plan
+    return max(relieving, key=lambda plan: plan.deadline_ms, default=None)

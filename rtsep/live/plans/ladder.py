@@ -1,0 +1,85 @@
+"""The ladder: the plans worth choosing between, each with what it measures.
+
+The figures are those of `rtsep-bench quality --plans ladder`, with `--masks ratio` and `--masks alone`,
+kept in benchmarks/rtsep_bench/results/quality-ladder.json: the SDR of the vocals, mean over the songs,
+relative to the plan `classic` with ratio masks. A test compares them, so new ones go into those files
+and into MEASURED_DB, and nowhere else. Other stems and models are taken to behave alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtsep.errors import UsageError
+from rtsep.live.plans.plan import PLANS, StreamPlan
+
+WINDOWS = {"hann": False, "asymmetric": True}
+
+# plan: dB with the ratio mask of all nets, dB with the net of the stem alone.
+MEASURED_DB = {
+    "64/1/0/1/asymmetric/4": (-0.25, -0.39),
+    "64/1/1/0.5/asymmetric/4": (-0.05, -0.19),
+    "low": (-0.05, -0.19),
+    "64/1/2/1/asymmetric/4": (0.1, -0.08),
+    "64/1/1/1/hann/4": (0.19, 0.08),
+    "64/2/1/2/asymmetric/4": (-0.03, -0.25),
+    "64/1/2/1/hann/4": (0.26, 0.11),
+    "64/2/1/2/hann/4": (0.2, 0.09),
+    "64/1/4/1/hann/2": (0.31, 0.19),
+    "64/2/2/2/hann/4": (0.28, 0.17),
+    "balanced": (0.33, 0.21),
+    "64/1/6/1/hann": (0.36, 0.23),
+    "64/4/2/4/hann/4": (0.27, 0.1),
+    "64/1/8/1/hann": (0.43, 0.21),
+    "64/4/4/4/hann/2": (0.35, 0.18),
+    "64/4/8/4/hann": (0.44, 0.14),
+    "64/8/8/8/hann": (0.45, 0.08),
+    "64/16/16/16/hann": (0.13, -0.17),
+    "classic": (0.0, -0.22),
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A plan and its measured quality in dB relative to `classic` with ratio masks.
+
+    ratio_db: with the ratio mask of all nets. alone_db: with the net of the wanted stem alone.
+    """
+
+    plan: StreamPlan
+    ratio_db: float
+    alone_db: float
+
+
+def read_plan(text: str) -> StreamPlan:
+    """The plan called `text`, or the one it spells out, like ``64/1/2/1/asymmetric/4``.
+
+    Frames, stride, look-ahead, compute delay (which may be a fraction), windows and, if any, presumed
+    frames. Raises UsageError.
+    """
+    if text in PLANS:
+        return PLANS[text]
+    try:
+        numbers = text.split("/")
+        presumed = int(numbers.pop()) if len(numbers) == 6 else 0
+        *counts, compute_delay, windows = numbers
+        frames, stride, look_ahead = map(int, counts)
+        pair = WINDOWS[windows]
+        return StreamPlan(
+            text, frames, stride, look_ahead, float(compute_delay), pair, presumed=presumed
+        )
+    except (ValueError, KeyError):
+        raise UsageError(
+            f"unknown plan {text!r}: choose one of {', '.join(PLANS)}, or spell it out like "
+            "64/1/2/1/hann/4 (frames, stride, look-ahead, compute delay, hann or asymmetric, and "
+            "presumed frames if any)"
+        ) from None
+
+
+# By latency, the shortest first.
+LADDER = tuple(
+    sorted(
+        (Rung(read_plan(name), *measured) for name, measured in MEASURED_DB.items()),
+        key=lambda rung: rung.plan.latency_samples,
+    )
+)

@@ -1,0 +1,91 @@
+"""What a plan costs on this machine: a real engine, driven unpaced for a moment, against the clock.
+
+Hop by hop goes in as fast as it can. The hop that completes a window is timed until the masks of all
+nets are there: so the nets share the cores, and the audio thread's own work counts, as when playing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from rtsep.dsp.channels import NET_CHANNELS
+from rtsep.live.engine import Engine
+from rtsep.live.plans.plan import StreamPlan
+
+# By then the nets' caches are filled for every time phase (nets/sliding.py), 32 frames at most.
+WARM_HOPS = 32
+# So many runs are timed, or as many as fit in LONGEST_S, but no fewer than FEWEST_RUNS.
+RUNS, FEWEST_RUNS = 24, 3
+LONGEST_S = 0.4
+# The run that a plan is held to: one of ten may be slower.
+PERCENTILE = 90
+NOISE_RMS = 0.1
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What was measured, in milliseconds.
+
+    run_ms: from the block that completes a window to the masks of all nets, in 90 % of the runs.
+    callback_ms: the engine's own time for a hop, in the median.
+    """
+
+    run_ms: float
+    callback_ms: float
+
+    def load(self, plan: StreamPlan, block: int = 0) -> float:
+        """Part of a run's deadline that is used up, callbacks included; infinite where there is none.
+
+        block: samples per device block at 44.1 kHz, 0 where it is not known.
+        """
+        deadline_ms = plan.time_for_run_ms(block) if block else plan.deadline_ms
+        if deadline_ms <= 0:
+            return float("inf")
+        hop_ms = plan.period_ms / plan.stride
+        # The first is part of run_ms.
+        further_callbacks = max(0, ceil(deadline_ms / hop_ms) - 1)
+        return (self.run_ms + further_callbacks * self.callback_ms) / deadline_ms
+
+
+def time_engine(engine: Engine, clock: Callable[[], float] = time.perf_counter) -> Timing:
+    """Start `engine`, time it for about half a second, and stop it.
+
+    clock: seconds. Raises RtsepError where a worker fails.
+    """
+    plan = engine.plan
+    noise = np.random.default_rng(0).standard_normal((plan.hop, NET_CHANNELS)) * NOISE_RMS
+    block = noise.astype(np.float32)
+    out = np.zeros((plan.hop, engine.output_channels), np.float32)
+    runs_s: list[float] = []
+    callbacks_s: list[float] = []
+    engine.start()
+    try:
+        warm_runs = ceil(WARM_HOPS / plan.stride)
+        for _ in range(warm_runs * plan.stride):
+            engine.wait_for_workers()
+            engine.process(block, out)
+        began = clock()
+        while len(runs_s) < RUNS and (len(runs_s) < FEWEST_RUNS or clock() - began < LONGEST_S):
+            for _ in range(plan.stride - 1):
+                engine.wait_for_workers()
+                before = clock()
+                engine.process(block, out)
+                callbacks_s.append(clock() - before)
+            engine.wait_for_workers()
+            before = clock()
+            engine.process(block, out)
+            handed_over = clock()
+            engine.wait_for_workers()
+            runs_s.append(clock() - before)
+            if plan.stride == 1:
+                callbacks_s.append(handed_over - before)
+    finally:
+        engine.stop()
+    return Timing(
+        1e3 * float(np.percentile(runs_s, PERCENTILE)), 1e3 * float(np.median(callbacks_s))
+    )

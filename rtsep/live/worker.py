@@ -1,0 +1,114 @@
+"""One stem's worker: waits for a window, runs the net, publishes the masks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from queue import SimpleQueue
+
+import numpy as np
+
+from rtsep.dsp.masking import check_masks
+from rtsep.live.exchange import FrameHistory, MaskSlots
+from rtsep.live.plans.plan import StreamPlan
+from rtsep.live.priority import WorkerPriority
+from rtsep.live.stats import Durations
+from rtsep.nets.sliding import SlidingState
+from rtsep.nets.unet import UNet
+from rtsep_kernels.denormals import flush_denormals
+
+
+class Worker:
+    """Runs one net, one window at a time, in a thread of its own.
+
+    `submit` is called by the audio thread and never blocks. Windows are taken in their order, as devices
+    may complete several at once; those whose masks would only be heard before now are left out.
+    """
+
+    def __init__(self, stem: str, net: UNet, plan: StreamPlan, history: FrameHistory, wake):
+        self.stem, self.net, self.plan, self.history = stem, net, plan, history
+        self.slots = MaskSlots(plan, net.config.bins)
+        self.durations = Durations()
+        self.failure: BaseException | None = None
+        self._state = SlidingState(
+            plan.frames,
+            net.config.bins,
+            plan.stride,
+            plan.rows.start,
+            plan.rows.stop,
+            plan.presumed,
+        )
+        shape = (plan.frames, 2, net.config.bins)
+        # writer: the net; reader: `slots.write`, both in this worker's thread
+        self._masks = np.zeros(shape, np.float32)
+        # SimpleQueue: put never blocks and is re-entrant. Items: numbers of runs, None to end.
+        self._inbox: SimpleQueue[int | None] = SimpleQueue()
+        self._wake = wake
+        # Made by `start`: a thread that has not run holds its worker, which would hold it.
+        self._thread: threading.Thread | None = None
+
+    def warm_up(self) -> None:
+        """Run the net on the silence before the stream, once for every time phase.
+
+        So nothing is compiled or first touched while playing, and the first runs of the stream find
+        the rows that they keep (nets/sliding.py). Raises WeightsError where the net is damaged.
+        """
+        # In a thread of its own: the caller keeps its denormals.
+        flushing = threading.Thread(target=flush_denormals)
+        flushing.start()
+        flushing.join()
+        for run in range(-self._state.phases, 0):
+            self._run(run)
+        check_masks(self._masks[self.plan.rows], self.stem)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread = threading.Thread(target=self._work, name=f"rtsep {self.stem}", daemon=True)
+        self._thread.start()
+
+    def submit(self, run: int) -> None:
+        """The window of `run` is complete."""
+        self._inbox.put(run)
+
+    def stop(self) -> None:
+        """End the thread after the run it is in; nothing where it was not started."""
+        if self._thread is not None:
+            self._inbox.put(None)
+            self._thread.join()
+
+    def _work(self) -> None:
+        flush_denormals()
+        try:
+            priority = WorkerPriority(time.perf_counter())
+            while (run := self._next_job(priority)) is not None:
+                begun = time.perf_counter()
+                if self._run(run):
+                    masks = self._masks[self.plan.rows]
+                    check_masks(masks, self.stem)
+                    self.slots.write(run, masks)
+                    self.durations.add(time.perf_counter() - begun)
+                else:
+                    self._state.reset()
+                self._wake()
+        except BaseException as error:
+            # Without the frames it passed through, which hold this worker and all its buffers.
+            self.failure = error.with_traceback(None)
+            self._wake()
+
+    def _run(self, run: int) -> bool:
+        """Compute the masks of `run`; False if frames were overwritten while they were read."""
+        history = self.history
+        first_read = self._state.run(
+            self.net, history.magnitudes, history.gains, self.plan.window_start(run), self._masks
+        )
+        return history.holds(first_read)
+
+    def _next_job(self, priority: WorkerPriority) -> int | None:
+        priority.look(time.perf_counter(), self._inbox.empty())
+        job = self._inbox.get()
+        while job is not None and self._is_past(job):
+            job = self._inbox.get()
+        return job
+
+    def _is_past(self, run: int) -> bool:
+        return self.plan.last_frame(run) < self.history.newest - self.plan.delay_hops

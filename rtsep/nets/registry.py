@@ -1,0 +1,119 @@
+"""The models rtsep knows, as data: stems, activations, bandwidth.
+
+A model is a set of U-Nets of one shape, one per stem. The 11 kHz and 16 kHz variants share their
+weights: the network is fully convolutional, only the number of frequency bins it is shown differs.
+Configurations after Hennequin et al., "Spleeter: a fast and efficient music source separation tool
+with pre-trained models" (JOSS 2020).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rtsep.errors import UsageError
+
+OFFICIAL_FRAMES = 512
+
+BINS_11KHZ = 1024
+BINS_16KHZ = 1536
+SUFFIX_16KHZ = "-16kHz"
+
+# `no_vocals` is everything but the vocals.
+WITHOUT = "no_"
+# What several stems without nets of their own are called together.
+REST = "rest"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What distinguishes one model from another.
+
+    name: as on the command line, e.g. ``spleeter:2stems`` or ``spleeter:2stems-16kHz``.
+    weights_name: the name its weights are stored under (shared by both bandwidths).
+    stems: in the order of the checkpoint's variables.
+    encoder_activation, decoder_activation: ``leaky_relu`` (slope 0.2), ``relu`` or ``elu``.
+    output: ``sigmoid`` per stem, or ``softmax`` across the stems' logits.
+    bins: frequency bins the network sees, from 0 Hz up (a multiple of 64).
+    """
+
+    name: str
+    weights_name: str
+    stems: tuple[str, ...]
+    encoder_activation: str
+    decoder_activation: str
+    output: str
+    bins: int = BINS_11KHZ
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """The stems that make up the output `name`: a stem, or all but one for ``no_`` and a stem.
+
+        Raises UsageError naming what there is.
+        """
+        if name in self.stems:
+            return (name,)
+        without = name.removeprefix(WITHOUT)
+        if name.startswith(WITHOUT) and without in self.stems:
+            return tuple(stem for stem in self.stems if stem != without)
+        known = ", ".join([*self.stems, *(WITHOUT + stem for stem in self.stems)])
+        raise UsageError(f"{self.name} has no stem {name!r}: choose from {known}")
+
+    def outputs(self, alone: Sequence[str] | None = None) -> tuple[str, ...]:
+        """What a live stream gives out: every stem, or the stems of `alone` and what they leave.
+
+        alone: stems whose nets run without the others. What they leave is called by its name where
+        it is one stem, else REST. Raises UsageError where the model's nets cannot run so.
+        """
+        if alone is None:
+            return self.stems
+        for stem in alone:
+            if stem not in self.stems:
+                raise UsageError(
+                    f"{self.name} has no stem {stem!r}: choose from {', '.join(self.stems)}"
+                )
+        if self.output == "softmax":
+            raise UsageError(
+                f"the nets of {self.name} cannot run without each other, since its masks are a softmax"
+                " across all of them: leave out --no-ratio"
+            )
+        left = [stem for stem in self.stems if stem not in alone]
+        if not alone or not left or len(set(alone)) < len(alone):
+            raise UsageError(
+                f"stems that run alone must be some, not all, of {', '.join(self.stems)}: got "
+                f"{', '.join(alone) or 'none'}"
+            )
+        return (*alone, left[0] if len(left) == 1 else REST)
+
+
+_BASE = (
+    ModelConfig(
+        "spleeter:2stems", "spleeter:2stems", ("vocals", "accompaniment"),
+        "leaky_relu", "relu", "sigmoid",
+    ),
+    ModelConfig(
+        "spleeter:4stems", "spleeter:4stems", ("vocals", "drums", "bass", "other"),
+        "elu", "elu", "sigmoid",
+    ),
+    ModelConfig(
+        "spleeter:5stems", "spleeter:5stems", ("vocals", "piano", "drums", "bass", "other"),
+        "elu", "elu", "softmax",
+    ),
+)  # fmt: skip
+
+MODELS: dict[str, ModelConfig] = {}
+for _config in _BASE:
+    MODELS[_config.name] = _config
+    _wide = ModelConfig(
+        _config.name + SUFFIX_16KHZ, _config.weights_name, _config.stems,
+        _config.encoder_activation, _config.decoder_activation, _config.output, BINS_16KHZ,
+    )  # fmt: skip
+    MODELS[_wide.name] = _wide
+
+
+def find_model(name: str) -> ModelConfig:
+    """Return the configuration called `name`; raises UsageError naming the known ones."""
+    try:
+        return MODELS[name]
+    except KeyError:
+        known = ", ".join(sorted(MODELS))
+        raise UsageError(f"unknown model {name!r}: choose one of {known}") from None

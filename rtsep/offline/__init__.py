@@ -1,0 +1,1 @@
+"""Separation of recordings: arrays, streams of blocks, files."""

@@ -1,0 +1,256 @@
+"""The weights of the models on this machine: where they are, loading, fetching, importing.
+
+Every program gets its weights here. Each model's file stands in the cache folder (cache_folder)
+under its final name only when it is complete and checked; whatever writes there holds the model's
+lock, so that two processes that want the same model at once fetch it once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtsep.errors import WeightsError
+from rtsep.nets.registry import ModelConfig, find_model
+from rtsep.system.part_file import killed_parts
+from rtsep.weights.disk import make_folder, only_writer, writing
+from rtsep.weights.download import Progress
+from rtsep.weights.fetch import fetch_checkpoint
+from rtsep.weights.importing import SAFETENSORS_SUFFIX, Imported, read_any, read_checkpoint_of
+from rtsep.weights.manifest import Manifest, WeightsEntry, read_manifest
+from rtsep.weights.store import (
+    Provenance,
+    StemArrays,
+    read_provenance,
+    read_weights,
+    sidecar_of,
+    write_weights,
+)
+from rtsep_kernels.user_cache import NO_HOME, user_cache
+
+CACHE_VARIABLE = "RTSEP_WEIGHTS"
+DOWNLOADS = "downloads"
+
+
+@dataclass(frozen=True)
+class InstalledWeights:
+    """One model's weights on this machine.
+
+    genuine: made from exactly the checkpoint that the manifest names.
+    """
+
+    name: str
+    path: Path
+    size_bytes: int
+    genuine: bool
+    provenance: Provenance
+
+
+def cache_folder() -> Path:
+    """The folder of the weights: $RTSEP_WEIGHTS, or `weights` in the user's cache of rtsep.
+
+    Raises WeightsError where the user has neither.
+    """
+    moved = os.environ.get(CACHE_VARIABLE)
+    if moved:
+        try:
+            return Path(moved).expanduser()
+        except RuntimeError as error:  # ~ of a user who has no home
+            raise WeightsError(
+                f"{CACHE_VARIABLE}={moved}: {error}: name the folder in full"
+            ) from error
+    cache = user_cache()
+    if cache is None:
+        raise WeightsError(
+            f"there is no place for weights: {NO_HOME}: set {CACHE_VARIABLE} to their folder"
+        )
+    return cache / "weights"
+
+
+def weights_path(name: str) -> Path:
+    """Where the weights of model `name` are stored; Windows allows no colon in a file name."""
+    return cache_folder() / (_entry_name(name).replace(":", "-") + SAFETENSORS_SUFFIX)
+
+
+def is_installed(name: str) -> bool:
+    """Whether the weights of model `name` are there; says nothing about their state.
+
+    Raises WeightsError where their folder cannot be looked into.
+    """
+    path = weights_path(name)
+    try:
+        return path.is_file() and sidecar_of(path).is_file()
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read {path}: {error.strerror}: set {CACHE_VARIABLE} to a folder that can be read"
+        ) from error
+
+
+def load(
+    config: ModelConfig, progress: Progress | None = None, manifest: Manifest | None = None
+) -> dict[str, StemArrays]:
+    """The canonical arrays (arrays.py) of each stem, in the order of `config.stems`.
+
+    The arrays are read-only views of the memory-mapped file, checked against its SHA-256. Weights
+    that are not there are fetched first. Raises WeightsError if they cannot be, or are damaged.
+    """
+    if not is_installed(config.weights_name):
+        fetch(config.weights_name, progress=progress, manifest=manifest)
+    path = weights_path(config.weights_name)
+    _, stems = read_weights(path, config.weights_name)
+    if tuple(stems) != config.stems:
+        raise WeightsError(
+            f"{path} holds the stems {', '.join(stems)}, {config.name} needs"
+            f" {', '.join(config.stems)}: run `rtsep-weights fetch {config.weights_name} --force`"
+        )
+    return stems
+
+
+def fetch(
+    name: str,
+    force: bool = False,
+    progress: Progress | None = None,
+    manifest: Manifest | None = None,
+) -> Path:
+    """Install the genuine weights of model `name` from the network; returns their path.
+
+    Does nothing if intact weights are there, unless `force`; damaged ones are replaced. Raises
+    WeightsError naming every source's reason and what can be done; what was there stays.
+    """
+    manifest = manifest or read_manifest()
+    entry = _entry(name, manifest)
+    report = progress or _silent
+    if not force and _is_intact(entry, report):
+        return weights_path(name)
+    with _installing(entry, report) as work:
+        # Another process may have done it while this one waited for its turn.
+        if force or not _is_intact(entry, report):
+            downloads = cache_folder() / DOWNLOADS
+            make_folder(downloads)
+            folder, source = fetch_checkpoint(entry, manifest.release, downloads, work, report)
+            _install(read_checkpoint_of(folder, source, entry, manifest, False), report)
+    return weights_path(name)
+
+
+def import_path(
+    path: Path,
+    name: str,
+    allow_unknown: bool = False,
+    progress: Progress | None = None,
+    manifest: Manifest | None = None,
+) -> Path:
+    """Install the weights of model `name` from `path` (see importing.py); returns their new path.
+
+    allow_unknown: accept weights that the manifest does not know. Raises WeightsError.
+    """
+    manifest = manifest or read_manifest()
+    entry = _entry(name, manifest)
+    report = progress or _silent
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise WeightsError(f"cannot import {path}: there is no such file or folder") from None
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"cannot import {path}: {error}") from error
+    with _installing(entry, report) as work:
+        report(0, None, f"reading {path}")
+        _install(read_any(path, entry, manifest, work, allow_unknown), report)
+    return weights_path(name)
+
+
+def verify(name: str, manifest: Manifest | None = None) -> InstalledWeights:
+    """Check the installed weights of `name` as loading does; raises WeightsError if they fail."""
+    entry = _entry(name, manifest or read_manifest())
+    if not is_installed(name):
+        raise WeightsError(
+            f"the weights of {entry.name} are not installed: run `rtsep-weights fetch {entry.name}`"
+        )
+    provenance, _ = read_weights(weights_path(name), entry.name)
+    return _describe(entry, provenance)
+
+
+def inspect(name: str, manifest: Manifest | None = None) -> InstalledWeights | None:
+    """What is installed under `name` by the file's header, unchecked; None if nothing is.
+
+    Raises WeightsError if the header cannot be read.
+    """
+    entry = _entry(name, manifest or read_manifest())
+    if not is_installed(name):
+        return None
+    return _describe(entry, read_provenance(weights_path(name)))
+
+
+def installed() -> list[str]:
+    """The names of the weights that are there, in the manifest's order; nothing is checked."""
+    return [name for name in read_manifest().models if is_installed(name)]
+
+
+def _is_intact(entry: WeightsEntry, progress: Progress) -> bool:
+    """Whether weights are there and pass every check; says so through progress if they do not."""
+    if not is_installed(entry.name):
+        return False
+    try:
+        read_weights(weights_path(entry.name), entry.name)
+    except WeightsError:
+        progress(0, None, f"the weights of {entry.name} are damaged: fetching them again")
+        return False
+    return True
+
+
+def _describe(entry: WeightsEntry, provenance: Provenance) -> InstalledWeights:
+    path = weights_path(entry.name)
+    genuine = provenance.source_sha256 == entry.data_sha256
+    return InstalledWeights(entry.name, path, path.stat().st_size, genuine, provenance)
+
+
+def _entry_name(name: str) -> str:
+    """The name under which the weights of model `name` go; raises UsageError if unknown."""
+    return find_model(name).weights_name
+
+
+def _entry(name: str, manifest: Manifest) -> WeightsEntry:
+    weights_name = _entry_name(name)
+    if weights_name not in manifest.models:
+        raise WeightsError(f"the manifest knows no weights of {weights_name}")
+    return manifest.models[weights_name]
+
+
+def _install(imported: Imported, progress: Progress) -> None:
+    name = imported.provenance.model
+    progress(0, None, f"storing {name}")
+    write_weights(weights_path(name), imported.stems, imported.provenance)
+
+
+@contextmanager
+def _installing(entry: WeightsEntry, progress: Progress) -> Iterator[Path]:
+    """Hold the model's lock; gives an empty working folder that vanishes at the end.
+
+    What a killed process left behind goes first: with the lock held nobody is using it.
+    """
+    folder = cache_folder()
+    make_folder(folder)
+    stored = weights_path(entry.name)
+
+    def waiting() -> None:
+        progress(0, None, f"waiting for another process that installs {entry.name}")
+
+    with only_writer(stored.with_suffix(".lock"), waiting):
+        for leftover in folder.glob(f"{stored.stem}.work-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        with writing(folder):
+            for leftover in [*killed_parts(stored), *killed_parts(sidecar_of(stored))]:
+                leftover.unlink(missing_ok=True)
+            work = Path(tempfile.mkdtemp(prefix=f"{stored.stem}.work-", dir=folder))
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _silent(done_bytes: int, total_bytes: int | None, what: str) -> None:
+    """A progress that nobody watches."""

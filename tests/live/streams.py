@@ -1,0 +1,82 @@
+"""What tests of the engine share: sounds, streams that wait for the workers, an offline twin."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtsep.live.file_session import run_unpaced
+from rtsep.nets.unet import UNetState
+
+HOP = 1024
+
+
+def noise(samples, seed=0):
+    """(samples, 2) float32 at -20 dBFS."""
+    return (0.1 * np.random.default_rng(seed).standard_normal((samples, 2))).astype(np.float32)
+
+
+def push(engine, audio, sizes=(HOP,)):
+    """`audio` through the engine, in blocks of the given sizes, again and again."""
+
+    def blocks():
+        at = i = 0
+        while at < len(audio):
+            yield audio[at : at + sizes[i % len(sizes)]]
+            at += sizes[i % len(sizes)]
+            i += 1
+
+    return np.concatenate(list(run_unpaced(engine, blocks())))
+
+
+def through(engine, audio, sizes=(HOP,)):
+    """`audio` and its latency of silence through the engine, in blocks of the given sizes."""
+    silence = np.zeros((engine.plan.latency_samples, 2), np.float32)
+    return push(engine, np.concatenate([audio, silence]), sizes)
+
+
+def offline(config, nets, plan, audio, alone=False):
+    """The first stem by the plan's masks, window by window, and the transform, all in float64.
+
+    By the ratio mask of the nets, or by the first one's own mask (`alone`); above its
+    bins by the mean of all or of the top ones, the lower of the two.
+    """
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(4096) / 4096)
+    frames = len(audio) // HOP
+    padded = np.concatenate([np.zeros((3 * HOP, 2)), audio.astype(np.float64)])
+    spectra = np.stack(
+        [np.fft.rfft(padded[t * HOP : t * HOP + 4096].T * window) for t in range(frames)]
+    )
+    magnitude = np.abs(spectra[:, :, : config.bins]).transpose(0, 2, 1).astype(np.float32)
+    estimates = [_masks(config, net, plan, magnitude) for net in nets]
+    if not alone:
+        shown = magnitude.transpose(0, 2, 1)
+        power = [(estimate * shown) ** plan.ratio_exponent for estimate in estimates]
+        mask = (power[0] + 0.5e-10) / (sum(power) + 1e-10)
+    else:
+        mask = estimates[0]
+    beyond = np.minimum(mask.mean(2, keepdims=True), mask[:, :, -256:].mean(2, keepdims=True))
+    beyond = np.repeat(beyond, 2049 - config.bins, 2)
+    mask = np.concatenate([mask, beyond], 2)
+    out = np.zeros_like(padded)
+    for t in range(frames):
+        frame = np.fft.irfft(spectra[t] * mask[t]).T
+        out[t * HOP : t * HOP + 4096] += frame * window[:, None] * 2 / 3
+    return out[3 * HOP :]
+
+
+def _masks(config, net, plan, magnitude):
+    """(frames, channels, bins) float64, one run of the whole net every plan.stride frames."""
+    frames = len(magnitude)
+    history = np.concatenate([np.zeros((plan.frames, config.bins, 2), np.float32), magnitude])
+    state = UNetState(plan.frames, config.bins)
+    masks = np.zeros((plan.frames, 2, config.bins), np.float32)
+    out = np.zeros((frames, 2, config.bins))
+    for newest in range(plan.stride - 1, frames, plan.stride):
+        seen = history[: newest + 1 + plan.frames][-plan.frames + plan.presumed :]
+        behind = (seen[-1:] + seen[::-1][: plan.presumed]) / 2
+        state.run(net, np.concatenate([seen, behind]), masks)
+        for back in range(plan.stride):
+            t = newest - plan.look_ahead - back
+            if t >= 0:
+                out[t] = masks[len(seen) - 1 - plan.look_ahead - back]
+    return out

@@ -1,0 +1,155 @@
+"""Between device and engine: rates, channels, recording."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from rtsep.errors import UsageError
+from rtsep.live.device_adapter import DeviceBridge
+from rtsep.live.engine import Engine
+from rtsep.live.plans.plan import StreamPlan
+from rtsep.live.recorder import Recorder
+from rtsep.nets.registry import find_model
+from rtsep.weights.load_nets import load_nets
+
+PLAN = StreamPlan("short", frames=64, stride=4, look_ahead=0, compute_delay=4)
+STEMS = ("vocals", "accompaniment")
+
+
+@pytest.fixture(scope="module")
+def nets(_made_up_weights_folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RTSEP_WEIGHTS", str(_made_up_weights_folder))
+        return load_nets(find_model("spleeter:2stems"))
+
+
+@pytest.fixture
+def make_engine(nets):
+    engines = []
+
+    def make(**options):
+        engine = Engine(
+            find_model("spleeter:2stems"), nets, PLAN, dict.fromkeys(STEMS, 1.0), **options
+        )
+        engine.start()
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.stop()
+
+
+def _through(bridge, audio, size):
+    out = np.zeros((len(audio), bridge.channels_out), np.float32)
+    for at in range(0, len(audio) - size + 1, size):
+        bridge.engine.wait_for_workers()
+        bridge.process(audio[at : at + size], out[at : at + size])
+    return out
+
+
+def _tone(rate, samples, channels):
+    t = np.arange(samples) / rate
+    fade = np.minimum(1, t / 0.2)
+    sides = [0.3 * fade * np.sin(2 * np.pi * f * t) for f in (440, 660)[:channels]]
+    return np.stack(sides, axis=1).astype(np.float32)
+
+
+def _lag(tone, rate, begins):
+    """By how many samples the 440 Hz of `_tone`, from sample `begins` on, come late; at most four."""
+    turning = np.exp(-2j * np.pi * 440 / rate * (begins + np.arange(len(tone))))
+    lag = -(np.angle(np.sum(tone * turning * np.hanning(len(tone)))) + np.pi / 2)
+    assert abs(lag * rate / (2 * np.pi * 440)) < 4
+    return lag * rate / (2 * np.pi * 440)
+
+
+@pytest.mark.parametrize("rate", [48_000, 96_000])
+def test_blocks_of_any_length_are_one_stream(make_engine, rate):
+    engine = make_engine()
+    engine.bypass = True
+    bridge = DeviceBridge(engine, rate, 2, 2)
+    audio = _tone(rate, 2 * rate, 2)
+    out = np.zeros_like(audio)
+    rng, at = np.random.default_rng(1), 0
+    while at < len(audio):
+        size = int(rng.integers(1, rng.choice([20, 900, 8192])))
+        engine.wait_for_workers()
+        bridge.process(audio[at : at + size], out[at : at + size])
+        at += size
+    begins = int(engine.plan.latency_samples * rate / 44_100 + bridge.delay_samples + 0.3 * rate)
+    seconds = np.arange(begins, len(out)) / rate
+    for side, frequency_hz in enumerate((440, 660)):
+        angles = 2 * np.pi * frequency_hz * seconds
+        waves = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        there, *_ = np.linalg.lstsq(waves, out[begins:, side])
+        assert np.linalg.norm(there) == pytest.approx(0.3, abs=3e-4)
+        np.testing.assert_allclose(out[begins:, side], waves @ there, atol=1e-4)
+
+
+@pytest.mark.parametrize(("rate", "size"), [(48_000, 480), (48_000, 1024), (32_000, 256)])
+def test_another_rate_is_a_delay_that_is_told(make_engine, rate, size):
+    engine = make_engine()
+    engine.bypass = True
+    bridge = DeviceBridge(engine, rate, 2, 2)
+    audio = _tone(rate, size * (2 * rate // size), 2)
+    out = _through(bridge, audio, size)
+    delay = engine.plan.latency_samples * rate / 44_100 + bridge.delay_samples
+    delay += _lag(out[int(delay + 0.3 * rate) :, 0], rate, int(delay + 0.3 * rate) - delay)
+    assert bridge.delay_samples < 0.016 * rate
+    # The delay need not be whole: compare with the tone itself, that much later.
+    t = np.arange(len(out)) / rate - delay / rate
+    expected = np.stack([0.3 * np.sin(2 * np.pi * f * t) for f in (440, 660)], axis=1)
+    steady = slice(int(delay + 0.3 * rate), None)
+    np.testing.assert_allclose(out[steady], expected[steady], atol=3e-4)
+
+
+def test_mono_in_and_out(make_engine):
+    engine = make_engine()
+    bridge = DeviceBridge(engine, 44_100, 1, 1)
+    audio = _tone(44_100, 60 * 1024, 1)
+    out = _through(bridge, audio, 1024)
+    latency = engine.plan.latency_samples
+    np.testing.assert_allclose(out[latency:], audio[:-latency], atol=2e-6)
+
+
+def test_each_stem_on_its_own_pair(make_engine):
+    engine = make_engine(separate_stems=True)
+    bridge = DeviceBridge(engine, 44_100, 2, 4, all_stems=True)
+    audio = _tone(44_100, 60 * 1024, 2)
+    out = _through(bridge, audio, 1024)
+    latency = engine.plan.latency_samples
+    total = out[:, :2] + out[:, 2:]
+    np.testing.assert_allclose(total[latency:], audio[:-latency], atol=3e-6)
+    with pytest.raises(UsageError, match="needs 4 output channels: got 2"):
+        DeviceBridge(engine, 44_100, 2, 2, all_stems=True)
+
+
+def test_what_is_recorded_is_what_was_heard(make_engine, tmp_path):
+    engine = make_engine(separate_stems=True)
+    recorder = Recorder(tmp_path, STEMS)
+    bridge = DeviceBridge(engine, 44_100, 2, 2, recorder=recorder)
+    out = _through(bridge, _tone(44_100, 80 * 1024, 2), 1024)
+    recorder.close()
+    assert recorder.failure is None
+    assert recorder.lost_samples == 0
+    stems = [soundfile.read(path, dtype="float32")[0] for path in recorder.paths]
+    np.testing.assert_allclose(sum(stems), out, atol=2e-6)
+
+
+def test_a_full_disk_ends_the_recording_and_not_the_sound(make_engine, tmp_path, monkeypatch):
+    from rtsep.files.recording_file import RecordingFile
+
+    def full(recording, block):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RecordingFile, "append", full)
+    engine = make_engine(separate_stems=True)
+    recorder = Recorder(tmp_path / "rec", STEMS)
+    bridge = DeviceBridge(engine, 44_100, 2, 2, recorder=recorder)
+    audio = _tone(44_100, 60 * 1024, 2)
+    out = _through(bridge, audio, 1024)
+    recorder.close()
+    assert "no space left" in str(recorder.failure)
+    assert recorder.lost_samples == len(audio)
+    latency = engine.plan.latency_samples
+    np.testing.assert_allclose(out[latency:], audio[:-latency], atol=2e-6)

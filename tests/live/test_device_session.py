@@ -1,0 +1,135 @@
+"""Devices that go and come back, on a sounddevice of the test's own. Real servers: test_pulse.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtsep.devices import device_stream
+from rtsep.devices.choice import DeviceSettings, choose_devices
+from rtsep.errors import RtsepError
+from rtsep.live.device_session import DeviceSession
+from rtsep.live.plans.plan import PLANS
+from tests.devices.fake_portaudio import NO_FLAGS, NO_TIMES, device, install
+from tests.live.streams import HOP, noise
+
+PLAN = PLANS["low"]
+INTERFACE, SPEAKERS = device("interface"), device("speakers", inputs=0)
+
+
+class KeptSound:
+    """What a recorder is handed, the mix first."""
+
+    def __init__(self):
+        self.blocks = []
+
+    def push(self, block, wait=False):
+        self.blocks.append(block.copy())
+
+    @property
+    def mix(self):
+        return np.concatenate(self.blocks)[:, :2]
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    # The streams of the test are not called before it does so itself.
+    monkeypatch.setattr(device_stream, "FIRST_BLOCK_S", 0.0)
+    return install(monkeypatch, INTERFACE)
+
+
+@pytest.fixture
+def start_session(start_engine):
+    def start(settings=DeviceSettings(), **options):  # noqa: B008
+        engine = start_engine(PLAN, {"vocals": 1.0, "accompaniment": 1.0}, mask_extension="average")
+        session = DeviceSession(engine, settings, choose_devices(settings, 2), **options)
+        session.start()
+        return session, engine
+
+    return start
+
+
+def _play(module, engine, sound):
+    """Through the stream that was opened last; returns what came out."""
+    out = np.zeros_like(sound)
+    for at in range(0, len(sound), HOP):
+        engine.wait_for_workers()
+        block = slice(at, at + HOP)
+        module.opened[-1].callback(sound[block], out[block], HOP, NO_TIMES, NO_FLAGS)
+    return out
+
+
+def _pull_the_plug(module):
+    module.opened[-1].active = False
+
+
+def test_what_the_engine_held_is_recorded_and_the_sound_goes_on(fake, start_session):
+    recorder, told = KeptSound(), []
+    session, engine = start_session(recorder=recorder, patience_s=5.0, say=told.append)
+    before, after = noise(20 * HOP, 1), noise(20 * HOP, 2)
+    latency = PLAN.latency_samples
+    _play(fake, engine, before)
+    _pull_the_plug(fake)
+    session.tick(100.0)
+    # Unit gains: a pure delay, and none of it is lost.
+    np.testing.assert_allclose(recorder.mix[latency:], before, atol=1e-5)
+    assert len(told) == 1 and "has gone" in told[0]
+    assert fake.opened[-1].closed
+    fake.list()
+    session.tick(100.1)  # nothing there yet
+    assert session.returns == 0
+    fake.list(INTERFACE)
+    session.tick(100.2)  # not looked at again so soon
+    assert session.returns == 0
+    session.tick(101.2)
+    assert session.returns == 1 and "is back" in told[-1] and fake.scans == 2
+    out = _play(fake, engine, np.concatenate([after, np.zeros((latency, 2), np.float32)]))
+    # As at the beginning: silence for the latency, then what comes in.
+    np.testing.assert_allclose(out[:latency], 0, atol=1e-5)
+    np.testing.assert_allclose(out[latency:], after, atol=1e-5)
+    assert engine.counters.late_masks == 0
+    assert session.stats()["device_returns"] == 1
+
+
+def test_devices_of_another_rate_come_back(fake, start_session):
+    session, _ = start_session(patience_s=5.0)
+    at_first_ms = session.latency_ms["total"]
+    _pull_the_plug(fake)
+    fake.list(device("other", rate=48_000))
+    session.tick(0.0)
+    session.tick(0.1)
+    assert session.devices.output_name == "other"
+    assert fake.opened[-1].samplerate == 48_000
+    assert session.latency_ms["total"] > at_first_ms + 5  # the resamplers'
+
+
+def test_a_number_means_the_device_that_it_meant(fake, start_session):
+    session, _ = start_session(DeviceSettings("0", "0"), patience_s=3.0)
+    _pull_the_plug(fake)
+    fake.list(device("something else"))
+    session.tick(0.0)
+    session.tick(1.0)
+    assert session.returns == 0
+    with pytest.raises(
+        RtsepError, match=r"within 3 s: device 0 is 'something else' now, not 'inter"
+    ):
+        session.tick(3.0)
+
+
+@pytest.mark.parametrize(("patience_s", "lets_go"), [(0.0, True), (60.0, False)])
+def test_without_patience_or_where_portaudio_hangs_it_ends(
+    fake, start_session, monkeypatch, patience_s, lets_go
+):
+    session, _ = start_session(patience_s=patience_s)
+    _pull_the_plug(fake)
+    monkeypatch.setattr(device_stream.DeviceStream, "close", lambda self: lets_go)
+    with pytest.raises(RtsepError, match="^the audio device has stopped"):
+        session.tick(0.0)
+
+
+def test_what_the_callback_raises_ends_it(fake, start_session, monkeypatch):
+    session, engine = start_session(patience_s=60.0)
+    monkeypatch.setattr(engine, "process", None)
+    _play(fake, engine, noise(HOP))
+    with pytest.raises(RtsepError, match="^the audio callback failed"):
+        session.tick(0.0)

@@ -1,0 +1,238 @@
+"""Which plan is chosen: what --latency may say, and what follows from a machine's loads."""
+
+import json
+import math
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from rtsep.errors import RtsepError, UsageError
+from rtsep.live.plans.choice import (
+    AUTO_FLOOR_DB,
+    HEAD_ROOM,
+    Option,
+    Request,
+    choose,
+    parse_latency,
+    slower_plan,
+)
+from rtsep.live.plans.ladder import LADDER, MEASURED_DB, read_plan
+from rtsep.live.plans.plan import PLANS
+from rtsep_bench.measurements import RECORDED
+
+RATIO, ALONE = True, False
+
+
+def _machine(run_ms, alone_run_ms=None, asked=None):
+    """Loads of a machine on which every run takes so long; `asked` collects what was asked for."""
+
+    def load_of(option):
+        if asked is not None:
+            asked.append(option)
+        took = run_ms if option.ratio or alone_run_ms is None else alone_run_ms
+        return took / option.plan.deadline_ms
+
+    return load_of
+
+
+# --- what may be asked for ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["120ms", "120 ms", " 120MS ", "0.12s", "0.12 s", ".12s", "120.0ms"]
+)
+def test_a_bound_in_milliseconds_or_seconds(text):
+    assert parse_latency(text) == Request(bound_ms=pytest.approx(120))
+
+
+def test_names_auto_and_plans_spelt_out():
+    assert parse_latency("auto") == parse_latency("AUTO") == Request()
+    assert parse_latency("low").plan is PLANS["low"]
+    plan = parse_latency("128/4/2/0.5/asymmetric").plan
+    assert (plan.frames, plan.stride, plan.look_ahead) == (128, 4, 2)
+    assert plan.compute_delay == 0.5 and plan.asymmetric
+    assert not read_plan("64/1/2/1/hann").asymmetric
+    assert (read_plan("64/1/2/1/hann").presumed, read_plan("64/1/2/1/hann/4").presumed) == (0, 4)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "fast", "120", "ms", "-5ms", "1e3ms", "120 m s", "nan ms", "infs", "120mss"]
+)
+def test_anything_else_is_refused_with_what_there_is(text):
+    with pytest.raises(UsageError, match="unknown latency .*low, .*classic, auto, or .*120ms"):
+        parse_latency(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "64/1/2/1",
+        "64/1/2/1/round",
+        "a/1/2/1/hann",
+        "64/1/2/x/hann",
+        "/",
+        "64/1/2/1/hann/x",
+        "64/1/2/1/hann/4/4",
+    ],
+)
+def test_plans_spelt_wrongly_are_refused(text):
+    with pytest.raises(UsageError, match="unknown plan .*64/1/2/1/hann"):
+        parse_latency(text)
+    with pytest.raises(UsageError, match="frames must be a multiple of 64: got frames=100"):
+        parse_latency("100/1/2/1/hann")
+
+
+# --- what is chosen ----------------------------------------------------------------------------
+
+
+def test_auto_takes_the_shortest_good_plan_that_leaves_head_room():
+    good = [rung for rung in LADDER if rung.ratio_db >= AUTO_FLOOR_DB]
+    fast = choose(Request(), (RATIO,), _machine(0.1), "2 nets")
+    assert fast.option.plan == good[0].plan
+    assert fast.option.quality_db >= AUTO_FLOOR_DB
+    assert "head-room" in fast.why and "--retime" not in fast.why
+    for run_ms in (5, 20, 40, 100, 400):
+        choice = choose(Request(), (RATIO,), _machine(run_ms), "2 nets")
+        assert ("--retime" in choice.why) == (choice.option.plan != good[0].plan)
+        assert choice.load == run_ms / choice.option.plan.deadline_ms <= 1 - HEAD_ROOM
+        for rung in good[: [rung.plan for rung in good].index(choice.option.plan)]:
+            assert run_ms / rung.plan.deadline_ms > 1 - HEAD_ROOM
+
+
+def test_auto_asks_for_no_more_loads_than_it_needs():
+    asked = []
+    choose(Request(), (RATIO, ALONE), _machine(0.1, asked=asked), "2 nets")
+    assert len(asked) == 1
+
+
+def test_auto_runs_the_nets_alone_where_that_is_what_fits():
+    shortest = next(rung for rung in LADDER if rung.alone_db >= AUTO_FLOOR_DB)
+    deadline_ms = shortest.plan.deadline_ms
+    load_of = _machine(0.9 * deadline_ms, 0.5 * deadline_ms)
+    choice = choose(Request(), (RATIO, ALONE), load_of, "1 net")
+    assert choice.option == Option(shortest.plan, ALONE, shortest.alone_db)
+    # Both fit: at the same latency the better one.
+    choice = choose(Request(), (RATIO, ALONE), _machine(0.1, 0.05), "1 net")
+    assert choice.option.ratio
+
+
+def test_auto_on_a_machine_that_sustains_nothing_takes_the_lightest_and_says_so():
+    choice = choose(Request(), (RATIO,), _machine(1e6), "2 nets")
+    assert choice.option.plan is PLANS["classic"]
+    assert "no plan has head-room here" in choice.why
+    assert "more than there is" in choice.why
+
+
+@pytest.mark.parametrize("bound_ms", [100, 150, 260, 1000, 6000])
+@pytest.mark.parametrize("run_ms", [0.1, 10, 30])
+def test_a_bound_gets_the_best_that_is_sustained_within(bound_ms, run_ms):
+    candidates = [
+        rung
+        for rung in LADDER
+        if rung.plan.latency_ms <= bound_ms and run_ms <= (1 - HEAD_ROOM) * rung.plan.deadline_ms
+    ]
+    request = Request(bound_ms=bound_ms)
+    if not candidates:
+        with pytest.raises(RtsepError, match=f"no plan within {bound_ms} ms with 2 nets, but"):
+            choose(request, (RATIO,), _machine(run_ms), "2 nets")
+        return
+    choice = choose(request, (RATIO,), _machine(run_ms), "2 nets")
+    assert choice.option.quality_db == max(rung.ratio_db for rung in candidates)
+    assert choice.option.plan.latency_ms <= bound_ms
+    assert f"best within {bound_ms} ms" in choice.why
+
+
+def test_a_bound_out_of_reach_tells_what_this_machine_can_do():
+    with pytest.raises(RtsepError) as told:
+        choose(Request(bound_ms=120), (RATIO,), _machine(20), "4 nets")
+    message = str(told.value)
+    assert "no plan within 120 ms with 4 nets" in message and "--no-ratio" in message
+    assert "\n" not in message
+    # Asking for what it names gets it.
+    bound = message.split("--latency ")[1].split(",")[0]
+    choice = choose(parse_latency(bound), (RATIO,), _machine(20), "4 nets")
+    assert choice.option.plan.latency_ms > 120
+    with pytest.raises(RtsepError, match="sustains no plan with 4 nets"):
+        choose(Request(bound_ms=120), (RATIO,), _machine(1e6), "4 nets")
+
+
+def test_a_bound_shorter_than_any_plan_is_a_usage_error():
+    shortest_ms = math.ceil(LADDER[0].plan.latency_ms)
+    with pytest.raises(UsageError, match=f"no plan takes 10 ms or less.*takes {shortest_ms} ms"):
+        choose(Request(bound_ms=10), (RATIO,), _machine(0.1), "2 nets")
+
+
+def test_a_name_is_obeyed_and_the_load_decides_on_the_nets():
+    low = PLANS["low"]
+    request = Request(plan=low)
+    asked = []
+    choice = choose(request, (RATIO,), _machine(1e6, asked=asked), "2 nets")
+    assert (choice.option.plan, choice.option.ratio, asked) == (low, RATIO, [])
+    half, all_of_it = 0.5 * low.deadline_ms, 0.95 * low.deadline_ms
+    assert choose(request, (RATIO, ALONE), _machine(half), "1 net").option.ratio
+    choice = choose(request, (RATIO, ALONE), _machine(all_of_it, half), "1 net")
+    assert choice.option.plan is low and not choice.option.ratio
+    assert "all nets would take 95% of their deadline" in choice.why
+
+
+def test_a_file_that_waits_gets_the_best_and_nothing_is_timed():
+    asked = []
+    load_of = _machine(1e6, asked=asked)
+    best = choose(Request(), (RATIO, ALONE), load_of, "2 nets", hurried=False).option
+    assert best.ratio and best.quality_db == max(rung.ratio_db for rung in LADDER)
+    within = choose(Request(bound_ms=100), (RATIO, ALONE), load_of, "2 nets", hurried=False).option
+    assert within.plan.latency_ms <= 100
+    named = choose(Request(plan=PLANS["low"]), (RATIO, ALONE), load_of, "2 nets", hurried=False)
+    assert named.option.plan is PLANS["low"] and named.option.ratio
+    assert not asked
+
+
+# --- stepping down -----------------------------------------------------------------------------
+
+
+def test_each_step_gives_a_run_more_time_until_the_ladder_ends():
+    plan, steps = LADDER[0].plan, 0
+    while (longer := slower_plan(plan, run_ms=1.0)) is not None:
+        assert longer.latency_samples > plan.latency_samples
+        assert longer.deadline_ms >= 1.5 * plan.deadline_ms
+        plan, steps = longer, steps + 1
+    assert plan is PLANS["classic"]
+    assert steps >= 3
+
+
+def test_a_heavy_overload_skips_the_plans_that_would_not_relieve_it():
+    near, far = slower_plan(PLANS["low"], 20.0), slower_plan(PLANS["low"], 60.0)
+    assert near.deadline_ms * (1 - HEAD_ROOM) >= 20.0
+    assert far.deadline_ms * (1 - HEAD_ROOM) >= 60.0
+    assert far.latency_samples > near.latency_samples
+    assert slower_plan(PLANS["low"], 1e6) is PLANS["classic"]
+    # A shorter plan might relieve the machine, too, but has been left behind.
+    patient = read_plan("64/1/4/1/hann")
+    assert slower_plan(patient, 1.0).latency_samples > patient.latency_samples
+    assert slower_plan(PLANS["classic"], 1.0) is None
+
+
+# --- the table ---------------------------------------------------------------------------------
+
+
+def test_the_ladder_says_what_was_measured():
+    sdr_db = defaultdict(list)
+    for file in RECORDED.glob("quality-ladder*.json"):
+        for row in json.loads(file.read_text())["rows"]:
+            if row["level_db"] == 0 and row["auto_level"]:
+                sdr_db[row["contender"], row["ratio"]].append(row["sdr_db"])
+    reference = np.mean(sdr_db["classic", RATIO])
+    measured = {
+        name: tuple(
+            round(float(np.mean(sdr_db[name, masks]) - reference), 2) for masks in (RATIO, ALONE)
+        )
+        for name in MEASURED_DB
+    }
+    assert measured == MEASURED_DB
+
+
+def test_the_ladder_is_in_order_and_holds_the_named_plans():
+    latencies = [rung.plan.latency_samples for rung in LADDER]
+    assert latencies == sorted(latencies)
+    assert {plan.name for plan in PLANS.values()} <= set(MEASURED_DB)

@@ -1,0 +1,198 @@
+"""Who goes first: the audio thread, the session's other threads, other programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from rtsep.devices.choice import DeviceSettings, choose_devices
+from rtsep.live import device_session, priority
+from rtsep.live.device_session import DeviceSession
+from rtsep.live.file_session import run_paced
+from rtsep.live.plans.plan import PLANS
+from rtsep.live.priority import (
+    AUDIO,
+    MOST_WITHOUT_REST_S,
+    ORDINARY,
+    REAL_TIME,
+    SESSION,
+    WORKER,
+)
+from tests.devices.fake_portaudio import device, install
+from tests.live.servers import wait_until
+from tests.live.streams import HOP, noise
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads are raised on Linux only")
+
+with priority.session_first() as _GRANTED:
+    pass
+granted = pytest.mark.skipif(_GRANTED == ORDINARY, reason="no leave to go before other programs")
+
+
+def level(thread: int = 0) -> int:
+    """A thread's real-time priority; 0 without one, and 0 for this thread."""
+    return os.sched_getparam(thread).sched_priority
+
+
+def level_in_a_new_thread() -> int:
+    found = []
+    thread = threading.Thread(target=lambda: found.append(level()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@granted
+def test_a_session_and_all_that_it_starts_goes_first_and_the_audio_thread_before_it():
+    with priority.session_first() as got:
+        assert got == REAL_TIME
+        assert (level(), level_in_a_new_thread()) == (SESSION, SESSION)
+        with priority.audio_first():
+            assert (level(), level_in_a_new_thread()) == (AUDIO, AUDIO)
+        assert level() == SESSION
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@granted
+def test_a_program_that_was_started_with_a_priority_keeps_it():
+    def work():
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(AUDIO + 3))
+        with priority.session_first() as got, priority.audio_first():
+            found.append((got, level()))
+        worker = priority.WorkerPriority(0.0)
+        worker.look(MOST_WITHOUT_REST_S + 1.0, rests=False)
+        found.append(level())
+
+    found = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [(REAL_TIME, AUDIO + 3), AUDIO + 3]
+
+
+def test_ordinary_stays_ordinary():
+    with priority.session_first("ordinary") as got, priority.audio_first():
+        assert got == ORDINARY
+        assert level() == 0
+
+
+def test_a_system_that_denies_it_is_obeyed(monkeypatch):
+    def deny(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", deny)
+    with priority.session_first() as got, priority.audio_first():
+        assert got == ORDINARY
+
+
+def _limit_run_time(monkeypatch):
+    resource = pytest.importorskip("resource")
+    limits = {resource.RLIMIT_RTTIME: (200_000, 200_000)}
+    monkeypatch.setattr(resource, "getrlimit", limits.__getitem__)
+
+
+def test_no_priority_where_a_long_run_would_kill_the_program(monkeypatch):
+    _limit_run_time(monkeypatch)
+    with priority.session_first() as got:
+        assert got == ORDINARY
+
+
+@granted
+def test_a_worker_gives_way_once_a_long_run_would_kill_the_program(monkeypatch):
+    def work():
+        worker = priority.WorkerPriority(0.0)
+        worker.look(0.1, True)
+        seen.append(level())
+        _limit_run_time(monkeypatch)
+        worker.look(0.2, True)
+        seen.append(level())
+
+    seen = []
+    with priority.session_first():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert seen == [WORKER, 0]
+
+
+@granted
+def test_a_worker_that_never_rests_gives_way_until_it_does():
+    seen = []
+
+    def work():
+        worker = priority.WorkerPriority(0.0)
+        for now_s, rests in (
+            (0.1, True),
+            (MOST_WITHOUT_REST_S, False),
+            (MOST_WITHOUT_REST_S + 0.2, False),
+            (MOST_WITHOUT_REST_S + 9.0, False),
+            (MOST_WITHOUT_REST_S + 9.1, True),
+            (MOST_WITHOUT_REST_S + 9.2, False),
+        ):
+            worker.look(now_s, rests)
+            seen.append(level())
+
+    with priority.session_first():
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert seen == [WORKER, WORKER, 0, 0, WORKER, WORKER]
+
+
+def test_an_ordinary_worker_stays_ordinary():
+    seen = []
+
+    def work():
+        worker = priority.WorkerPriority(0.0)
+        for now_s in (1.0, 9.0):
+            worker.look(now_s, rests=False)
+            seen.append(level())
+        seen.append(os.getpriority(os.PRIO_PROCESS, 0))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [0, 0, os.getpriority(os.PRIO_PROCESS, 0) + priority.NICENESS]
+
+
+@granted
+def test_workers_go_before_other_programs_and_a_paced_audio_thread_before_the_workers(start_engine):
+    with priority.session_first():
+        engine = start_engine(PLANS["low"])
+        workers = [t for t in threading.enumerate() if t.name.startswith("rtsep ")]
+        wait_until(
+            lambda: {level(t.native_id) for t in workers} == {WORKER}, "workers that go first"
+        )
+        assert len(workers) == len(engine.workers)
+        for _ in run_paced(engine, [noise(HOP)]):
+            assert level() == AUDIO
+        assert level() == SESSION
+
+
+@granted
+def test_the_devices_threads_are_started_as_audio_threads(start_engine, monkeypatch):
+    module = install(monkeypatch, device("interface"))
+    levels = []
+
+    def open_stream(*arguments):
+        levels.append(level())
+        stream = real_open(*arguments)
+        real_start = stream.start
+        monkeypatch.setattr(stream, "start", lambda: (levels.append(level()), real_start()))
+        return stream
+
+    real_open = device_session.open_stream
+    monkeypatch.setattr(device_session, "open_stream", open_stream)
+    monkeypatch.setattr("rtsep.devices.device_stream.FIRST_BLOCK_S", 0.0)
+    with priority.session_first():
+        engine = start_engine(PLANS["low"])
+        settings = DeviceSettings()
+        session = DeviceSession(engine, settings, choose_devices(settings, 2))
+        session.start()
+        assert level() == SESSION
+        session.close()
+    assert levels == [AUDIO, AUDIO]
+    assert module.opened

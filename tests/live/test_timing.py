@@ -1,0 +1,149 @@
+"""What is timed, what a load is made of, and that timings kept are trusted only where they fit."""
+
+import json
+
+import numpy as np
+import pytest
+
+from rtsep.live.engine import Engine
+from rtsep.live.plans import timing_cache
+from rtsep.live.plans.ladder import read_plan
+from rtsep.live.plans.plan import PLANS
+from rtsep.live.plans.timing import FEWEST_RUNS, RUNS, WARM_HOPS, Timing, time_engine
+from rtsep.live.plans.timing_cache import TimingCache, timing_name
+
+
+class Ticks:
+    """A clock that moves by a millisecond whenever it is looked at."""
+
+    def __init__(self, step_s=1e-3):
+        self.now_s, self.step_s = 0.0, step_s
+
+    def __call__(self):
+        self.now_s += self.step_s
+        return self.now_s
+
+
+@pytest.mark.parametrize("name", ["64/1/1/0.25/asymmetric", "64/4/4/4/hann"])
+def test_a_timing_is_of_runs_beyond_the_warm_up(two_stems, name):
+    config, nets = two_stems
+    plan = read_plan(name)
+    engine = Engine(config, nets, plan, {})
+    timing = time_engine(engine, Ticks())
+    assert timing.callback_ms == pytest.approx(1.0)
+    assert timing.run_ms == pytest.approx(2.0)  # with a look at the clock between
+    assert engine.counters.hops >= WARM_HOPS + FEWEST_RUNS * plan.stride
+    assert engine.counters.hops <= WARM_HOPS + RUNS * plan.stride
+    assert engine.counters.late_masks == 0
+    assert not any(worker._thread.is_alive() for worker in engine.workers)
+
+
+def test_a_slow_machine_is_not_timed_for_long(two_stems):
+    config, nets = two_stems
+    engine = Engine(config, nets, PLANS["low"], {})
+    time_engine(engine, Ticks(step_s=10.0))
+    assert engine.counters.hops == WARM_HOPS + FEWEST_RUNS
+
+
+def test_a_load_is_the_run_and_the_callbacks_that_fall_into_its_deadline():
+    timing = Timing(run_ms=10.0, callback_ms=1.0)
+    hop_ms = 1024 / 44.1
+    assert timing.load(PLANS["low"]) == pytest.approx(10 / hop_ms)
+    assert timing.load(PLANS["balanced"]) == pytest.approx(11 / (2 * hop_ms))
+    assert timing.load(read_plan("64/4/4/4/hann")) == pytest.approx(13 / (4 * hop_ms))
+    assert timing.load(read_plan("64/1/1/0.5/hann")) == pytest.approx(10 / (0.5 * hop_ms))
+
+
+def test_a_load_depends_on_the_blocks_of_the_device():
+    timing = Timing(run_ms=10.0, callback_ms=1.0)
+    assert timing.load(PLANS["low"], 4096) == np.inf  # no time between two blocks
+    assert timing.load(PLANS["low"], 256) == timing.load(PLANS["low"])
+    assert timing.load(PLANS["low"], 441) > timing.load(PLANS["low"])
+
+
+# --- kept --------------------------------------------------------------------------------------
+
+
+def test_a_timing_is_found_again_by_its_name_only(tmp_path):
+    cache = TimingCache(tmp_path / "folder" / "timings.json")
+    cache.put("one", Timing(1.5, 0.5))
+    cache.put("two", Timing(2.5, 0.5))
+    again = TimingCache(cache.path)
+    assert again.get("one") == Timing(1.5, 0.5)
+    assert again.get("two") == Timing(2.5, 0.5)
+    assert again.get("three") is None
+    assert [path.name for path in cache.path.parent.iterdir()] == ["timings.json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1, 2]",
+        "\x00\xff",
+        '{"one": 3}',
+        '{"one": {"run_ms": 1.5}}',
+        '{"one": {"run_ms": "1.5", "callback_ms": 0.5}}',
+        '{"one": {"run_ms": NaN, "callback_ms": 0.5}}',
+        '{"one": {"run_ms": -1.5, "callback_ms": 0.5}}',
+        '{"one": {"run_ms": Infinity, "callback_ms": 0.5}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_damaged_file_holds_nothing_and_is_replaced(tmp_path, text):
+    path = tmp_path / "timings.json"
+    path.write_text(text, encoding="latin-1")
+    cache = TimingCache(path)
+    assert cache.get("one") is None
+    cache.put("one", Timing(1.5, 0.5))
+    assert cache.get("one") == Timing(1.5, 0.5)
+    json.loads(path.read_text())
+
+
+def test_a_folder_that_cannot_be_written_is_no_error_but_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    cache = TimingCache(tmp_path / "file" / "timings.json")
+    cache.put("one", Timing(1.5, 0.5))
+    assert "cannot write" in cache.failure and "timings.json" in cache.failure
+    assert cache.get("one") is None
+
+
+def test_without_a_folder_nothing_is_kept_and_that_is_told(monkeypatch):
+    monkeypatch.setattr(timing_cache, "CACHE_FOLDER", None)
+    cache = TimingCache()
+    assert cache.get("one") is None
+    cache.put("one", Timing(1.5, 0.5))
+    assert "no home folder" in cache.failure and "set RTSEP_KERNEL_CACHE" in cache.failure
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path):
+    resource = pytest.importorskip("resource")
+    cache = TimingCache(tmp_path / "timings.json")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        cache.put("one", Timing(1.5, 0.5))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large: make room" in cache.failure
+    assert list(tmp_path.iterdir()) == []
+    cache.put("one", Timing(1.5, 0.5))
+    assert cache.failure is None
+
+
+def test_the_name_tells_everything_that_a_timing_depends_on(monkeypatch):
+    low, names = PLANS["low"], set()
+    names.add(timing_name("spleeter:2stems", 2, low))
+    names.add(timing_name("spleeter:4stems", 2, low))
+    names.add(timing_name("spleeter:2stems", 1, low))
+    names.add(timing_name("spleeter:2stems", 2, PLANS["balanced"]))
+    monkeypatch.setattr(timing_cache, "cpu_name", lambda: "another")
+    names.add(timing_name("spleeter:2stems", 2, low))
+    monkeypatch.setattr(timing_cache, "usable_cores", lambda: 99)
+    names.add(timing_name("spleeter:2stems", 2, low))
+    monkeypatch.setattr(timing_cache, "_sources_hash", lambda: "0" * 12)
+    names.add(timing_name("spleeter:2stems", 2, low))
+    assert len(names) == 7
+    # What makes no difference to the time makes none to the name.
+    assert timing_name("m", 2, low) == timing_name("m", 2, read_plan("64/1/1/0.5/hann/4"))

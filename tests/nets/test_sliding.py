@@ -1,0 +1,140 @@
+"""Keeping what a slide does not touch changes nothing in the masks, bit for bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtsep.nets.registry import find_model
+from rtsep.nets.rows import clean_stops
+from rtsep.nets.sliding import SlidingState
+from rtsep.nets.unet import UNet, UNetState
+from tests.weights.made_up_weights import made_up_arrays
+
+BINS = 64
+
+
+@pytest.fixture(scope="module")
+def net():
+    return UNet(find_model("spleeter:2stems"), made_up_arrays(3))
+
+
+class Stream:
+    """A spectrogram with gains, the window's masks by sliding and by running the whole net on it."""
+
+    def __init__(self, net, frames, stride, look_ahead, seed, presumed=0):
+        rng = np.random.default_rng(seed)
+        self.net, self.frames, self.stride = net, frames, stride
+        self.gains = np.zeros(0, np.float32)
+        self.length = frames + 3 * stride  # of the ring
+        self.rng = rng
+        self.all = np.zeros((0, BINS, 2), np.float32)
+        self.presumed, self.real_frames = presumed, frames - presumed
+        stop = self.real_frames - look_ahead
+        self.wanted = slice(stop - stride, stop)
+        self.sliding = SlidingState(frames, BINS, stride, stop - stride, stop, presumed)
+        self.whole = UNetState(frames, BINS)
+
+    def grow(self, count):
+        new = np.abs(self.rng.standard_normal((count, BINS, 2))).astype(np.float32)
+        self.all = np.concatenate([self.all, new])
+        self.gains = (0.5 + np.arange(len(self.all)) % 7 / 7).astype(np.float32)
+
+    def replace_all(self):
+        """Another recording: nothing of the one before may be left after a reset."""
+        self.all = np.abs(self.rng.standard_normal(self.all.shape)).astype(np.float32)
+
+    def ring(self):
+        magnitudes = np.full((self.length, BINS, 2), np.nan, np.float32)
+        gains = np.full(self.length, np.nan, np.float32)
+        for t in range(max(0, len(self.all) - self.length), len(self.all)):
+            magnitudes[t % self.length], gains[t % self.length] = self.all[t], self.gains[t]
+        return magnitudes, gains
+
+    def warm_up(self):
+        """Runs on the silence before the stream."""
+        spare = np.zeros((self.frames, 2, BINS), np.float32)
+        for run in range(-self.sliding.phases, 0):
+            start = (run + 1) * self.stride - self.real_frames
+            self.sliding.run(self.net, *self.ring(), start, spare)
+
+    def compare(self):
+        start = len(self.all) - self.real_frames
+        got = np.full((self.frames, 2, BINS), np.nan, np.float32)
+        self.sliding.run(self.net, *self.ring(), start, got)
+        window = np.zeros((self.frames, BINS, 2), np.float32)
+        seen = self.all[max(0, start) :] * self.gains[max(0, start) :, None, None]
+        window[self.real_frames - len(seen) : self.real_frames] = seen
+        for i in range(self.presumed):
+            image = window[self.real_frames - 1 - i]
+            window[self.real_frames + i] = (window[self.real_frames - 1] + image) / 2
+        expected = np.zeros_like(got)
+        self.whole.run(self.net, window, expected)
+        np.testing.assert_array_equal(got[self.wanted], expected[self.wanted])
+
+
+@pytest.mark.parametrize("look_ahead", [0, 1, 4, 17])
+@pytest.mark.parametrize("stride", [1, 2, 4, 8, 16, 32, 3, 12])
+@pytest.mark.parametrize("frames", [64, 128, 256])
+def test_masks_equal_the_whole_nets_over_a_long_slide(net, frames, stride, look_ahead):
+    stream = Stream(net, frames, stride, look_ahead, seed=stride)
+    runs = (frames + 40) // stride + 2 if frames == 64 else 60 // stride + 2
+    for _ in range(min(runs, 80)):
+        stream.grow(stride)
+        stream.compare()
+
+
+@pytest.mark.parametrize("presumed", [1, 4, 7, 32])
+@pytest.mark.parametrize("stride", [1, 2, 4, 8, 3])
+@pytest.mark.parametrize("frames", [64, 128])
+def test_presumed_frames_equal_a_window_that_holds_them(net, frames, stride, presumed):
+    stream = Stream(net, frames, stride, 2, seed=stride, presumed=presumed)
+    for _ in range((frames + 40) // stride + 2):
+        stream.grow(stride)
+        stream.compare()
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    data=st.data(), stride=st.sampled_from([1, 2, 4]), look_ahead=st.integers(0, 5),
+    presumed=st.sampled_from([0, 4]),
+)  # fmt: skip
+def test_runs_left_out_and_resets_do_no_harm(net, data, stride, look_ahead, presumed):
+    stream = Stream(net, 64, stride, look_ahead, seed=look_ahead, presumed=presumed)
+    for skipped in data.draw(st.lists(st.integers(0, 3), min_size=10, max_size=40)):
+        stream.grow(stride * (1 + (30 if skipped == 3 else skipped)))
+        if data.draw(st.integers(0, 9)) == 0:
+            stream.replace_all()
+            stream.sliding.reset()
+        stream.compare()
+
+
+def test_rows_beyond_the_edges_reach_are_known():
+    # T = 64: level 1's row 31 sees frame 65, level 2's rows 14 and 15 see that, and so on.
+    assert clean_stops(64) == [64, 31, 14, 6, 2, 0]
+
+
+def test_a_short_stride_computes_few_rows_of_the_wide_levels(net):
+    stream = Stream(net, 64, 1, 1, seed=0)
+    for _ in range(100):
+        stream.grow(1)
+        stream.compare()
+    computed = stream.sliding.computed_rows()
+    assert computed[0] == [(0, 1), (30, 32)]
+    counts = [sum(stop - first for first, stop in ranges) for ranges in computed]
+    assert counts[:6] == [3, 4, 4, 4, 2, 1]
+
+
+@pytest.mark.parametrize("stride", [1, 2, 8])
+def test_silence_before_the_stream_fills_every_phase(net, stride):
+    stream = Stream(net, 64, stride, 1, seed=1)
+    stream.warm_up()
+    for _ in range(20):
+        stream.grow(stride)
+        stream.compare()
+        level_1 = stream.sliding.computed_rows()[0]
+        assert sum(stop - first for first, stop in level_1) < 32
+
+
+def test_a_stride_as_long_as_the_window_keeps_nothing(net):
+    assert SlidingState(64, BINS, 64, 0, 64).nbytes <= UNetState(64, BINS).nbytes
