@@ -37,8 +37,11 @@ THAT_COUNT = frozenset(("mov", "flac", "tta", "wv", "wav", "w64", "aiff", "caf",
 # in a stream of packets is a loss.
 THAT_MAY_HAVE_GAPS = frozenset(("avi", "gxf", "iamf", "matroska", "mov", "mxf", "nut"))
 
-# Containers whose time stamps are whole milliseconds or worse.
-WITH_COARSE_STAMPS = frozenset(("asf", "avi", "flv", "matroska", "nsv", "nuv", "rm", "swf", "wtv"))
+# Containers whose time stamps are whole milliseconds or worse; or guesses within an Ogg page, since
+# Vorbis blocks are of two lengths.
+WITH_COARSE_STAMPS = frozenset(
+    ("asf", "avi", "flv", "matroska", "ogg", "nsv", "nuv", "rm", "swf", "wtv")
+)
 
 # The stream of frames without a container whose time stamps count the packets that are left, so that
 # destroyed ones leave no hole in them, and whose wreckage FFmpeg passes on.
