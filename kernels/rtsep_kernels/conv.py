@@ -22,14 +22,14 @@ NO_SKIP = np.zeros((0, 0, 0), np.float32)
 
 
 @kernel
-def conv_rows(x: Image, layer: Layer, skip: Image, y: Image, first: int, stop: int) -> None:
+def conv_rows(x: Image, layer: Layer, skip: Image | None, y: Image, first: int, stop: int) -> None:
     """Rows `first` to `stop` - 1 of a 5x5 stride-2 convolution, TensorFlow `same` padding.
 
     x: 2 * y.pixels pixels of an even number of channels, adjacent (their pixel_stride is their number
         of channels), with one zero pixel before and two behind each row. Rows above and below the
         image are never read: their taps are left out.
     layer: packed by pack_conv and pack_epilogue; its channels are a multiple of W.
-    skip: receives sum + bias unless its pixel_stride is 0.  y: receives the activations.
+    skip: receives sum + bias; may be None.  y: receives the activations.
     Each output row is computed the same way whatever the range. Real-time safe.
     """
     channels_in = x.pixel_stride
@@ -48,22 +48,18 @@ def conv_rows(x: Image, layer: Layer, skip: Image, y: Image, first: int, stop: i
             channel = block * width
             w_at, e_at = block * steps * width, 5 * channel
             panel = Panel(layer.weights, layer.epilogue, layer.act, w_at, e_at, width)
-            panel_rows(
-                source,
-                taps,
-                panel,
-                _from(skip, row, channel, band_rows),
-                _from(y, row, channel, band_rows),
-            )
+            target = _part(y, row, channel, band_rows)
+            if skip is None:
+                panel_rows(source, taps, panel, None, target)
+            else:
+                panel_rows(source, taps, panel, _part(skip, row, channel, band_rows), target)
 
 
 @kernel(inline="always")
-def _from(image: Image, row: int, channel: int, rows: int) -> Image:
+def _part(image: Image, row: int, channel: int, rows: int) -> Image:
     """`rows` rows of an image from row `row` on, from a channel on."""
     origin = image.origin + row * image.row_stride + channel
-    return Image(
-        image.values, origin, image.row_stride, image.pixel_stride, rows, image.pixels
-    )
+    return Image(image.values, origin, image.row_stride, image.pixel_stride, rows, image.pixels)
 
 
 def conv_workspace(

@@ -36,7 +36,6 @@ def upconv_rows(x: Image, layer: Layer, y: Image, first: int, stop: int) -> None
     width = PANEL if channels_out % PANEL == 0 else WIDTH
     x_at = x.origin - channels_in
     source = Image(x.values, x_at, x.row_stride, channels_in, x.rows, x.pixels)
-    no_skip = Image(y.values, 0, 0, 0, 0, 0)
     rows_outermost = 25 * channels_in * channels_out * 4 <= ROWS_OUTERMOST_BYTES
     band_rows = 1 if rows_outermost else max(1, stop - first)
     for band in range(first, stop, band_rows):
@@ -63,7 +62,7 @@ def upconv_rows(x: Image, layer: Layer, y: Image, first: int, stop: int) -> None
                         rows,
                         x.pixels,
                     )
-                    panel_rows(source, taps, panel, no_skip, target)
+                    panel_rows(source, taps, panel, None, target)
                 w_at += taps.rows * taps.run * width
 
 

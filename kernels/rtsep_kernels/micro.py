@@ -132,13 +132,14 @@ def _make_conv_row(nv: int) -> Any:
         y: v.NumbaType,
         chunk: v.NumbaType,
     ) -> v.Intrinsic:
-        """Image x, Panel, images skip and y, Chunk: see records.py and docs/kernels.md."""
+        """Image x, Panel, Image skip or None, Image y, Chunk: see records.py, docs/kernels.md."""
 
         def generate(
             context: v.Context, builder: v.Builder, signature: Any, args: tuple[v.Value, ...]
         ) -> v.Value:
             x, panel, skip, y, chunk = (
-                v.fields(builder, kind, value) for kind, value in zip(signature.args, args)
+                None if kind == types.none else v.fields(builder, kind, value)
+                for kind, value in zip(signature.args, args)
             )
 
             def address(argument: int, array: v.Value, offset: v.Value) -> v.Value:
@@ -151,13 +152,15 @@ def _make_conv_row(nv: int) -> Any:
             )
             act = v.fields(builder, signature.args[1][2], panel.act)
             turns = builder.sdiv(chunk.steps, v.int64(UNROLL))
-            strides = x.pixel_stride, skip.pixel_stride, y.pixel_stride, None
+            strides = [x.pixel_stride, y.pixel_stride, None]
             starts = [
                 address(0, x.values, chunk.x_at),
-                address(2, skip.values, chunk.skip_at),
                 address(3, y.values, chunk.y_at),
                 chunk.ahead_at,
             ]
+            if skip is not None:
+                strides.append(skip.pixel_stride)
+                starts.append(address(2, skip.values, chunk.skip_at))
 
             entry = builder.block
             next_tile = builder.append_basic_block("next.tile")
@@ -177,7 +180,7 @@ def _make_conv_row(nv: int) -> Any:
                 builder.cbranch(fits, tile, choice)
 
                 builder.position_at_end(tile)
-                x_now, skip_now, y_now, asked = places
+                x_now, y_now, asked, *skip_now = places
                 rows = [
                     v.advance(builder, y_now, builder.mul(y.pixel_stride, v.int64(p)))
                     for p in range(height)
@@ -198,9 +201,8 @@ def _make_conv_row(nv: int) -> Any:
                 )
                 with builder.if_else(_is_set(builder, chunk.parts, LAST)) as (ended, unended):
                     with ended:
-                        store_epilogue(
-                            builder, sums, epilogue, act, (skip_now, skip.pixel_stride), outputs
-                        )
+                        raw = (skip_now[0], skip.pixel_stride) if skip is not None else None
+                        store_epilogue(builder, sums, epilogue, act, raw, outputs)
                     with unended:
                         for values, targets in zip(sums, outputs):
                             for value, target in zip(values, targets):

@@ -20,12 +20,12 @@ _TAPS = np.array([(row, column, 2 * p + q) for row, column, (p, q) in thin_taps(
 
 
 @kernel(fastmath=FAST_MATH)
-def conv_row(x: Image, panel: Panel, skip: Image, y: Image, chunk: Chunk) -> None:
+def conv_row(x: Image, panel: Panel, skip: Image | None, y: Image, chunk: Chunk) -> None:
     """One row of `y.pixels` output pixels by one panel of channels.
 
     Plain code leaves prefetching to the processor: what the chunk asks for ahead is not used.
     """
-    source, sums, w, e, raws = x.values, y.values, panel.weights, panel.epilogue, skip.values
+    source, sums, w, e = x.values, y.values, panel.weights, panel.epilogue
     act, width, e_at = panel.act, panel.width, panel.epilogue_at
     for p in range(y.pixels):
         out_at = chunk.y_at + p * y.pixel_stride
@@ -44,8 +44,8 @@ def conv_row(x: Image, panel: Panel, skip: Image, y: Image, chunk: Chunk) -> Non
             continue
         for j in range(width):
             raw = out[j] + e[e_at + j]
-            if skip.pixel_stride != 0:
-                raws[chunk.skip_at + p * skip.pixel_stride + j] = raw
+            if skip is not None:
+                skip.values[chunk.skip_at + p * skip.pixel_stride + j] = raw
             z = raw * e[e_at + width + j] + e[e_at + 2 * width + j]
             z = activate_f32(z, act)
             out[j] = z * e[e_at + 3 * width + j] + e[e_at + 4 * width + j]

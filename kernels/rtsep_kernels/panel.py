@@ -19,14 +19,14 @@ from .tiles import conv_row_narrow, conv_row_wide
 
 
 @kernel
-def panel_rows(x: Image, taps: Taps, panel: Panel, skip: Image, y: Image) -> None:
+def panel_rows(x: Image, taps: Taps, panel: Panel, skip: Image | None, y: Image) -> None:
     """`y.rows` rows of `y.pixels` output pixels by one panel of channels.
 
     x: begins with the pixel left of its first; the pixels under a row of taps are `taps.run`
         neighbouring values, and from one output pixel's to the next's it is x.pixel_stride. Rows
         outside 0 .. x.rows - 1 are never read: their taps are left out.
     panel: its weights are [taps][run][width], what is used next behind them.
-    skip: receives sum + bias unless its pixel_stride is 0.  y: receives the activations. Both begin
+    skip: receives sum + bias; may be None.  y: receives the activations. Both begin
         with the panel's first channel of the first row that is computed.
     """
     rows, run, width = y.rows, taps.run, panel.width
@@ -54,9 +54,10 @@ def panel_rows(x: Image, taps: Taps, panel: Panel, skip: Image, y: Image) -> Non
                     parts |= FIRST
                 if first_step + steps == run and tap + 1 == min(taps.rows, x.rows - row_top):
                     parts |= LAST
+                skip_at = 0 if skip is None else skip.origin + i * skip.row_stride
                 chunk = Chunk(
                     x_at=x.origin + row * x.row_stride + first_step,
-                    skip_at=skip.origin + i * skip.row_stride,
+                    skip_at=skip_at,
                     y_at=y.origin + i * y.row_stride,
                     weights_at=weights_at,
                     steps=steps,

@@ -28,7 +28,7 @@ class Image(NamedTuple):
     values : (any,) float32
         The buffer.
     origin, row_stride, pixel_stride : int
-        In elements. A pixel_stride of 0 says that there is no image: nothing is stored.
+        In elements.
     rows, pixels : int
         Frames, and bins of each. What stands around the image is not counted.
     """

@@ -34,10 +34,10 @@ def store_epilogue(
     sums: list[list[v.Value]],
     epilogue: v.Value,
     act: Activation,
-    skip: tuple[v.Value, v.Value],
+    skip: tuple[v.Value, v.Value] | None,
     outputs: list[list[v.Value]],
 ) -> None:
-    """Emit raw = sums + bias; skip <- raw (unless its pixel stride is 0); outputs <- post(act(pre(raw))).
+    """Emit raw = sums + bias; skip <- raw, if there is one; outputs <- post(act(pre(raw))).
 
     sums: vectors [p][vector]; outputs: their addresses.
     skip: address of the first pixel's, and from one pixel to the next.
@@ -54,8 +54,8 @@ def store_epilogue(
 
     bias = [parameter(0, i) for i in range(nv)]
     raw = [[builder.fadd(sums[p][i], bias[i]) for i in range(nv)] for p in range(mr)]
-    skip_at, skip_pixel = skip
-    with builder.if_then(builder.icmp_signed("!=", skip_pixel, v.int64(0))):
+    if skip:
+        skip_at, skip_pixel = skip
         for p in range(mr):
             pixel = v.advance(builder, skip_at, builder.mul(skip_pixel, v.int64(p)))
             for i in range(nv):
@@ -69,7 +69,10 @@ def store_epilogue(
                 x = activate(affine(builder, raw[p][i], *pre))
                 v.store(builder, affine(builder, x, *post), outputs[p][i])
 
-    with builder.if_else(builder.icmp_signed("==", act.code, v.int64(PIECEWISE))) as (then, otherwise):
+    with builder.if_else(builder.icmp_signed("==", act.code, v.int64(PIECEWISE))) as (
+        then,
+        otherwise,
+    ):
         with then:
             slopes = v.broadcast(builder, act.slope, WIDTH)
             store_all(lambda x: piecewise_linear(builder, x, slopes))

@@ -1,6 +1,7 @@
 """The network as compiled functions: one call without the GIL for a window or for a slide of it.
 
-Both stand in one file because Numba looks for changes in the file of a cached function only.
+Both stand in one file because the cache looks for changes in the kernels' folder and in the file of a
+cached function only (see rtsep_kernels/disk_cache.py).
 """
 
 from __future__ import annotations
@@ -99,8 +100,7 @@ def forward(net: Constants, buffers: Buffers, work: Work, masks: Array) -> None:
         skip_from = work.skip_from[level - 1]
         for ranges in (work.edges, rows):
             _encode(level, net, buffers, ranges[level - 1, 0], ranges[level - 1, 1], skip_from)
-    nothing = Image(decoder[5].values, 0, 0, 0, 0, 0)
-    conv_rows(encoder[5], net.layers[5], nothing, decoder[5], rows[5, 0], rows[5, 1])
+    conv_rows(encoder[5], net.layers[5], None, decoder[5], rows[5, 0], rows[5, 1])
 
     # Decoder: from level n to the up half of level n - 1.
     for step in range(1, 6):
@@ -128,9 +128,8 @@ def _encode(
     """Rows `first` to `stop` - 1 of the convolution to `level`, their skips from `skip_from` on."""
     x, y, skip = buffers.encoder[level - 1], buffers.encoder[level], buffers.decoder[level - 1]
     layer = net.layers[level - 1]
-    nothing = Image(skip.values, 0, 0, 0, 0, 0)
     split = min(stop, max(first, skip_from))
-    conv_rows(x, layer, nothing, y, first, split)
+    conv_rows(x, layer, None, y, first, split)
     conv_rows(x, layer, skip, y, split, stop)
 
 

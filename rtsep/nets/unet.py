@@ -74,7 +74,9 @@ class UNet:
             )
             weights = pack_subpixel(arrays[f"{name}/kernel"])
             layers.append(Layer(weights, packed, decoder_act, channels))
-        parameters = thin_parameters(*(arrays[f"up6/{part}"] for part in ("bias", "scale", "shift")))
+        parameters = thin_parameters(
+            *(arrays[f"up6/{part}"] for part in ("bias", "scale", "shift"))
+        )
         layers.append(Layer(pack_thin(arrays["up6/kernel"]), parameters, decoder_act, 1))
         mask_weights = np.array(arrays["mask/kernel"][:, :, 0], np.float32)
         mask_bias = np.array(arrays["mask/bias"], np.float32)
