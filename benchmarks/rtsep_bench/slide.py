@@ -16,7 +16,7 @@ from rtsep.errors import RtsepError, UsageError
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.nets.registry import MODELS, find_model
 from rtsep.nets.rows import rows_for
-from rtsep.nets.sliding import SlidingState
+from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import LAYERS, UNet, UNetState
 from rtsep_bench import choose_weights, options
 from rtsep_bench.fast_layers import executed_flop
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_rounds(parser, DEFAULT_ROUNDS)
     parser.add_argument(
         "--slides", type=_slides, default=_slides(DEFAULT_SLIDES), metavar="T/h/d[/p],...",
-        help=f"frames, stride, look-ahead, presumed frames (default: {DEFAULT_SLIDES})",
+        help=f"frames, stride, look-ahead, extrapolated frames (default: {DEFAULT_SLIDES})",
     )  # fmt: skip
 
 
@@ -53,14 +53,16 @@ def _slides(text: str) -> list[StreamPlan]:
     for word in text.split(","):
         try:
             frames, stride, look_ahead, *more = (int(number) for number in word.split("/"))
-            (presumed,) = more or [0]
+            (extrapolated,) = more or [0]
         except ValueError:
             raise UsageError(
                 f"--slides wants T/h/d or T/h/d/p, as 64/1/1/4: got {word!r}"
             ) from None
-        name = f"T{frames}-h{stride}-d{look_ahead}" + (f"-p{presumed}" if presumed else "")
+        name = f"T{frames}-h{stride}-d{look_ahead}" + (f"-p{extrapolated}" if extrapolated else "")
         try:
-            slides.append(StreamPlan(name, frames, stride, look_ahead, stride, presumed=presumed))
+            slides.append(
+                StreamPlan(name, frames, stride, look_ahead, stride, presumed=extrapolated)
+            )
         except UsageError as error:
             raise UsageError(f"--slides {word}: {error}") from None
     return slides
@@ -99,8 +101,9 @@ class _Case:
         self._wanted = plan.rows
         self._rows = rows_for(frames, plan.rows.start, plan.rows.stop)
         self._state = UNetState(frames, bins)
+        rows = plan.rows
         self._sliding = SlidingState(
-            frames, bins, stride, plan.rows.start, plan.rows.stop, plan.presumed
+            SlidingWindow(frames, bins, stride, rows.start, rows.stop, plan.presumed)
         )
         self._masks = np.zeros((3, frames, 2, bins), np.float32)
         # A multiple of 64 frames that repeats: every phase comes by.
