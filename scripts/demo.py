@@ -123,12 +123,12 @@ def stream(song: Path, folder: Path, model: str) -> Streamed:
     from rtsep.files.reader import AudioReader
     from rtsep.live.engine import Engine
     from rtsep.live.file_session import run_file
-    from rtsep.live.plans.plan import find_plan
+    from rtsep.live.plans.notation import read_plan
     from rtsep.live.recorder import Recorder
     from rtsep.nets.registry import find_model
     from rtsep.weights.load_nets import load_nets
 
-    config, plan = find_model(model), find_plan(PLAN)
+    config, plan = find_model(model), read_plan(PLAN)
     engine = Engine(config, load_nets(config), plan, {}, separate_stems=True)
     recorder = Recorder(folder, config.stems)
     engine.start()

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rtsep.errors import UsageError
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
-from rtsep.live.plans.ladder import LADDER, read_plan
+from rtsep.live.plans.ladder import LADDER
+from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.nets.unet import UNet

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from rtsep.cli.terminal.display import Display
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_engine import LiveEngine
-    from rtsep.live.mixing_desk import MixControls
+    from rtsep.live.mixer import MixControls
     from rtsep.live.recorder import Recorder
 
 # In words for the person, by what session_first has got.
@@ -148,7 +148,7 @@ def _device_session(
     from rtsep.live.device_adapter import MIX, STEMS
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_separator import LiveSeparator
-    from rtsep.live.mixing_desk import MixControls
+    from rtsep.live.mixer import MixControls
 
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,

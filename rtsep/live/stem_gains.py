@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Iterator, Mapping, MutableMapping
 
 from rtsep.errors import UsageError
-from rtsep.live.mixing_desk import MixTarget
+from rtsep.live.mixer import MixTarget
 
 
 class StemGains(MutableMapping[str, float]):

@@ -100,7 +100,11 @@ class Worker:
         """Compute the masks of `run`; False if frames were overwritten while they were read."""
         history = self.history
         first_read = self._state.run(
-            self.net, history.magnitudes, history.gains, self.plan.window_start(run), self._masks
+            self.net,
+            history.magnitudes,
+            history.net_gains,
+            self.plan.window_start(run),
+            self._masks,
         )
         return history.holds(first_read)
 

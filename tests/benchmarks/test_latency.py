@@ -21,6 +21,7 @@ from rtsep.errors import RtsepError
 from rtsep.live import device_session
 from rtsep.live.device_adapter import DeviceAdapter
 from rtsep.live.engine import Engine
+from rtsep.live.signal_path import SignalPath
 from rtsep.live.worker import Worker
 from rtsep.nets.sliding import SlidingState
 from rtsep_bench import busy
@@ -187,7 +188,7 @@ def test_a_callback_that_fails_is_told_in_one_line(
     ("owner", "method", "told"),
     [
         (Worker, "_run", "the worker of"),
-        (Engine, "_on_hop", "the audio callback failed"),
+        (SignalPath, "_on_hop", "the audio callback failed"),
     ],
 )
 def test_what_fails_on_paced_sound_ends_the_run(

@@ -11,7 +11,7 @@ from rtsep.live.adaptive import AdaptiveEngine
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_paced
 from rtsep.live.load_watch import WATCHED_HOPS, LoadWatch
-from rtsep.live.plans.ladder import read_plan
+from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS
 from rtsep.nets.sliding import SlidingState
 from tests.live.streams import HOP, noise, push

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtsep.live.bell import Bell
 from rtsep.live.engine import Engine
-from rtsep.live.exchange import FrameHistory
+from rtsep.live.exchange import Bell, FrameHistory
 from rtsep.live.plans.plan import MOST_WAITED, StreamPlan
 from rtsep.nets.sliding import SlidingState
 from tests.live.streams import HOP, noise, offline, through

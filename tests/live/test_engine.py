@@ -12,7 +12,8 @@ from rtsep.errors import RtsepError, UsageError
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.mask_source import HOLD_HOPS
-from rtsep.live.plans.plan import PLANS, StreamPlan, find_plan
+from rtsep.live.plans.notation import read_plan
+from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.nets.sliding import SlidingState
 from tests.live.streams import HOP, noise, offline, through
 
@@ -189,7 +190,7 @@ def test_impossible_plans_are_refused(numbers, words):
 
 def test_unknown_names_are_refused(two_stems):
     with pytest.raises(UsageError, match="'fast'.*classic"):
-        find_plan("fast")
+        read_plan("fast")
     with pytest.raises(UsageError, match="no stem 'drums'"):
         Engine(*two_stems, SLIDING, {"drums": 1.0})
     with pytest.raises(UsageError, match="hold, dry, mute"):

@@ -178,7 +178,10 @@ def test_a_gain_that_is_none_is_refused_and_changes_nothing(make, stem, gain, to
     ("options", "told"),
     [
         ({"model": "spleeter:9stems"}, "unknown model"),
-        ({"stems": "vocals"}, r"stems must be a sequence of names: got 'vocals'; write \['vocals'\]"),
+        (
+            {"stems": "vocals"},
+            r"stems must be a sequence of names: got 'vocals'; write \['vocals'\]",
+        ),
         ({"stems": ["drums"]}, "unknown stem 'drums'"),
         ({"gains": {"vocals": float("nan")}}, "gain of 'vocals'"),
         ({"latency": "fast"}, "unknown latency 'fast'"),

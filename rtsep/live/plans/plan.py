@@ -209,11 +209,3 @@ _LOW = StreamPlan(
 )
 
 PLANS = {plan.name: plan for plan in (_LOW, _BALANCED, _CLASSIC)}
-
-
-def find_plan(name: str) -> StreamPlan:
-    """The plan called `name`; raises UsageError naming the known ones."""
-    try:
-        return PLANS[name]
-    except KeyError:
-        raise UsageError(f"unknown latency {name!r}: choose one of {', '.join(PLANS)}") from None
