@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from queue import SimpleQueue
 
 import numpy as np
@@ -21,11 +22,20 @@ from rtsep_kernels.denormals import flush_denormals
 class Worker:
     """Runs one net, one window at a time, in a thread of its own.
 
+    wake: called after each run, and where one has failed.
+
     `submit` is called by the audio thread and never blocks. Windows are taken in their order, as devices
     may complete several at once; those whose masks would only be heard before now are left out.
     """
 
-    def __init__(self, stem: str, net: UNet, plan: StreamPlan, history: FrameHistory, wake):
+    def __init__(
+        self,
+        stem: str,
+        net: UNet,
+        plan: StreamPlan,
+        history: FrameHistory,
+        wake: Callable[[], None],
+    ):
         self.stem, self.net, self.plan, self.history = stem, net, plan, history
         self.slots = MaskSlots(plan, net.config.bins)
         self.durations = Durations()

@@ -68,7 +68,7 @@ class StreamPlan:
     ratio_exponent: int = 1
     presumed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.frames < 64 or self.frames % 64:
             raise UsageError(f"frames must be a multiple of 64: got frames={self.frames}")
         if self.stride < 1 or self.look_ahead < 0:
