@@ -123,7 +123,7 @@ def test_the_level_goes_on_as_if_nothing_had_happened(start_adaptive, start_engi
     push(engine, audio[150 * HOP :])
     unchanged = start_engine(LONG, auto_level=True)
     push(unchanged, audio)
-    assert engine._current._level.gain == pytest.approx(unchanged._level.gain, rel=1e-9)
+    assert engine._current._path._level.gain == pytest.approx(unchanged._path._level.gain, rel=1e-9)
 
 
 def test_gains_and_bypass_are_those_of_the_stream(start_adaptive):
