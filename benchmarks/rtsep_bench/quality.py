@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stem", default="vocals", help="default: %(default)s")
     parser.add_argument(
         "--plans", default=",".join(PLANS), metavar="PLAN,...",
-        help="names, or frames/stride/look-ahead/compute-delay/hann|asymmetric[/presumed]; "
+        help="names, or frames/stride/look-ahead/compute-delay/hann|asymmetric[/extrapolated]; "
         f"{ALL_OF_THE_LADDER} for all that --latency chooses from (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(

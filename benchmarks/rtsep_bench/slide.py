@@ -91,7 +91,7 @@ class _Case:
         self._rows = rows_for(frames, plan.rows.start, plan.rows.stop)
         self._state = UNetState(frames, bins)
         self._sliding = SlidingState(
-            frames, bins, stride, plan.rows.start, plan.rows.stop, plan.presumed
+            frames, bins, stride, plan.rows.start, plan.rows.stop, plan.extrapolated
         )
         self._masks = np.zeros((3, frames, 2, bins), np.float32)
         # A multiple of 64 frames that repeats: every phase comes by.
@@ -119,7 +119,7 @@ class _Case:
 
     def _window(self) -> np.ndarray:
         seen = np.roll(self._magnitudes, -self._start, axis=0)[: self._plan.real_frames]
-        return np.concatenate([seen, (seen[-1] + seen[::-1][: self._plan.presumed]) / 2])
+        return np.concatenate([seen, (seen[-1] + seen[::-1][: self._plan.extrapolated]) / 2])
 
     def _whole(self) -> None:
         self._state.forward(self._net, self._masks[0], self._state.all_rows)

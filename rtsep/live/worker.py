@@ -46,7 +46,7 @@ class Worker:
             plan.stride,
             plan.rows.start,
             plan.rows.stop,
-            plan.presumed,
+            plan.extrapolated,
         )
         shape = (plan.frames, 2, net.config.bins)
         # writer: the net; reader: `slots.write`, both in this worker's thread

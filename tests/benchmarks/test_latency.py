@@ -239,7 +239,7 @@ def test_a_busy_program_that_does_not_start_is_an_error(monkeypatch) -> None:
     ("words", "told"),
     [
         (["--nets", "needed"], "--nets needed: name with --stem the stems that are to be heard"),
-        (["--stem", "drums"], "spleeter:2stems has no stem 'drums': choose from vocals"),
+        (["--stem", "drums"], "unknown stem 'drums': choose from vocals"),
         (["-i", "3"], "--input-device needs --backend device"),
         (["--samplerate", "48000"], "--samplerate needs --backend device"),
         (["--busy", "-1"], "--busy: must be a whole number of at least 1: got '-1'"),

@@ -56,7 +56,10 @@ def test_names_auto_and_plans_spelt_out():
     assert (plan.frames, plan.stride, plan.look_ahead) == (128, 4, 2)
     assert plan.compute_delay == 0.5 and plan.asymmetric
     assert not read_plan("64/1/2/1/hann").asymmetric
-    assert (read_plan("64/1/2/1/hann").presumed, read_plan("64/1/2/1/hann/4").presumed) == (0, 4)
+    assert (read_plan("64/1/2/1/hann").extrapolated, read_plan("64/1/2/1/hann/4").extrapolated) == (
+        0,
+        4,
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def spell(plan: StreamPlan) -> str:
     """The spelling of `plan`; `read_plan` gives it back but for its name and ratio exponent."""
     windows = ASYMMETRIC if plan.asymmetric else HANN
     parts = [plan.frames, plan.stride, plan.look_ahead, f"{plan.compute_delay:g}", windows]
-    return "/".join(map(str, [*parts, plan.presumed] if plan.presumed else parts))
+    return "/".join(map(str, [*parts, plan.extrapolated] if plan.extrapolated else parts))
 
 
 def read_plan(text: str) -> StreamPlan:
@@ -28,7 +28,7 @@ def read_plan(text: str) -> StreamPlan:
         return PLANS[text]
     try:
         words = text.split("/")
-        presumed = int(words.pop()) if len(words) == 6 else 0
+        extrapolated = int(words.pop()) if len(words) == 6 else 0
         *counts, compute_delay, windows = words
         frames, stride, look_ahead = map(int, counts)
         numbers = frames, stride, look_ahead, float(compute_delay), _ASYMMETRIC_OF[windows]
@@ -39,7 +39,7 @@ def read_plan(text: str) -> StreamPlan:
             "extrapolated frames if any)"
         ) from None
     try:
-        plan = StreamPlan(text, *numbers, presumed=presumed)
+        plan = StreamPlan(text, *numbers, extrapolated=extrapolated)
     except UsageError as error:
         raise UsageError(f"plan {text}: {error}") from None
     return replace(plan, name=spell(plan))
