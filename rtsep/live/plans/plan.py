@@ -3,7 +3,7 @@
 Counted in hops (frames). Frame t is complete when hop t has been collected. The nets run every
 `stride` frames; a run sees `frames` frames and its masks serve `stride` of them:
 
-    |<------------------------------ frames ------------------------------>|
+    |<---------------------------- frames ----------------------------->|
     |              |<- stride ->|<- look_ahead ->|<--- extrapolated --->|
                     masks heard      newest frame: p
 
