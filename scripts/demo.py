@@ -54,8 +54,7 @@ def demo(file: Path | None, output: Path, model: str) -> int:
 
     from rtsep.cli.collisions import check_collisions
     from rtsep.cli.targets import DEFAULT_PATTERN, outputs_of, targets_of
-    from rtsep.cli.terminal.download_progress import download_progress
-    from rtsep.cli.terminal.progress import clock, show_progress
+    from rtsep.cli.terminal.progress import clock, download_progress, show_progress
     from rtsep.constants import SAMPLE_RATE
     from rtsep.live.recorder import recording_paths
     from rtsep.nets.registry import find_model

@@ -24,8 +24,7 @@ from rtsep.cli.monitor_arguments import (
     session_settings,
 )
 from rtsep.cli.surroundings import prepare
-from rtsep.cli.terminal.download_progress import download_progress
-from rtsep.cli.terminal.progress import clock
+from rtsep.cli.terminal.progress import clock, download_progress
 from rtsep.errors import RtsepError, UsageError
 from rtsep.files.formats import format_of
 from rtsep.live.engine_maker import EngineMaker
