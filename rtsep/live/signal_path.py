@@ -111,7 +111,7 @@ class SignalPath:
         self._submit()
         self._counters.count_bad_samples(mend(self._hop_in, self._last_in))
         net_gain = self._level.update(self._hop_in) if self._level is not None else 1.0
-        self._recent[: -self._plan.hop] = self._recent[self._plan.hop :]
+        _move_by_a_hop(self._recent, self._plan.hop)
         self._recent[-self._plan.hop :] = self._hop_in
         frame = self._history.begin()
         self._analyse(frame, net_gain)
@@ -157,7 +157,7 @@ class SignalPath:
         for i, samples in enumerate(self._overlap):
             finished = samples[start : start + hop]
             self._hop_out[:, i * NET_CHANNELS : (i + 1) * NET_CHANNELS] = finished
-            samples[:-hop] = samples[hop:]
+            _move_by_a_hop(samples, hop)
             samples[-hop:] = 0.0
 
     # --- before the stream ------------------------------------------------------------------------
@@ -179,3 +179,12 @@ class SignalPath:
         """Show the nets the level that `other` has come to, of the same stream."""
         if self._level is not None and other._level is not None:
             self._level.continue_from(other._level)
+
+
+def _move_by_a_hop(samples: NDArray[np.float32], hop: int) -> None:
+    """Move all hops but the first one place to the front.
+
+    One by one: where source and target overlap NumPy allocates a copy.
+    """
+    for at in range(hop, len(samples), hop):
+        samples[at - hop : at] = samples[at : at + hop]

@@ -255,17 +255,21 @@ def test_samples_that_are_no_sound_are_replaced_and_counted(make, rate):
 @pytest.mark.parametrize("separate", [False, True])
 def test_a_block_of_the_callback_allocates_nothing_that_grows(make, separate):
     live = make(separate_stems=separate, paced=True)
-    block = noise(8 * HOP, seed=10)
+    block = noise(HOP, seed=10)
     out = np.zeros((len(block), 4 if separate else 2), np.float32)
     process = live.process_stems if separate else live.process
-    process(block, out)
+    for _ in range(20):
+        live.engine.wait_for_workers()
+        process(block, out)
+    live.engine.wait_for_workers()
     tracemalloc.start()
     try:
         process(block, out)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < block.nbytes / 2
+    # Python's own small objects; a copy of the block would be 8 KB.
+    assert peak < 6_000
 
 
 def test_stems_want_to_be_asked_for(make):
