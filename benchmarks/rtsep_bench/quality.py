@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rtsep.errors import UsageError
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
-from rtsep.live.plans.ladder import LADDER, read_plan
+from rtsep.live.plans.ladder import LADDER
+from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.nets.unet import UNet
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stem", default="vocals", help="default: %(default)s")
     parser.add_argument(
         "--plans", default=",".join(PLANS), metavar="PLAN,...",
-        help="names, or frames/stride/look-ahead/compute-delay/hann|asymmetric[/presumed]; "
+        help="names, or frames/stride/look-ahead/compute-delay/hann|asymmetric[/extrapolated]; "
         f"{ALL_OF_THE_LADDER} for all that --latency chooses from (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
@@ -236,14 +237,14 @@ def _separate(
     song: true_stems.Song,
     setting: Setting,
 ) -> NDArray[np.float32]:
-    alone = None if setting.ratio else [stem]
+    independent = None if setting.ratio else [stem]
     gain = np.float32(10 ** (setting.level_db / 20))
     engine = Engine(
         config,
-        [nets[name] for name in alone or config.stems],
+        [nets[name] for name in independent or config.stems],
         plan,
         {stem: 1.0},
-        alone=alone,
+        independent=independent,
         auto_level=setting.auto_level,
     )
     engine.start()

@@ -8,14 +8,14 @@ and into MEASURED_DB, and nowhere else. Other stems and models are taken to beha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rtsep.errors import UsageError
-from rtsep.live.plans.plan import PLANS, StreamPlan
+from rtsep.live import MASKING
+from rtsep.live.plans.notation import read_plan
+from rtsep.live.plans.plan import StreamPlan
 
-WINDOWS = {"hann": False, "asymmetric": True}
-
-# plan: dB with the ratio mask of all nets, dB with the net of the stem alone.
+# plan: dB with the ratio mask of all nets, dB with the independent mask of the stem's net.
 MEASURED_DB = {
     "64/1/0/1/asymmetric/4": (-0.25, -0.39),
     "64/1/1/0.5/asymmetric/4": (-0.05, -0.19),
@@ -43,43 +43,20 @@ MEASURED_DB = {
 class Rung:
     """A plan and its measured quality in dB relative to `classic` with ratio masks.
 
-    ratio_db: with the ratio mask of all nets. alone_db: with the net of the wanted stem alone.
+    quality_db: by live.MASKING; ``independent`` is with the net of the wanted stem only.
     """
 
     plan: StreamPlan
-    ratio_db: float
-    alone_db: float
-
-
-def read_plan(text: str) -> StreamPlan:
-    """The plan called `text`, or the one it spells out, like ``64/1/2/1/asymmetric/4``.
-
-    Frames, stride, look-ahead, compute delay (which may be a fraction), windows and, if any, presumed
-    frames. Raises UsageError.
-    """
-    if text in PLANS:
-        return PLANS[text]
-    try:
-        numbers = text.split("/")
-        presumed = int(numbers.pop()) if len(numbers) == 6 else 0
-        *counts, compute_delay, windows = numbers
-        frames, stride, look_ahead = map(int, counts)
-        pair = WINDOWS[windows]
-        return StreamPlan(
-            text, frames, stride, look_ahead, float(compute_delay), pair, presumed=presumed
-        )
-    except (ValueError, KeyError):
-        raise UsageError(
-            f"unknown plan {text!r}: choose one of {', '.join(PLANS)}, or spell it out like "
-            "64/1/2/1/hann/4 (frames, stride, look-ahead, compute delay, hann or asymmetric, and "
-            "presumed frames if any)"
-        ) from None
+    quality_db: Mapping[str, float]
 
 
 # By latency, the shortest first.
 LADDER = tuple(
     sorted(
-        (Rung(read_plan(name), *measured) for name, measured in MEASURED_DB.items()),
+        (
+            Rung(read_plan(name), dict(zip(MASKING, measured_db)))
+            for name, measured_db in MEASURED_DB.items()
+        ),
         key=lambda rung: rung.plan.latency_samples,
     )
 )
