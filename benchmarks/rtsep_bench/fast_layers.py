@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rtsep.nets.arrays import DECODER_INPUTS, DECODER_OUTPUTS, ENCODER_CHANNELS
 from rtsep.nets.unet import LAYERS, LEVELS, UNet, UNetState
-from rtsep_kernels.conv import Plane
+from rtsep_kernels.records import Image
 from rtsep_kernels.thin import MASK_DILATION, MASK_PADDING, MASK_TAPS
 
 
@@ -33,14 +33,10 @@ def layer_input(state: UNetState, name: str) -> NDArray[np.float32]:
     """What the layer reads, (time, frequency, channels): a view of the state's buffer."""
     kind, number = _split(name)
     if kind == "conv":
-        level = number - 1
-        plane, channels = state.encoder_planes[level], ENCODER_CHANNELS[level]
-        return _image(state, state.encoder[level], plane, level, channels)
+        return _view(state.buffers.encoder[number - 1])
     if kind == "up":
-        level = LEVELS + 1 - number
-        plane, channels = state.decoder_planes[level - 1], DECODER_INPUTS[number - 1]
-        return _image(state, state.decoder[level - 1], plane, level, channels)
-    return _image(state, state.last, state.last_plane, 0, 1)
+        return _view(state.buffers.decoder[LEVELS - number])
+    return _view(state.buffers.last)
 
 
 def layer_output(state: UNetState, masks: np.ndarray, name: str) -> NDArray[np.float32]:
@@ -95,10 +91,12 @@ def executed_flop(
     return 2 * kernel_rows * 5 * pixels * channels
 
 
-def _image(state: UNetState, buffer, plane: Plane, level: int, channels: int):
-    shape = state.frames >> level, state.bins >> level, channels
-    strides = (buffer.itemsize * plane.row_stride, buffer.itemsize * plane.pixel_stride, 4)
-    return np.lib.stride_tricks.as_strided(buffer[plane.origin :], shape, strides)
+def _view(image: Image) -> NDArray[np.float32]:
+    """The pixels of an image whose pixels are adjacent, (time, frequency, channels)."""
+    shape = image.rows, image.pixels, image.pixel_stride
+    item_bytes = image.values.itemsize
+    strides = item_bytes * image.row_stride, item_bytes * image.pixel_stride, item_bytes
+    return np.lib.stride_tricks.as_strided(image.values[image.origin :], shape, strides)
 
 
 def _split(name: str) -> tuple[str, int]:

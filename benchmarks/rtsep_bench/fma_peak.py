@@ -45,27 +45,14 @@ def _make_fma_chains():
             factor, addend = (v.load(builder, place(index), WIDTH) for index in range(2))
             # Each chain starts elsewhere, or LLVM would see that all are the same and keep one.
             starts = [v.load(builder, place(2 + chain), WIDTH) for chain in range(CHAINS)]
-            entry = builder.block
-            loop = builder.append_basic_block("turn")
-            done = builder.append_basic_block("done")
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            turn = builder.phi(v.I64)
-            turn.add_incoming(v.int64(0), entry)
-            chains = [builder.phi(start.type) for start in starts]
-            new = []
-            for chain, start in zip(chains, starts):
-                chain.add_incoming(start, entry)
-                new.append(chain)
-            for _ in range(UNROLL):
-                new = [v.multiply_add(builder, chain, factor, addend) for chain in new]
-            for chain, value in zip(chains, new):
-                chain.add_incoming(value, loop)
-            next_turn = builder.add(turn, v.int64(1))
-            turn.add_incoming(next_turn, loop)
-            builder.cbranch(builder.icmp_signed("<", next_turn, turns), loop, done)
-            builder.position_at_end(done)
-            for chain, value in enumerate(new):
+
+            def turn(_index, *chains):
+                for _ in range(UNROLL):
+                    chains = [v.multiply_add(builder, chain, factor, addend) for chain in chains]
+                return chains
+
+            ends = v.counted_loop(builder, "turn", turns, 1, starts, turn)
+            for chain, value in enumerate(ends):
                 v.store(builder, value, place(2 + chain))
             return context.get_dummy_value()
 

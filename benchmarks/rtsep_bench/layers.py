@@ -17,6 +17,7 @@ from rtsep.nets.unet import LEVELS
 from rtsep_kernels.conv import conv2d, conv_workspace
 from rtsep_kernels.deconv import conv_transpose2d, deconv_workspace
 from rtsep_kernels.epilogue import activation, epilogue_parameters
+from rtsep_kernels.records import Activation
 from rtsep_kernels.shapes import ConvShape, tensorflow_same, tensorflow_same_transposed
 from rtsep_kernels.thin import MASK_DILATION, MASK_TAPS
 
@@ -29,7 +30,7 @@ class Layer:
     """One layer for an image of fixed size.
 
     weights: HWIO of a convolution, HWOI of a transposed one, float32.
-    epilogue: [5][channels out], see kernels/rtsep_kernels/epilogue.py; act, slope: its activation.
+    epilogue: [5][channels out], see kernels/rtsep_kernels/epilogue.py; act: its activation.
     """
 
     name: str
@@ -37,8 +38,7 @@ class Layer:
     shape: ConvShape
     weights: np.ndarray
     epilogue: np.ndarray
-    act: int
-    slope: np.float32
+    act: Activation
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -83,7 +83,7 @@ def unet_layers(
         bias = arrays[f"{name}/bias"]
         scale, shift = arrays.get(f"{name}/scale"), arrays.get(f"{name}/shift")
         epilogue = epilogue_parameters(len(bias), bias, pre_scale=scale, pre_shift=shift)
-        layers.append(Layer(name, False, shape, arrays[f"{name}/kernel"], epilogue, *act))
+        layers.append(Layer(name, False, shape, arrays[f"{name}/kernel"], epilogue, act))
     for step in range(1, LEVELS + 1):
         name = f"up{step}"
         level = LEVELS + 1 - step
@@ -93,13 +93,13 @@ def unet_layers(
         bias, scale, shift = (arrays[f"{name}/{part}"] for part in ("bias", "scale", "shift"))
         epilogue = epilogue_parameters(len(bias), bias, post_scale=scale, post_shift=shift)
         act = activation(config.decoder_activation)
-        layers.append(Layer(name, True, shape, arrays[f"{name}/kernel"], epilogue, *act))
+        layers.append(Layer(name, True, shape, arrays[f"{name}/kernel"], epilogue, act))
     taps, dilation = (MASK_TAPS, MASK_TAPS), (MASK_DILATION, MASK_DILATION)
     shape = tensorflow_same((frames, bins), taps, dilation=dilation)
     bias = arrays["mask/bias"]
     act = activation("linear" if config.output == "softmax" else "sigmoid")
     epilogue = epilogue_parameters(len(bias), bias)
-    layers.append(Layer("mask", False, shape, arrays["mask/kernel"], epilogue, *act))
+    layers.append(Layer("mask", False, shape, arrays["mask/kernel"], epilogue, act))
     return layers
 
 
@@ -122,6 +122,5 @@ class GeneralLayer:
         layer = self.layer
         compute = conv_transpose2d if layer.transposed else conv2d
         return compute(
-            self.x, self.weights, layer.epilogue, layer.act, layer.slope, layer.shape, self.out,
-            self.workspace,
-        )  # fmt: skip
+            self.x, self.weights, layer.epilogue, layer.act, layer.shape, self.out, self.workspace
+        )

@@ -31,9 +31,13 @@ def reference_masks(
         skips.append(skip)
     for step, layer in enumerate(decoder, 1):
         x = reference.conv_transpose2d(
-            x, layer.weights, layer.epilogue, layer.act, layer.slope, layer.shape,
+            x,
+            layer.weights,
+            layer.epilogue,
+            layer.act,
+            layer.shape,
             np.zeros(layer.output_shape),
-        )  # fmt: skip
+        )
         if step < LEVELS:
             x = np.concatenate([skips[LEVELS - 1 - step], x], axis=2)
     return _convolve(mask, x, np.zeros(0)).transpose(0, 2, 1)
@@ -42,5 +46,5 @@ def reference_masks(
 def _convolve(layer: Layer, x: np.ndarray, skip: np.ndarray) -> np.ndarray:
     out = np.zeros(layer.output_shape)
     return reference.conv2d(
-        x, layer.weights, layer.epilogue, layer.act, layer.slope, layer.shape, out, skip=skip
+        x, layer.weights, layer.epilogue, layer.act, layer.shape, out, skip=skip
     )

@@ -16,7 +16,7 @@ from rtsep.errors import RtsepError, UsageError
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.nets.registry import MODELS, find_model
 from rtsep.nets.rows import rows_for
-from rtsep.nets.sliding import SlidingState
+from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import LAYERS, UNet, UNetState
 from rtsep_bench import choose_weights, options
 from rtsep_bench.fast_layers import executed_flop
@@ -99,8 +99,9 @@ class _Case:
         self._wanted = plan.rows
         self._rows = rows_for(frames, plan.rows.start, plan.rows.stop)
         self._state = UNetState(frames, bins)
+        rows = plan.rows
         self._sliding = SlidingState(
-            frames, bins, stride, plan.rows.start, plan.rows.stop, plan.presumed
+            SlidingWindow(frames, bins, stride, rows.start, rows.stop, plan.presumed)
         )
         self._masks = np.zeros((3, frames, 2, bins), np.float32)
         # A multiple of 64 frames that repeats: every phase comes by.

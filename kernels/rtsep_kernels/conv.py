@@ -7,8 +7,6 @@ read with a stride of 2 C per pixel. What is a GEMM with K = 25 C runs as 5 runs
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 import numpy as np
 
 from .blocking import PANEL, ROWS_OUTERMOST_BYTES, WIDTH
@@ -17,61 +15,76 @@ from .gemm import gemm, gemm_workspace
 from .im2col import im2col
 from .jit import kernel
 from .panel import panel_rows
+from .records import Activation, Array, Image, Layer, Panel, Taps, Workspace
 from .shapes import ConvShape
-
-# Where an image stands in a flat float32 buffer: pixel (time t, frequency f) starts at
-# origin + t * row_stride + f * pixel_stride. All in float32 elements.
-Plane = namedtuple("Plane", ["origin", "row_stride", "pixel_stride"])
 
 NO_SKIP = np.zeros((0, 0, 0), np.float32)
 
 
 @kernel
-def conv_rows(
-    x, x_plane, x_rows, channels_in, w, e, act, slope, channels_out, width_out,
-    skip, skip_plane, y, y_plane, first, stop,
-):  # fmt: skip
+def conv_rows(x: Image, layer: Layer, skip: Image | None, y: Image, first: int, stop: int) -> None:
     """Rows `first` to `stop` - 1 of a 5x5 stride-2 convolution, TensorFlow `same` padding.
 
-    x: image of x_rows rows and 2 * width_out pixels of channels_in channels (even), its pixels
-        adjacent (x_plane.pixel_stride == channels_in) with one zero pixel before and two behind
-        each row. Rows above and below the image are never read: their taps are left out.
-    w, e: packed by pack_conv and pack_epilogue.  channels_out: a multiple of W.
-    skip: receives sum + bias unless skip_plane.pixel_stride is 0.  y: receives the activations.
+    x: 2 * y.pixels pixels of an even number of channels, adjacent (their pixel_stride is their number
+        of channels), with one zero pixel before and two behind each row. Rows above and below the
+        image are never read: their taps are left out.
+    layer: packed by pack_conv and pack_epilogue; its channels are a multiple of W.
+    skip: receives sum + bias; may be None.  y: receives the activations.
     Each output row is computed the same way whatever the range. Real-time safe.
     """
-    panel = PANEL if channels_out % PANEL == 0 else WIDTH
+    channels_in = x.pixel_stride
+    width = PANEL if layer.channels_out % PANEL == 0 else WIDTH
     run = 5 * channels_in
     steps = 5 * run
-    x_at = x_plane.origin - channels_in
+    # Output pixels lie two input pixels apart, and see from the one left of theirs on.
+    x_at = x.origin - channels_in
+    source = Image(x.values, x_at, x.row_stride, 2 * channels_in, x.rows, x.pixels)
     # Either the rows pass by resident weights, or one panel at a time passes over all rows.
-    rows_outermost = steps * channels_out * 4 <= ROWS_OUTERMOST_BYTES
+    rows_outermost = steps * layer.channels_out * 4 <= ROWS_OUTERMOST_BYTES
     band_rows = 1 if rows_outermost else max(1, stop - first)
     for row in range(first, stop, band_rows):
-        for block in range(channels_out // panel):
-            channel = block * panel
-            panel_rows(
-                x, x_at, x_plane.row_stride, x_rows, 2 * channels_in, 2 * row - 1, 2, 5, run,
-                w, block * steps * panel, panel, e, 5 * channel, act, slope,
-                skip, skip_plane.origin + row * skip_plane.row_stride + channel,
-                skip_plane.row_stride, skip_plane.pixel_stride,
-                y, y_plane.origin + row * y_plane.row_stride + channel,
-                y_plane.row_stride, y_plane.pixel_stride, width_out, band_rows,
-            )  # fmt: skip
+        taps = Taps(2 * row - 1, 2, 5, run)
+        for block in range(layer.channels_out // width):
+            channel = block * width
+            w_at, e_at = block * steps * width, 5 * channel
+            panel = Panel(layer.weights, layer.epilogue, layer.act, w_at, e_at, width)
+            target = _part(y, row, channel, band_rows)
+            if skip is None:
+                panel_rows(source, taps, panel, None, target)
+            else:
+                panel_rows(source, taps, panel, _part(skip, row, channel, band_rows), target)
 
 
-def conv_workspace(shape: ConvShape, channels_in: int, channels_out: int):
+@kernel(inline="always")
+def _part(image: Image, row: int, channel: int, rows: int) -> Image:
+    """`rows` rows of an image from row `row` on, from a channel on."""
+    origin = image.origin + row * image.row_stride + channel
+    return Image(image.values, origin, image.row_stride, image.pixel_stride, rows, image.pixels)
+
+
+def conv_workspace(
+    shape: ConvShape, channels_in: int, channels_out: int
+) -> tuple[Array, Workspace]:
     """Buffers for `conv2d`: the im2col matrix and GEMM's packing buffers. One user at a time."""
     columns = np.zeros((shape.small_pixels, shape.taps * channels_in), np.float32)
     return columns, gemm_workspace(channels_out)
 
 
-def conv2d(x, weights, epilogue, act, slope, shape: ConvShape, out, workspace, skip=NO_SKIP):
+def conv2d(
+    x: Array,
+    weights: Array,
+    epilogue: Array,
+    act: Activation,
+    shape: ConvShape,
+    out: Array,
+    workspace: tuple[Array, Workspace],
+    skip: Array = NO_SKIP,
+) -> Array:
     """General convolution: im2col, GEMM, epilogue. Any kernel size, stride, padding and dilation.
 
     x: (time, frequency, channels in) float32, `shape.large` pixels.
     weights: HWIO (rows, columns, channels in, channels out) float32, contiguous.
-    epilogue: [5][channels out], see epilogue.py; act, slope: from epilogue.activation.
+    epilogue: [5][channels out], see epilogue.py; act: from epilogue.activation.
     out: (time, frequency, channels out), `shape.small` pixels. workspace: see `conv_workspace`.
     skip: like out, receives sum + bias; NO_SKIP where none is wanted.
     Returns out.
@@ -81,5 +94,5 @@ def conv2d(x, weights, epilogue, act, slope, shape: ConvShape, out, workspace, s
     steps, channels_out = columns.shape[1], weights.shape[3]
     sums = out.reshape(shape.small_pixels, channels_out)
     gemm(columns, weights.reshape(steps, channels_out), sums, packing, False)
-    apply_epilogue(out, epilogue, act, slope, skip, out)
+    apply_epilogue(out, epilogue, act, skip, out)
     return out

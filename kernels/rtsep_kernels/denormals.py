@@ -7,6 +7,7 @@ below anything that is heard.
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 from llvmlite import ir
 from numba import types
@@ -23,8 +24,8 @@ _DAZ_FTZ = 0x8040
 
 
 @intrinsic
-def _flush_on_x86(typing_context):
-    def generate(context, builder, signature, args):
+def _flush_on_x86(typing_context: v.Context) -> v.Intrinsic:
+    def generate(context: v.Context, builder: v.Builder, signature: Any, args: Any) -> v.Value:
         register = cgutils.alloca_once(builder, v.I32)
         address = builder.bitcast(register, v.I8.as_pointer())
         kind = ir.FunctionType(ir.VoidType(), [v.I8.as_pointer()])
@@ -44,11 +45,11 @@ def _flush_on_x86(typing_context):
 if X86:
 
     @kernel
-    def flush_denormals():
+    def flush_denormals() -> None:
         """From now on, denormals are zero in the calling thread."""
         _flush_on_x86()  # type: ignore[call-arg]  # Numba gives the typing context
 
 else:
 
-    def flush_denormals():
+    def flush_denormals() -> None:
         """ARM's vector units have no such penalty: nothing to do."""

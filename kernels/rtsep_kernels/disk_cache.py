@@ -10,13 +10,16 @@ compiled again, and where nothing can be kept the program runs on and says so on
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import pickle
 import sys
 import uuid
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from numba.core.caching import FunctionCache
 from numba.core.compiler import CompileResult
@@ -30,13 +33,16 @@ _complaint_made = False
 class DiskCache(FunctionCache):
     """Numba's interface to a cache of one function, with files of our own in `folder`.
 
-    folder: of one state of the sources, one version of Numba and one of Python.
+    folder: of one state of the kernels' sources, one version of Numba and one of Python.
+    A key holds the hash of the file that the function stands in, which may be elsewhere: Numba's own
+    key holds the function's instructions, and neither its constants nor what it calls.
     """
 
-    def __init__(self, function, folder: Path):
+    def __init__(self, function: Callable[..., Any], folder: Path):
         # FunctionCache's own __init__ looks for a folder and would take one beside the sources.
         self._py_func = function
         self._folder = folder
+        self._source = _source_hash(function.__code__.co_filename)
         self._base = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(
             ">", ""
         )
@@ -52,8 +58,8 @@ class DiskCache(FunctionCache):
         for path in self._folder.glob(f"{self._base}-*.nbc"):
             path.unlink(missing_ok=True)
 
-    def _load_overload(self, sig, target_context):
-        key = self._index_key(sig, target_context.codegen())
+    def _load_overload(self, sig: Any, target_context: Any) -> Any:
+        key = (self._source, *self._index_key(sig, target_context.codegen()))
         try:
             content = self._path(key).read_bytes()
         except OSError:
@@ -65,11 +71,11 @@ class DiskCache(FunctionCache):
             return None
         return CompileResult._rebuild(target_context, *compiled)
 
-    def _save_overload(self, sig, data) -> None:
+    def _save_overload(self, sig: Any, data: Any) -> None:
         # What holds addresses of this process means nothing to the next.
         if data.library.has_dynamic_globals or data.lifted:
             return
-        key = self._index_key(sig, data.codegen)
+        key = (self._source, *self._index_key(sig, data.codegen))
         content = dumps((key, data._reduce()))
         path = self._path(key)
         part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
@@ -84,11 +90,16 @@ class DiskCache(FunctionCache):
             if not (sys.platform == "win32" and path.exists()):
                 complain(f"{self._folder}: {error.strerror or error}")
 
-    def _path(self, key) -> Path:
+    def _path(self, key: Any) -> Path:
         # A key's types and processor are named by their text; the key itself stands in the file.
         return (
             self._folder / f"{self._base}-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.nbc"
         )
+
+
+@functools.cache
+def _source_hash(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def complain(reason: object) -> None:

@@ -10,8 +10,10 @@ the identity. The five vectors stand together as `epilogue[5][channels]`.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .jit import kernel
+from .records import Activation, Array, Real
 
 PIECEWISE, ELU, SIGMOID = 0, 1, 2
 
@@ -25,19 +27,24 @@ ACTIVATIONS = {
 }
 
 
-def activation(name: str) -> tuple[int, np.float32]:
-    """Code and slope of an activation; raises ValueError naming the known ones."""
+def activation(name: str) -> Activation:
+    """The activation called `name`; raises ValueError naming the known ones."""
     try:
         code, slope = ACTIVATIONS[name]
     except KeyError:
         known = ", ".join(ACTIVATIONS)
         raise ValueError(f"unknown activation {name!r}: choose one of {known}") from None
-    return code, np.float32(slope)
+    return Activation(code, np.float32(slope))
 
 
 def epilogue_parameters(
-    channels: int, bias=None, pre_scale=None, pre_shift=None, post_scale=None, post_shift=None
-) -> np.ndarray:
+    channels: int,
+    bias: ArrayLike | None = None,
+    pre_scale: ArrayLike | None = None,
+    pre_shift: ArrayLike | None = None,
+    post_scale: ArrayLike | None = None,
+    post_shift: ArrayLike | None = None,
+) -> Array:
     """The `epilogue[5][channels]` array, float32; what is not given is the identity."""
     parameters = np.zeros((5, channels), np.float32)
     parameters[[1, 3]] = 1.0
@@ -48,7 +55,7 @@ def epilogue_parameters(
 
 
 @kernel(inline="always")
-def exp_f32(x):
+def exp_f32(x: Real) -> Real:
     """exp(x), float32, clamped to |x| <= 87; NaN goes through. Polynomial as in vector.py."""
     if x > np.float32(87.0):
         x = np.float32(87.0)
@@ -69,23 +76,23 @@ def exp_f32(x):
 
 
 @kernel(inline="always")
-def sigmoid_f32(x):
+def sigmoid_f32(x: Real) -> Real:
     """1 / (1 + exp(-x)), float32."""
     return np.float32(1.0) / (np.float32(1.0) + exp_f32(-x))
 
 
 @kernel(inline="always")
-def activate_f32(x, act, slope):
-    """The activation with code `act` on one float32."""
-    if act == PIECEWISE:
-        return x if x > np.float32(0.0) else x * slope
-    if act == ELU:
+def activate_f32(x: Real, act: Activation) -> Real:
+    """The activation `act` of one float32."""
+    if act.code == PIECEWISE:
+        return x if x > np.float32(0.0) else x * act.slope
+    if act.code == ELU:
         return x if x > np.float32(0.0) else exp_f32(x) - np.float32(1.0)
     return sigmoid_f32(x)
 
 
 @kernel
-def apply_epilogue(sums, epilogue, act, slope, skip, y):
+def apply_epilogue(sums: Array, epilogue: Array, act: Activation, skip: Array, y: Array) -> None:
     """Apply an epilogue to a whole image: the general way's last step.
 
     sums, y: (time, frequency, channels) float32, y may be sums itself.
@@ -98,5 +105,5 @@ def apply_epilogue(sums, epilogue, act, slope, skip, y):
                 raw = sums[t, f, c] + epilogue[0, c]
                 if skip.size > 0:
                     skip[t, f, c] = raw
-                x = activate_f32(raw * epilogue[1, c] + epilogue[2, c], act, slope)
+                x = activate_f32(raw * epilogue[1, c] + epilogue[2, c], act)
                 y[t, f, c] = x * epilogue[3, c] + epilogue[4, c]

@@ -21,7 +21,9 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import llvmlite.binding as llvm
 import numba
@@ -33,6 +35,9 @@ from rtsep_kernels.user_cache import NO_HOME, user_cache
 # Contraction, reassociation and reciprocals are what vectorising needs. Assuming that there is no
 # NaN or infinity (nnan, ninf) is left out: NaN must stay visible, a masked NaN would be a click.
 FAST_MATH = {"contract", "reassoc", "nsz", "arcp"}
+
+# A kernel is called like the function it is made of, so that checkers see its annotations.
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SETS = {"vector4": 4, "vector8": 8, "vector16": 16, "plain": 8}
 
@@ -85,7 +90,22 @@ def _cache_folder() -> Path | None:
 CACHE_FOLDER = _cache_folder()
 
 
-def kernel(function=None, *, inline="never", fastmath=None):
+@overload
+def kernel(function: Function) -> Function: ...
+
+
+@overload
+def kernel(
+    *, inline: str = "never", fastmath: set[str] | None = None
+) -> Callable[[Function], Function]: ...
+
+
+def kernel(
+    function: Callable[..., Any] | None = None,
+    *,
+    inline: str = "never",
+    fastmath: set[str] | None = None,
+) -> Any:
     """Compile `function` as a kernel: nogil, cached on disk, NumPy's error model.
 
     inline: ``"always"`` for helpers that must vanish into their caller.

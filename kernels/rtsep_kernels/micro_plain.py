@@ -11,6 +11,7 @@ import numpy as np
 from .blocking import FIRST, LAST, PANEL, THIN_PIXELS, TILE_HEIGHTS, WIDTH
 from .epilogue import activate_f32
 from .jit import FAST_MATH, kernel
+from .records import Array, Chunk, GemmTile, Image, Layer, Panel, ThinTile
 from .shapes import thin_taps
 
 GEMM_MR = TILE_HEIGHTS[0]
@@ -19,74 +20,62 @@ _TAPS = np.array([(row, column, 2 * p + q) for row, column, (p, q) in thin_taps(
 
 
 @kernel(fastmath=FAST_MATH)
-def _conv_row(
-    panel, x, x_at, x_pixel, steps, w, w_at, parts, e, e_at, act, slope,
-    skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels,
-):  # fmt: skip
-    for p in range(pixels):
-        out = y[y_at + p * y_pixel : y_at + p * y_pixel + panel]
-        if parts & FIRST:
-            for j in range(panel):
+def conv_row(x: Image, panel: Panel, skip: Image | None, y: Image, chunk: Chunk) -> None:
+    """One row of `y.pixels` output pixels by one panel of channels.
+
+    Plain code leaves prefetching to the processor: what the chunk asks for ahead is not used.
+    """
+    source, sums, w, e = x.values, y.values, panel.weights, panel.epilogue
+    act, width, e_at = panel.act, panel.width, panel.epilogue_at
+    for p in range(y.pixels):
+        out_at = chunk.y_at + p * y.pixel_stride
+        out = sums[out_at : out_at + width]
+        if chunk.parts & FIRST:
+            for j in range(width):
                 out[j] = np.float32(0.0)
-        a = x_at + p * x_pixel
-        for k in range(0, steps, 2):
-            a0, a1 = x[a + k], x[a + k + 1]
-            at = w_at + k * panel
-            w0, w1 = w[at : at + panel], w[at + panel : at + 2 * panel]
-            for j in range(panel):
+        a = chunk.x_at + p * x.pixel_stride
+        for k in range(0, chunk.steps, 2):
+            a0, a1 = source[a + k], source[a + k + 1]
+            at = panel.weights_at + chunk.weights_at + k * width
+            w0, w1 = w[at : at + width], w[at + width : at + 2 * width]
+            for j in range(width):
                 out[j] += a0 * w0[j] + a1 * w1[j]
-        if not parts & LAST:
+        if not chunk.parts & LAST:
             continue
-        for j in range(panel):
+        for j in range(width):
             raw = out[j] + e[e_at + j]
-            if skip_pixel != 0:
-                skip[skip_at + p * skip_pixel + j] = raw
-            z = raw * e[e_at + panel + j] + e[e_at + 2 * panel + j]
-            z = activate_f32(z, act, slope)
-            out[j] = z * e[e_at + 3 * panel + j] + e[e_at + 4 * panel + j]
+            if skip is not None:
+                skip.values[chunk.skip_at + p * skip.pixel_stride + j] = raw
+            z = raw * e[e_at + width + j] + e[e_at + 2 * width + j]
+            z = activate_f32(z, act)
+            out[j] = z * e[e_at + 3 * width + j] + e[e_at + 4 * width + j]
 
 
-# Plain code leaves prefetching to the processor: what the rows ask for ahead is not used.
-@kernel
-def conv_row_wide(
-    x, x_at, x_pixel, steps, w, w_at, _ahead_at, _ahead_stop, _ahead_step, parts, e, e_at, act, slope,
-    skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels,
-):  # fmt: skip
-    """One row of `pixels` output pixels by one panel of 2 W channels."""
-    _conv_row(PANEL, x, x_at, x_pixel, steps, w, w_at, parts, e, e_at, act, slope,
-              skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels)  # fmt: skip
-
-
-@kernel
-def conv_row_narrow(
-    x, x_at, x_pixel, steps, w, w_at, _ahead_at, _ahead_stop, _ahead_step, parts, e, e_at, act, slope,
-    skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels,
-):  # fmt: skip
-    """One row of `pixels` output pixels by one panel of W channels."""
-    _conv_row(WIDTH, x, x_at, x_pixel, steps, w, w_at, parts, e, e_at, act, slope,
-              skip, skip_at, skip_pixel, y, y_at, y_pixel, pixels)  # fmt: skip
+# The panel says how wide it is: one function serves both names of the vector sets.
+conv_row_wide = conv_row_narrow = conv_row
 
 
 @kernel(fastmath=FAST_MATH)
-def gemm_tile(a, a_at, b, b_at, steps, c, c_at, c_row, accumulate):
+def gemm_tile(a: Array, b: Array, c: Array, tile: GemmTile) -> None:
     """C[MR][NR] = (or +=) sum over k of a[k][MR] * b[k][NR], both packed."""
     for i in range(GEMM_MR):
-        out = c[c_at + i * c_row : c_at + i * c_row + GEMM_NR]
-        if accumulate == 0:
+        out = c[tile.c_at + i * tile.c_row : tile.c_at + i * tile.c_row + GEMM_NR]
+        if tile.add == 0:
             for j in range(GEMM_NR):
                 out[j] = np.float32(0.0)
-        for k in range(steps):
-            value = a[a_at + k * GEMM_MR + i]
-            row = b[b_at + k * GEMM_NR : b_at + (k + 1) * GEMM_NR]
+        for k in range(tile.steps):
+            value = a[tile.a_at + k * GEMM_MR + i]
+            row = b[tile.b_at + k * GEMM_NR : tile.b_at + (k + 1) * GEMM_NR]
             for j in range(GEMM_NR):
                 out[j] += value * row[j]
 
 
 @kernel(fastmath=FAST_MATH)
-def thin_tile(
-    x, above, middle, below, x_pixel, channels, w, y, y_even, y_odd, bias, act, slope, scale, shift
-):
+def thin_tile(x: Image, layer: Layer, y: Image, tile: ThinTile) -> None:
     """Four output pixels of one channel for each of THIN_PIXELS input pixels."""
+    source, w, out = x.values, layer.weights, y.values
+    channels, act = x.pixel_stride, layer.act
+    bias, scale, shift = layer.epilogue[0], layer.epilogue[1], layer.epilogue[2]
     for i in range(THIN_PIXELS):
         for phase in range(4):
             total = np.float32(0.0)
@@ -94,10 +83,10 @@ def thin_tile(
                 row, column, of_phase = _TAPS[tap]
                 if of_phase != phase:
                     continue
-                start = above if row == 0 else (middle if row == 1 else below)
-                start += (i + column) * x_pixel
+                start = tile.above if row == 0 else (tile.middle if row == 1 else tile.below)
+                start += (i + column) * x.pixel_stride
                 for c in range(channels):
                     block, lane = c // WIDTH, c % WIDTH
-                    total += x[start + c] * w[(block * len(_TAPS) + tap) * WIDTH + lane]
-            place = (y_even if phase < 2 else y_odd) + 2 * i + phase % 2
-            y[place] = activate_f32(total + bias, act, slope) * scale + shift
+                    total += source[start + c] * w[(block * len(_TAPS) + tap) * WIDTH + lane]
+            place = (tile.even if phase < 2 else tile.odd) + 2 * i + phase % 2
+            out[place] = activate_f32(total + bias, act) * scale + shift

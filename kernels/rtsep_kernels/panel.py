@@ -14,57 +14,59 @@ from __future__ import annotations
 
 from .blocking import ASKING_TILES, CHUNK_STEPS, FIRST, LAST, TILE_HEIGHTS, UNROLL, WIDTH
 from .jit import kernel
+from .records import Chunk, Image, Panel, Taps
 from .tiles import conv_row_narrow, conv_row_wide
 
 
 @kernel
-def panel_rows(
-    x, x_at, x_row, x_rows, x_pixel, top, top_step, taps, run, w, w_at, panel, e, e_at, act, slope,
-    skip, skip_at, skip_row, skip_pixel, y, y_at, y_row, y_pixel, pixels, rows,
-):  # fmt: skip
-    """`rows` rows of `pixels` output pixels by one panel of channels.
+def panel_rows(x: Image, taps: Taps, panel: Panel, skip: Image | None, y: Image) -> None:
+    """`y.rows` rows of `y.pixels` output pixels by one panel of channels.
 
-    x: row r of the image begins at x_at + r * x_row, with the pixel left of it; the pixels under a row
-        of taps are `run` neighbouring values. Rows outside 0 .. x_rows - 1 are never read: their taps
-        are left out.
-    top, top_step: output row i sees the `taps` rows of the image from top + i * top_step on.
-    w: [taps][run][panel] from w_at on, what is used next behind it.  e: [5][panel] from e_at on.
-    skip: receives sum + bias unless skip_pixel is 0.  y: receives the activations.
+    x: begins with the pixel left of its first; the pixels under a row of taps are `taps.run`
+        neighbouring values, and from one output pixel's to the next's it is x.pixel_stride. Rows
+        outside 0 .. x.rows - 1 are never read: their taps are left out.
+    panel: its weights are [taps][run][width], what is used next behind them.
+    skip: receives sum + bias; may be None.  y: receives the activations. Both begin
+        with the panel's first channel of the first row that is computed.
     """
-    tiles = max(1, pixels // TILE_HEIGHTS[0])
-    ahead_step = UNROLL * panel // min(ASKING_TILES, rows * tiles)
-    chunk = -(-run // -(-run // CHUNK_STEPS))
-    chunk += chunk % UNROLL
+    rows, run, width = y.rows, taps.run, panel.width
+    weights_stop = panel.weights.size
+    tiles = max(1, y.pixels // TILE_HEIGHTS[0])
+    ahead_step = UNROLL * width // min(ASKING_TILES, rows * tiles)
+    chunk_steps = -(-run // -(-run // CHUNK_STEPS))
+    chunk_steps += chunk_steps % UNROLL
     # The last row reaches lowest, the first one highest.
-    lowest = max(0, -(top + (rows - 1) * top_step))
-    highest = min(taps, x_rows - top)
+    lowest = max(0, -(taps.top + (rows - 1) * taps.top_step))
+    highest = min(taps.rows, x.rows - taps.top)
     for tap in range(lowest, highest):
-        for first_step in range(0, run, chunk):
-            steps = min(chunk, run - first_step)
-            chunk_at = w_at + (tap * run + first_step) * panel
-            ahead = chunk_at + steps * panel
-            ahead_stop = min(ahead + steps * panel, w.size)
+        for first_step in range(0, run, chunk_steps):
+            steps = min(chunk_steps, run - first_step)
+            weights_at = (tap * run + first_step) * width
+            ahead = panel.weights_at + weights_at + steps * width
+            ahead_stop = min(ahead + steps * width, weights_stop)
             for i in range(rows):
-                row_top = top + i * top_step
+                row_top = taps.top + i * taps.top_step
                 row = row_top + tap
-                if row < 0 or row >= x_rows:
+                if row < 0 or row >= x.rows:
                     continue
                 parts = 0
                 if first_step == 0 and tap == max(0, -row_top):
                     parts |= FIRST
-                if first_step + steps == run and tap + 1 == min(taps, x_rows - row_top):
+                if first_step + steps == run and tap + 1 == min(taps.rows, x.rows - row_top):
                     parts |= LAST
-                row_at = x_at + row * x_row + first_step
-                row_ahead = ahead + i * tiles * (steps // UNROLL) * ahead_step
-                if panel == WIDTH:
-                    conv_row_narrow(
-                        x, row_at, x_pixel, steps, w, chunk_at, row_ahead, ahead_stop, ahead_step,
-                        parts, e, e_at, act, slope, skip, skip_at + i * skip_row, skip_pixel,
-                        y, y_at + i * y_row, y_pixel, pixels,
-                    )  # fmt: skip
+                skip_at = 0 if skip is None else skip.origin + i * skip.row_stride
+                chunk = Chunk(
+                    x_at=x.origin + row * x.row_stride + first_step,
+                    skip_at=skip_at,
+                    y_at=y.origin + i * y.row_stride,
+                    weights_at=weights_at,
+                    steps=steps,
+                    parts=parts,
+                    ahead_at=ahead + i * tiles * (steps // UNROLL) * ahead_step,
+                    ahead_stop=ahead_stop,
+                    ahead_step=ahead_step,
+                )
+                if width == WIDTH:
+                    conv_row_narrow(x, panel, skip, y, chunk)
                 else:
-                    conv_row_wide(
-                        x, row_at, x_pixel, steps, w, chunk_at, row_ahead, ahead_stop, ahead_step,
-                        parts, e, e_at, act, slope, skip, skip_at + i * skip_row, skip_pixel,
-                        y, y_at + i * y_row, y_pixel, pixels,
-                    )  # fmt: skip
+                    conv_row_wide(x, panel, skip, y, chunk)

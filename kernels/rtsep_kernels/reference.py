@@ -5,37 +5,47 @@ Everything is summed in float64, so that a difference is the fast kernel's own r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .epilogue import ELU, PIECEWISE
+from .records import Activation
 from .shapes import ConvShape
 
+# float32 or float64: layers are chained in the precision that they are handed.
+Floats = NDArray[Any]
 
-def activate(x, act, slope):
-    """The activation with code `act`."""
-    if act == PIECEWISE:
-        return np.where(x > 0, x, x * slope)
-    if act == ELU:
+
+def activate(x: Floats, act: Activation) -> Floats:
+    """The activation `act`."""
+    if act.code == PIECEWISE:
+        return np.where(x > 0, x, x * act.slope)
+    if act.code == ELU:
         return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
     return 1 / (1 + np.exp(-x))
 
 
-def apply_epilogue(sums, epilogue, act, slope, skip, y):
+def apply_epilogue(
+    sums: Floats, epilogue: Floats, act: Activation, skip: Floats, y: Floats
+) -> None:
     """See epilogue.apply_epilogue."""
     bias, pre_scale, pre_shift, post_scale, post_shift = np.asarray(epilogue, np.float64)
     raw = sums + bias
     if skip.size:
         skip[:] = raw
-    y[:] = activate(raw * pre_scale + pre_shift, act, slope) * post_scale + post_shift
+    y[:] = activate(raw * pre_scale + pre_shift, act) * post_scale + post_shift
 
 
-def gemm(a, b, c, workspace, accumulate):
+def gemm(a: Floats, b: Floats, c: Floats, workspace: object, accumulate: bool) -> None:
     """See gemm.gemm."""
     product = a.astype(np.float64) @ b.astype(np.float64)
     c[:] = c + product if accumulate else product
 
 
-def _padded(x, shape: ConvShape):
+def _padded(x: Floats, shape: ConvShape) -> Floats:
     """The image with zeros around it, as far as the kernel reaches; and where tap (i, j) starts."""
     reach = [
         (n - 1) * s + (k - 1) * d + 1
@@ -46,7 +56,7 @@ def _padded(x, shape: ConvShape):
     return np.pad(x, (*around, (0, 0)))
 
 
-def _taps(padded, shape: ConvShape):
+def _taps(padded: Floats, shape: ConvShape) -> Iterator[Floats]:
     """Views of the padded image, one per tap: (time, frequency, channels) of the small image."""
     (rows, columns), (s0, s1), (d0, d1) = shape.kernel, shape.stride, shape.dilation
     for i in range(rows):
@@ -56,15 +66,15 @@ def _taps(padded, shape: ConvShape):
             yield padded[i * d0 : last_t : s0, j * d1 : last_f : s1]
 
 
-def im2col(x, shape: ConvShape, columns):
+def im2col(x: Floats, shape: ConvShape, columns: Floats) -> Floats:
     """See im2col.im2col."""
     stacked = np.stack(list(_taps(_padded(x, shape), shape)), axis=2)
     columns[:] = stacked.reshape(columns.shape)
     return columns
 
 
-def col2im(columns, shape: ConvShape, x):
-    """See col2im.col2im."""
+def col2im(columns: Floats, shape: ConvShape, x: Floats) -> Floats:
+    """See im2col.col2im."""
     padded = np.zeros_like(_padded(x, shape), np.float64)
     by_tap = columns.reshape(*shape.small, shape.taps, x.shape[2])
     for tap, view in enumerate(_taps(padded, shape)):
@@ -74,20 +84,37 @@ def col2im(columns, shape: ConvShape, x):
     return x
 
 
-def conv2d(x, weights, epilogue, act, slope, shape: ConvShape, out, workspace=None, skip=None):
+def conv2d(
+    x: Floats,
+    weights: Floats,
+    epilogue: Floats,
+    act: Activation,
+    shape: ConvShape,
+    out: Floats,
+    workspace: object = None,
+    skip: Floats | None = None,
+) -> Floats:
     """See conv.conv2d."""
     views = list(_taps(_padded(x.astype(np.float64), shape), shape))
     kernels = weights.reshape(shape.taps, *weights.shape[2:])
-    sums = sum(view @ kernel for view, kernel in zip(views, kernels))
+    sums = np.sum([view @ kernel for view, kernel in zip(views, kernels)], axis=0)
     skip = np.zeros(0) if skip is None else skip
-    apply_epilogue(sums, epilogue, act, slope, skip, out)
+    apply_epilogue(sums, epilogue, act, skip, out)
     return out
 
 
-def conv_transpose2d(x, weights, epilogue, act, slope, shape: ConvShape, out, workspace=None):
+def conv_transpose2d(
+    x: Floats,
+    weights: Floats,
+    epilogue: Floats,
+    act: Activation,
+    shape: ConvShape,
+    out: Floats,
+    workspace: object = None,
+) -> Floats:
     """See deconv.conv_transpose2d."""
     columns = x.astype(np.float64) @ weights.reshape(-1, weights.shape[3]).T
     sums = np.zeros(out.shape)
     col2im(columns.reshape(shape.small_pixels, -1), shape, sums)
-    apply_epilogue(sums, epilogue, act, slope, np.zeros(0), out)
+    apply_epilogue(sums, epilogue, act, np.zeros(0), out)
     return out

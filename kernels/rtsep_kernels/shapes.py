@@ -2,15 +2,14 @@
 
 Images are [time][frequency][channel]; axis 0 is time, axis 1 frequency. A `ConvShape` describes a
 convolution from a large image to a small one; the transposed convolution of the same shape goes the
-other way. Both conventions come down to how many zeros stand before and after the large image:
-
-- PyTorch names the padding; a transposed convolution may name rows to append (`output_padding`).
-- TensorFlow's `same` derives it: the small image has ceil(large / stride) pixels, and the odd zero
-  goes behind. Its transposed convolution has large = small * stride.
+other way. TensorFlow's `same` padding: the small image has ceil(large / stride) pixels, and of the
+zeros around the large image the odd one goes behind; a transposed convolution has
+large = small * stride. Another convention is another way to a ConvShape.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Pair = tuple[int, int]
@@ -47,7 +46,9 @@ def _span(kernel: int, dilation: int) -> int:
     return (kernel - 1) * dilation + 1
 
 
-def tensorflow_same(large: Pair, kernel: Pair, stride: Pair = (1, 1), dilation: Pair = (1, 1)):
+def tensorflow_same(
+    large: Pair, kernel: Pair, stride: Pair = (1, 1), dilation: Pair = (1, 1)
+) -> ConvShape:
     """ConvShape of a convolution with TensorFlow's ``padding="same"``."""
     small, before = [], []
     for size, k, s, d in zip(large, kernel, stride, dilation):
@@ -60,44 +61,10 @@ def tensorflow_same(large: Pair, kernel: Pair, stride: Pair = (1, 1), dilation: 
 
 def tensorflow_same_transposed(
     small: Pair, kernel: Pair, stride: Pair = (1, 1), dilation: Pair = (1, 1)
-):
+) -> ConvShape:
     """ConvShape of a transposed convolution with TensorFlow's ``padding="same"``."""
     large = small[0] * stride[0], small[1] * stride[1]
     return tensorflow_same(large, kernel, stride, dilation)
-
-
-def torch_padding(
-    large: Pair, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-):  # fmt: skip
-    """ConvShape of PyTorch's conv2d; raises ValueError where the kernel exceeds the image."""
-    small = []
-    for size, k, s, p, d in zip(large, kernel, stride, padding, dilation):
-        out = (size + 2 * p - _span(k, d)) // s + 1
-        if out < 1:
-            raise ValueError(
-                f"kernel must fit the padded image: got kernel={k}, dilation={d}, image={size}, "
-                f"padding={p}"
-            )
-        small.append(out)
-    return ConvShape(large, _pair(small), kernel, stride, dilation, padding)
-
-
-def torch_padding_transposed(
-    small: Pair, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0),
-    output_padding: Pair = (0, 0), dilation: Pair = (1, 1),
-):  # fmt: skip
-    """ConvShape of PyTorch's conv_transpose2d; raises ValueError where nothing would be left."""
-    large = []
-    for size, k, s, p, o, d in zip(small, kernel, stride, padding, output_padding, dilation):
-        out = (size - 1) * s - 2 * p + _span(k, d) + o
-        if out < 1:
-            raise ValueError(
-                f"padding must leave some image: got padding={p}, image={size}, stride={s}, "
-                f"kernel={k}"
-            )
-        large.append(out)
-    return ConvShape(_pair(large), small, kernel, stride, dilation, padding)
 
 
 def thin_taps() -> list[tuple[int, int, Pair]]:
@@ -121,6 +88,6 @@ def thin_taps() -> list[tuple[int, int, Pair]]:
 SUBPIXEL_TAPS = ((3, 1), (4, 2, 0))
 
 
-def _pair(values) -> Pair:
+def _pair(values: Iterable[int]) -> Pair:
     first, second = values
     return int(first), int(second)

@@ -7,10 +7,12 @@ With one channel there is nothing to put into the lanes of a vector but the chan
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .blocking import THIN_PIXELS
 from .epilogue import sigmoid_f32
 from .jit import FAST_MATH, kernel
+from .records import Array, Image, Layer, MaskLayer, ThinTile
 from .tiles import thin_tile
 
 MASK_TAPS = 4
@@ -21,41 +23,38 @@ MASK_PADDING = 3
 
 @kernel
 def thin_upconv_rows(
-    x, x_plane, x_rows, zero_row, channels, w, parameters, act, slope, width_in,
-    y, y_plane, first, stop,
-):  # fmt: skip
+    x: Image, zero_row: int, layer: Layer, y: Image, first: int, stop: int
+) -> None:
     """Rows `first` to `stop` - 1, widened to whole pairs, of the 5x5 stride-2 layer to 1 channel.
 
-    x: image of x_rows rows and width_in pixels (a multiple of THIN_PIXELS), pixels adjacent, one
-        zero pixel before and behind each row. zero_row: where a row of zeros of the same length
-        stands in x; it is read in place of the rows outside the image.
-    w: packed by pack_thin.  parameters: [3] bias, post scale, post shift.
-    y: image of one channel, 2 * x_rows rows, pixels adjacent. Real-time safe.
+    x: x.pixels is a multiple of THIN_PIXELS, pixels adjacent, one zero pixel before and behind each
+        row. zero_row: where a row of zeros of the same length stands in x.values; it is read in place
+        of the rows outside the image.
+    layer: packed by pack_thin, epilogue from thin_parameters.
+    y: one channel, 2 * x.rows rows, pixels adjacent. Real-time safe.
     """
     for m in range(first >> 1, (stop + 1) >> 1):
-        middle = x_plane.origin + m * x_plane.row_stride - x_plane.pixel_stride
-        above = middle - x_plane.row_stride if m > 0 else zero_row
-        below = middle + x_plane.row_stride if m + 1 < x_rows else zero_row
-        even = y_plane.origin + 2 * m * y_plane.row_stride
-        for pixel in range(0, width_in, THIN_PIXELS):
-            step = pixel * x_plane.pixel_stride
-            thin_tile(
-                x, above + step, middle + step, below + step, x_plane.pixel_stride, channels, w,
-                y, even + 2 * pixel, even + y_plane.row_stride + 2 * pixel,
-                parameters[0], act, slope, parameters[1], parameters[2],
-            )  # fmt: skip
+        middle = x.origin + m * x.row_stride - x.pixel_stride
+        above = middle - x.row_stride if m > 0 else zero_row
+        below = middle + x.row_stride if m + 1 < x.rows else zero_row
+        even = y.origin + 2 * m * y.row_stride
+        for pixel in range(0, x.pixels, THIN_PIXELS):
+            step, out = pixel * x.pixel_stride, even + 2 * pixel
+            tile = ThinTile(above + step, middle + step, below + step, out, out + y.row_stride)
+            thin_tile(x, layer, y, tile)
 
 
 @kernel(fastmath=FAST_MATH)
-def mask_rows(x, x_plane, x_rows, w, bias, logits_only, scratch, masks, first, stop):
+def mask_rows(
+    x: Image, layer: MaskLayer, scratch: Array, masks: Array, first: int, stop: int
+) -> None:
     """Rows `first` to `stop` - 1 of the mask: 4x4 convolution of dilation 2, then the sigmoid.
 
-    x: image of one channel, x_rows rows, pixels adjacent, MASK_PADDING zeros before and behind each
-        row. Rows outside the image are never read.
-    w: (4, 4, 2) float32, rows, columns, output channel.  bias: (2,).
-    logits_only: leave the sigmoid out (the stems then share a softmax).
+    x: one channel, pixels adjacent, MASK_PADDING zeros before and behind each row. Rows outside the
+        image are never read.
     scratch: (2, bins) float32.  masks: (rows, 2, bins) float32. Real-time safe.
     """
+    image, w, bias = x.values, layer.weights, layer.bias
     bins = masks.shape[2]
     sums_left, sums_right = scratch[0], scratch[1]
     for row in range(first, stop):
@@ -64,10 +63,10 @@ def mask_rows(x, x_plane, x_rows, w, bias, logits_only, scratch, masks, first, s
             sums_right[f] = bias[1]
         for i in range(MASK_TAPS):
             source = row + MASK_DILATION * i - MASK_PADDING
-            if source < 0 or source >= x_rows:
+            if source < 0 or source >= x.rows:
                 continue
-            at = x_plane.origin + source * x_plane.row_stride - MASK_PADDING
-            line = x[at : at + bins + 2 * MASK_PADDING]
+            at = x.origin + source * x.row_stride - MASK_PADDING
+            line = image[at : at + bins + 2 * MASK_PADDING]
             l0, l1, l2, l3 = w[i, 0, 0], w[i, 1, 0], w[i, 2, 0], w[i, 3, 0]
             r0, r1, r2, r3 = w[i, 0, 1], w[i, 1, 1], w[i, 2, 1], w[i, 3, 1]
             for f in range(bins):
@@ -75,7 +74,7 @@ def mask_rows(x, x_plane, x_rows, w, bias, logits_only, scratch, masks, first, s
                 sums_left[f] += x0 * l0 + x1 * l1 + x2 * l2 + x3 * l3
                 sums_right[f] += x0 * r0 + x1 * r1 + x2 * r2 + x3 * r3
         left, right = masks[row, 0], masks[row, 1]
-        if logits_only:
+        if layer.logits_only:
             for f in range(bins):
                 left[f] = sums_left[f]
                 right[f] = sums_right[f]
@@ -86,6 +85,6 @@ def mask_rows(x, x_plane, x_rows, w, bias, logits_only, scratch, masks, first, s
                 right[f] = sigmoid_f32(sums_right[f])
 
 
-def thin_parameters(bias, scale, shift) -> np.ndarray:
-    """The `parameters` of thin_upconv_rows, float32 [3]."""
+def thin_parameters(bias: ArrayLike, scale: ArrayLike, shift: ArrayLike) -> Array:
+    """The epilogue of thin_upconv_rows, float32 [3]: bias, post scale, post shift."""
     return np.array([np.ravel(bias)[0], np.ravel(scale)[0], np.ravel(shift)[0]], np.float32)

@@ -7,9 +7,20 @@ unaligned access to aligned data costs nothing, and skips start at odd channels.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
 from llvmlite import ir
 from numba.core import cgutils
 from numba.np.arrayobj import make_array
+
+# llvmlite and Numba have no types that a checker could read: these names say what is meant.
+Builder = Any
+Value = Any
+Context = Any
+NumbaType = Any
+# What an intrinsic returns: its signature, and the function that emits its code.
+Intrinsic = tuple[Any, Callable[..., Value]]
 
 F32 = ir.FloatType()
 I8 = ir.IntType(8)
@@ -17,58 +28,66 @@ I32 = ir.IntType(32)
 I64 = ir.IntType(64)
 
 
-def vector_type(width):
+def vector_type(width: int) -> Any:
     """The LLVM type of `width` float32 lanes."""
     return ir.VectorType(F32, width)
 
 
-def int64(value):
+def int64(value: int) -> Value:
     """An i64 constant."""
     return ir.Constant(I64, value)
 
 
-def constant(value, width):
+def constant(value: float, width: int) -> Value:
     """A vector with `value` in every lane."""
     return ir.Constant(vector_type(width), [float(value)] * width)
 
 
-def lanes(indices):
+def lanes(indices: Iterable[int]) -> Value:
     """A shuffle mask."""
     indices = list(indices)
     return ir.Constant(ir.VectorType(I32, len(indices)), indices)
 
 
-def pointer(context, builder, array_type, array, offset):
+def fields(builder: Builder, kind: NumbaType, record: Value) -> Any:
+    """The fields of a record (a Numba named tuple of type `kind`), as such a tuple of LLVM values."""
+    values = (builder.extract_value(record, index) for index in range(len(kind)))
+    return kind.instance_class(*values)
+
+
+def pointer(
+    context: Context, builder: Builder, array_type: NumbaType, array: Value, offset: Value
+) -> Value:
     """Address of element `offset` (i64) of a one-dimensional Numba float32 array."""
     return advance(builder, make_array(array_type)(context, builder, array).data, offset)
 
 
-def advance(builder, address, elements):
+def advance(builder: Builder, address: Value, elements: Value) -> Value:
     """`address` moved by `elements` (i64) float32."""
     return builder.gep(address, [elements], inbounds=True)
 
 
-def load(builder, address, width):
+def load(builder: Builder, address: Value, width: int) -> Value:
     """Load `width` consecutive float32."""
     value = builder.load(builder.bitcast(address, vector_type(width).as_pointer()))
     value.align = 4
     return value
 
 
-def store(builder, value, address):
+def store(builder: Builder, value: Value, address: Value) -> None:
     """Store a vector to consecutive float32."""
     instruction = builder.store(value, builder.bitcast(address, value.type.as_pointer()))
     instruction.align = 4
 
 
-def broadcast(builder, scalar, width):
+def broadcast(builder: Builder, scalar: Value, width: int) -> Value:
     """A vector with `scalar` in every lane."""
     undefined = ir.Constant(vector_type(width), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
     return builder.shuffle_vector(first, undefined, lanes([0] * width))
 
 
-def multiply_add(builder, x, y, z):
+def multiply_add(builder: Builder, x: Value, y: Value, z: Value) -> Value:
     """x * y + z, fused where the processor can.
 
     llvm.fmuladd lets LLVM choose; llvm.fma would call libm lane by lane on a processor without FMA.
@@ -82,12 +101,7 @@ def multiply_add(builder, x, y, z):
     return builder.call(function, [x, y, z])
 
 
-def maximum(builder, x, y):
-    """Lane-wise maximum; a NaN in x is kept out, so x must be the constant where NaN matters."""
-    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
-
-
-def prefetch(builder, address):
+def prefetch(builder: Builder, address: Value) -> None:
     """Ask for the cache line at `address`, for reading, to come to the second-level cache."""
     kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -95,7 +109,7 @@ def prefetch(builder, address):
     builder.call(function, [builder.bitcast(address, I8.as_pointer()), *flags])
 
 
-def exp_nonpositive(builder, x):
+def exp_nonpositive(builder: Builder, x: Value) -> Value:
     """exp(x) for x <= 0 to about 2 ulp; below -87 it stays at exp(-87), NaN goes through.
 
     exp(x) = 2^n * exp(r) with n = round(x / ln 2), |r| <= ln 2 / 2 and ln 2 split in two parts,
@@ -124,3 +138,40 @@ def exp_nonpositive(builder, x):
     exponent = builder.add(builder.fptosi(n, integers), ir.Constant(integers, [127] * width))
     power = builder.shl(exponent, ir.Constant(integers, [23] * width))
     return builder.fmul(y, builder.bitcast(power, x.type))
+
+
+def carried(builder: Builder, start: Value, block: Any) -> Value:
+    """A value that a loop carries from turn to turn: `start` where the loop is entered from `block`."""
+    value = builder.phi(start.type)
+    value.add_incoming(start, block)
+    return value
+
+
+def counted_loop(
+    builder: Builder,
+    name: str,
+    stop: Value,
+    step: int,
+    starts: Sequence[Value],
+    turn: Callable[..., Sequence[Value]],
+) -> list[Value]:
+    """Emit a loop over index = 0, step, ... below `stop`, one turn at least.
+
+    turn: called once, with the index and the carried values; emits the loop's body and returns the
+    values carried into the next turn.
+    Returns the values after the last turn, and leaves the builder behind the loop.
+    """
+    entry = builder.block
+    loop = builder.append_basic_block(name)
+    done = builder.append_basic_block(f"{name}.done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    index = carried(builder, int64(0), entry)
+    values = [carried(builder, start, entry) for start in starts]
+    ends = list(turn(index, *values))
+    next_index = builder.add(index, int64(step))
+    for value, end in zip([index, *values], [next_index, *ends], strict=True):
+        value.add_incoming(end, builder.block)
+    builder.cbranch(builder.icmp_signed("<", next_index, stop), loop, done)
+    builder.position_at_end(done)
+    return ends

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from . import vector as v
 from .blocking import WIDTH
 from .epilogue import PIECEWISE
+from .records import Activation
 
 
-def affine(builder, x, scale, shift):
+def affine(builder: v.Builder, x: v.Value, scale: v.Value, shift: v.Value) -> v.Value:
     """x * scale + shift."""
     return v.multiply_add(builder, x, scale, shift)
 
 
-def piecewise_linear(builder, x, slopes):
+def piecewise_linear(builder: v.Builder, x: v.Value, slopes: v.Value) -> v.Value:
     """x where x > 0, slope * x elsewhere: a NaN stays a NaN."""
     positive = builder.fcmp_ordered(">", x, v.constant(0.0, WIDTH))
     return builder.select(positive, x, builder.fmul(x, slopes))
 
 
-def elu(builder, x):
+def elu(builder: v.Builder, x: v.Value) -> v.Value:
     """x where x > 0, exp(x) - 1 elsewhere: a NaN stays a NaN."""
     zero = v.constant(0.0, WIDTH)
     positive = builder.fcmp_ordered(">", x, zero)
@@ -26,30 +29,39 @@ def elu(builder, x):
     return builder.select(positive, x, builder.fsub(power, v.constant(1.0, WIDTH)))
 
 
-def store_epilogue(builder, sums, epilogue, act, slope, skip, skip_pixel, outputs):
-    """Emit raw = sums + bias; skip <- raw (unless skip_pixel is 0); outputs <- post(act(pre(raw))).
+def store_epilogue(
+    builder: v.Builder,
+    sums: list[list[v.Value]],
+    epilogue: v.Value,
+    act: Activation,
+    skip: tuple[v.Value, v.Value] | None,
+    outputs: list[list[v.Value]],
+) -> None:
+    """Emit raw = sums + bias; skip <- raw, if there is one; outputs <- post(act(pre(raw))).
 
-    sums: vectors [p][vector]; outputs: their addresses. skip: address of the first pixel's.
+    sums: vectors [p][vector]; outputs: their addresses.
+    skip: address of the first pixel's, and from one pixel to the next.
     epilogue: address of the panel's parameters, [5][NR]: bias, pre scale, pre shift, post scale,
-    post shift. act: PIECEWISE (x for x > 0, slope * x otherwise: ReLU, LeakyReLU and the
-    identity, by the slope) or ELU.
+    post shift. act: of LLVM values; PIECEWISE (x for x > 0, slope * x otherwise: ReLU, LeakyReLU and
+    the identity, by the slope) or ELU.
     """
     mr, nv = len(sums), len(sums[0])
     panel = nv * WIDTH
 
-    def parameter(which, i):
+    def parameter(which: int, i: int) -> v.Value:
         offset = v.int64(which * panel + i * WIDTH)
         return v.load(builder, v.advance(builder, epilogue, offset), WIDTH)
 
     bias = [parameter(0, i) for i in range(nv)]
     raw = [[builder.fadd(sums[p][i], bias[i]) for i in range(nv)] for p in range(mr)]
-    with builder.if_then(builder.icmp_signed("!=", skip_pixel, v.int64(0))):
+    if skip:
+        skip_at, skip_pixel = skip
         for p in range(mr):
-            pixel = v.advance(builder, skip, builder.mul(skip_pixel, v.int64(p)))
+            pixel = v.advance(builder, skip_at, builder.mul(skip_pixel, v.int64(p)))
             for i in range(nv):
                 v.store(builder, raw[p][i], v.advance(builder, pixel, v.int64(i * WIDTH)))
 
-    def store_all(activate):
+    def store_all(activate: Callable[[v.Value], v.Value]) -> None:
         for i in range(nv):
             pre = parameter(1, i), parameter(2, i)
             post = parameter(3, i), parameter(4, i)
@@ -57,9 +69,12 @@ def store_epilogue(builder, sums, epilogue, act, slope, skip, skip_pixel, output
                 x = activate(affine(builder, raw[p][i], *pre))
                 v.store(builder, affine(builder, x, *post), outputs[p][i])
 
-    with builder.if_else(builder.icmp_signed("==", act, v.int64(PIECEWISE))) as (then, otherwise):
+    with builder.if_else(builder.icmp_signed("==", act.code, v.int64(PIECEWISE))) as (
+        then,
+        otherwise,
+    ):
         with then:
-            slopes = v.broadcast(builder, slope, WIDTH)
+            slopes = v.broadcast(builder, act.slope, WIDTH)
             store_all(lambda x: piecewise_linear(builder, x, slopes))
         with otherwise:
             store_all(lambda x: elu(builder, x))

@@ -13,7 +13,7 @@ from rtsep.live.exchange import FrameHistory, MaskSlots
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.priority import WorkerPriority
 from rtsep.live.stats import Durations
-from rtsep.nets.sliding import SlidingState
+from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import UNet
 from rtsep_kernels.denormals import flush_denormals
 
@@ -31,12 +31,14 @@ class Worker:
         self.durations = Durations()
         self.failure: BaseException | None = None
         self._state = SlidingState(
-            plan.frames,
-            net.config.bins,
-            plan.stride,
-            plan.rows.start,
-            plan.rows.stop,
-            plan.presumed,
+            SlidingWindow(
+                plan.frames,
+                net.config.bins,
+                plan.stride,
+                plan.rows.start,
+                plan.rows.stop,
+                plan.presumed,
+            )
         )
         shape = (plan.frames, 2, net.config.bins)
         # writer: the net; reader: `slots.write`, both in this worker's thread

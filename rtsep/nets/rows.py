@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.nets.unet import LEVELS
+from rtsep.nets.buffers import LEVELS
 from rtsep_kernels.thin import MASK_DILATION, MASK_PADDING, MASK_TAPS
 
 Range = tuple[int, int]

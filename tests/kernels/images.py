@@ -2,35 +2,36 @@
 
 import numpy as np
 
-from rtsep_kernels.conv import Plane
 from rtsep_kernels.pack import aligned_zeros
+from rtsep_kernels.records import Image
 
 GUARD = np.float32(12345.0)
 
 
-def padded(image, before, behind, rows_behind=0):
-    """Flat buffer and Plane of `image` (rows, pixels, channels) with zero pixels around each row."""
-    rows, pixels, channels = image.shape
-    row_stride = (pixels + before + behind) * channels
+def padded(pixels, before, behind, rows_behind=0):
+    """Image of `pixels` (rows, pixels, channels) with zero pixels around each row."""
+    rows, width, channels = pixels.shape
+    row_stride = (width + before + behind) * channels
     buffer = aligned_zeros((rows + rows_behind) * row_stride + channels)
-    view = buffer[: rows * row_stride].reshape(rows, pixels + before + behind, channels)
-    view[:, before : before + pixels] = image
-    return buffer, Plane(before * channels, row_stride, channels)
+    view = buffer[: rows * row_stride].reshape(rows, width + before + behind, channels)
+    view[:, before : before + width] = pixels
+    return Image(buffer, before * channels, row_stride, channels, rows, width)
 
 
-def guarded(rows, pixels, channels):
-    """Flat buffer full of GUARD, its Plane, and the image in it: one guard pixel around each row."""
-    row_stride = (pixels + 2) * channels
+def guarded(rows, width, channels):
+    """Image in a buffer full of GUARD, one guard pixel around each row, and the view of its pixels."""
+    row_stride = (width + 2) * channels
     buffer = aligned_zeros((rows + 2) * row_stride)
     buffer[:] = GUARD
-    view = buffer.reshape(rows + 2, pixels + 2, channels)
-    return buffer, Plane(row_stride + channels, row_stride, channels), view[1:-1, 1:-1]
+    view = buffer.reshape(rows + 2, width + 2, channels)
+    image = Image(buffer, row_stride + channels, row_stride, channels, rows, width)
+    return image, view[1:-1, 1:-1]
 
 
-def untouched_outside(buffer, image):
-    """Whether everything but `image` (a view of `buffer`) still holds GUARD."""
-    inside = image.copy()
-    image[:] = GUARD
-    outside = bool((buffer == GUARD).all())
-    image[:] = inside
+def untouched_outside(image, pixels):
+    """Whether everything but `pixels` (a view of the image's buffer) still holds GUARD."""
+    inside = pixels.copy()
+    pixels[:] = GUARD
+    outside = bool((image.values == GUARD).all())
+    pixels[:] = inside
     return outside

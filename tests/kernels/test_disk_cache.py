@@ -103,6 +103,16 @@ def test_processes_that_compile_at_once_do_not_mix_anything_up(cache: Path) -> N
         assert run(cache, "add", "multiply", arguments=arguments) == (expected, "")
 
 
+def test_a_changed_constant_is_compiled_anew(cache: Path) -> None:
+    """The instructions of `scaled` stay the same: only the file says that its result does not."""
+    module = cache.parent / "made_up.py"
+    scaled = KERNELS + "FACTOR = {}\n@kernel\ndef scaled(a, b):\n    return FACTOR * a * b\n"
+    for factor in (2, 3):
+        module.write_text(scaled.format(factor))
+        assert run(cache, "scaled") == ([f"scaled {6 * factor} 1"], "")
+        assert run(cache, "scaled") == ([f"scaled {6 * factor} 0"], "")
+
+
 def one_complaint(complaints: str) -> str:
     """The only warning; Python shows the line of the sources below it."""
     warnings = [line for line in complaints.splitlines() if "Warning" in line]

@@ -5,8 +5,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rtsep_kernels import reference, shapes
-from rtsep_kernels.col2im import col2im
-from rtsep_kernels.im2col import im2col
+from rtsep_kernels.im2col import col2im, im2col
+from tests.kernels.torch_shapes import torch_padding, torch_padding_transposed
 
 pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
 images = st.tuples(st.integers(1, 12), st.integers(1, 12))
@@ -23,11 +23,11 @@ def conv_shapes(draw):
     padding = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
     try:
         if draw(st.booleans()):
-            return shapes.torch_padding(image, kernel, stride, padding, dilation)
+            return torch_padding(image, kernel, stride, padding, dilation)
         appended = draw(
             st.tuples(*(st.integers(0, max(s, d) - 1) for s, d in zip(stride, dilation)))
         )
-        return shapes.torch_padding_transposed(image, kernel, stride, padding, appended, dilation)
+        return torch_padding_transposed(image, kernel, stride, padding, appended, dilation)
     except ValueError:
         assume(False)
 

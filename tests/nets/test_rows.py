@@ -40,18 +40,10 @@ def test_cropped_equals_whole(net, data, frames):
 
 def _poison(state):
     """NaN into every pixel of the buffers; the padding stays zero."""
-    for level in range(1, 6):
-        plane, rows = state.encoder_planes[level], state.frames >> level
-        width = state.bins >> level
-        image = state.encoder[level][: rows * plane.row_stride].reshape(rows, -1)
-        image[:, plane.origin : plane.origin + width * plane.pixel_stride] = np.nan
-    for level in range(1, 7):
-        plane, rows = state.decoder_planes[level - 1], state.frames >> level
-        width = state.bins >> level
-        image = state.decoder[level - 1][: rows * plane.row_stride].reshape(rows, -1)
-        image[:, plane.origin : plane.origin + width * plane.pixel_stride] = np.nan
-    image = state.last.reshape(state.frames, -1)
-    image[:, 3:-3] = np.nan
+    buffers = state.buffers
+    for image in (*buffers.encoder[1:], *buffers.decoder, buffers.last):
+        rows = image.values[: image.rows * image.row_stride].reshape(image.rows, -1)
+        rows[:, image.origin : image.origin + image.pixels * image.pixel_stride] = np.nan
 
 
 def test_all_rows_for_the_whole_mask():

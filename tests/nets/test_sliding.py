@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rtsep.nets.registry import find_model
 from rtsep.nets.rows import clean_stops
-from rtsep.nets.sliding import SlidingState
+from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import UNet, UNetState
 from tests.weights.made_up_weights import made_up_arrays
 
@@ -22,17 +22,19 @@ def net():
 class Stream:
     """A spectrogram with gains, the window's masks by sliding and by running the whole net on it."""
 
-    def __init__(self, net, frames, stride, look_ahead, seed, presumed=0):
+    def __init__(self, net, frames, stride, look_ahead, seed, extrapolated=0):
         rng = np.random.default_rng(seed)
         self.net, self.frames, self.stride = net, frames, stride
         self.gains = np.zeros(0, np.float32)
         self.length = frames + 3 * stride  # of the ring
         self.rng = rng
         self.all = np.zeros((0, BINS, 2), np.float32)
-        self.presumed, self.real_frames = presumed, frames - presumed
+        self.extrapolated, self.real_frames = extrapolated, frames - extrapolated
         stop = self.real_frames - look_ahead
         self.wanted = slice(stop - stride, stop)
-        self.sliding = SlidingState(frames, BINS, stride, stop - stride, stop, presumed)
+        self.sliding = SlidingState(
+            SlidingWindow(frames, BINS, stride, stop - stride, stop, extrapolated)
+        )
         self.whole = UNetState(frames, BINS)
 
     def grow(self, count):
@@ -65,7 +67,7 @@ class Stream:
         window = np.zeros((self.frames, BINS, 2), np.float32)
         seen = self.all[max(0, start) :] * self.gains[max(0, start) :, None, None]
         window[self.real_frames - len(seen) : self.real_frames] = seen
-        for i in range(self.presumed):
+        for i in range(self.extrapolated):
             image = window[self.real_frames - 1 - i]
             window[self.real_frames + i] = (window[self.real_frames - 1] + image) / 2
         expected = np.zeros_like(got)
@@ -84,11 +86,11 @@ def test_masks_equal_the_whole_nets_over_a_long_slide(net, frames, stride, look_
         stream.compare()
 
 
-@pytest.mark.parametrize("presumed", [1, 4, 7, 32])
+@pytest.mark.parametrize("extrapolated", [1, 4, 7, 32])
 @pytest.mark.parametrize("stride", [1, 2, 4, 8, 3])
 @pytest.mark.parametrize("frames", [64, 128])
-def test_presumed_frames_equal_a_window_that_holds_them(net, frames, stride, presumed):
-    stream = Stream(net, frames, stride, 2, seed=stride, presumed=presumed)
+def test_extrapolated_frames_equal_a_window_that_holds_them(net, frames, stride, extrapolated):
+    stream = Stream(net, frames, stride, 2, seed=stride, extrapolated=extrapolated)
     for _ in range((frames + 40) // stride + 2):
         stream.grow(stride)
         stream.compare()
@@ -96,11 +98,13 @@ def test_presumed_frames_equal_a_window_that_holds_them(net, frames, stride, pre
 
 @settings(max_examples=15, deadline=None)
 @given(
-    data=st.data(), stride=st.sampled_from([1, 2, 4]), look_ahead=st.integers(0, 5),
-    presumed=st.sampled_from([0, 4]),
-)  # fmt: skip
-def test_runs_left_out_and_resets_do_no_harm(net, data, stride, look_ahead, presumed):
-    stream = Stream(net, 64, stride, look_ahead, seed=look_ahead, presumed=presumed)
+    data=st.data(),
+    stride=st.sampled_from([1, 2, 4]),
+    look_ahead=st.integers(0, 5),
+    extrapolated=st.sampled_from([0, 4]),
+)
+def test_runs_left_out_and_resets_do_no_harm(net, data, stride, look_ahead, extrapolated):
+    stream = Stream(net, 64, stride, look_ahead, seed=look_ahead, extrapolated=extrapolated)
     for skipped in data.draw(st.lists(st.integers(0, 3), min_size=10, max_size=40)):
         stream.grow(stride * (1 + (30 if skipped == 3 else skipped)))
         if data.draw(st.integers(0, 9)) == 0:
@@ -137,4 +141,10 @@ def test_silence_before_the_stream_fills_every_phase(net, stride):
 
 
 def test_a_stride_as_long_as_the_window_keeps_nothing(net):
-    assert SlidingState(64, BINS, 64, 0, 64).nbytes <= UNetState(64, BINS).nbytes
+    assert SlidingState(SlidingWindow(64, BINS, 64, 0, 64)).nbytes <= UNetState(64, BINS).nbytes
+
+
+@pytest.mark.parametrize(("frames", "bins"), [(100, 64), (64, 1000)])
+def test_windows_off_the_grid_are_refused(frames, bins):
+    with pytest.raises(ValueError, match="must be a positive multiple of 64"):
+        SlidingState(SlidingWindow(frames, bins, 1, 0, 1))

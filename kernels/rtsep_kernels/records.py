@@ -1,0 +1,202 @@
+"""What kernels are handed: named tuples, which Numba takes as they are, and names of array types.
+
+A record costs nothing inside compiled code: its fields are the arguments it stands for. Kernels that
+are called often take records of arrays as they came, and beside them one of plain numbers, since
+taking an array out of a record counts a reference.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# float32 arrays of any number of axes; docstrings name the axes.
+Array = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Workspace = tuple[Array, Array, Array]
+# A float32 or float64 inside a kernel: Numba infers which.
+Real = Any
+
+
+class Image(NamedTuple):
+    """An image in a flat buffer: pixel (t, f) begins at origin + t * row_stride + f * pixel_stride.
+
+    Attributes
+    ----------
+    values : (any,) float32
+        The buffer.
+    origin, row_stride, pixel_stride : int
+        In elements.
+    rows, pixels : int
+        Frames, and bins of each. What stands around the image is not counted.
+    """
+
+    values: Array
+    origin: int
+    row_stride: int
+    pixel_stride: int
+    rows: int
+    pixels: int
+
+
+class Activation(NamedTuple):
+    """An activation, from `epilogue.activation`.
+
+    Attributes
+    ----------
+    code : int
+        PIECEWISE, ELU or SIGMOID.
+    slope : float32
+        Of a PIECEWISE one, left of zero.
+    """
+
+    code: int
+    slope: np.float32
+
+
+class Layer(NamedTuple):
+    """The constants of one layer of the fast way.
+
+    Attributes
+    ----------
+    weights : (any,) float32
+        Packed by pack_conv, pack_subpixel or pack_thin.
+    epilogue : (any,) float32
+        Packed by pack_epilogue; for the thin layer from `thin.thin_parameters`.
+    act : Activation
+    channels_out : int
+    """
+
+    weights: Array
+    epilogue: Array
+    act: Activation
+    channels_out: int
+
+
+class MaskLayer(NamedTuple):
+    """The constants of the mask convolution.
+
+    Attributes
+    ----------
+    weights : (4, 4, 2) float32
+        Rows, columns, channel out.
+    bias : (2,) float32
+    logits_only : bool
+        Leave the sigmoid out: the stems share a softmax.
+    """
+
+    weights: Array
+    bias: Array
+    logits_only: bool
+
+
+class Taps(NamedTuple):
+    """What a panel's output rows see of the image.
+
+    Attributes
+    ----------
+    top, top_step : int
+        Output row i sees the rows from top + i * top_step on.
+    rows : int
+        How many rows it sees.
+    run : int
+        Neighbouring values under each of them.
+    """
+
+    top: int
+    top_step: int
+    rows: int
+    run: int
+
+
+class Panel(NamedTuple):
+    """The constants of one panel of output channels: a layer's arrays, and where in them it stands.
+
+    Attributes
+    ----------
+    weights, epilogue : (any,) float32
+        Those of the layer.
+    act : Activation
+    weights_at, epilogue_at : int
+        Where [taps][run][width] and [5][width] begin.
+    width : int
+        Channels: 2 W or W.
+    """
+
+    weights: Array
+    epilogue: Array
+    act: Activation
+    weights_at: int
+    epilogue_at: int
+    width: int
+
+
+class Chunk(NamedTuple):
+    """One call of a row's micro-kernel: some steps of a panel on one row of pixels.
+
+    Attributes
+    ----------
+    x_at, skip_at, y_at : int
+        Where the row begins in the three images' buffers.
+    weights_at : int
+        Where the steps' weights [steps][width] begin, from the panel's on.
+    steps : int
+        Even, at least 2.
+    parts : int
+        FIRST if the sums begin with these steps, LAST if they end and the epilogue follows.
+    ahead_at, ahead_stop, ahead_step : int
+        Weights to ask for meanwhile: from where, up to where, how many per turn of the loop.
+    """
+
+    x_at: int
+    skip_at: int
+    y_at: int
+    weights_at: int
+    steps: int
+    parts: int
+    ahead_at: int
+    ahead_stop: int
+    ahead_step: int
+
+
+class ThinTile(NamedTuple):
+    """One call of the thin micro-kernel: where three rows of input and two of output stand.
+
+    Attributes
+    ----------
+    above, middle, below : int
+        In the input, at the pixel left of the first.
+    even, odd : int
+        In the output.
+    """
+
+    above: int
+    middle: int
+    below: int
+    even: int
+    odd: int
+
+
+class GemmTile(NamedTuple):
+    """One call of GEMM's micro-kernel.
+
+    Attributes
+    ----------
+    a_at, b_at : int
+        Where the packed panels [steps][MR] and [steps][NR] begin.
+    c_at, c_row : int
+        Where the tile begins in C, and from one of its rows to the next.
+    steps : int
+        Even, at least 2.
+    add : int
+        1: C += A B; 0: C = A B.
+    """
+
+    a_at: int
+    b_at: int
+    c_at: int
+    c_row: int
+    steps: int
+    add: int
