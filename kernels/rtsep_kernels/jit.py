@@ -23,7 +23,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 import llvmlite.binding as llvm
 import numba
@@ -37,6 +37,7 @@ from rtsep_kernels.user_cache import NO_HOME, user_cache
 FAST_MATH = {"contract", "reassoc", "nsz", "arcp"}
 
 # A kernel is called like the function it is made of, so that checkers see its annotations.
+Inline = Literal["never", "always"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SETS = {"vector4": 4, "vector8": 8, "vector16": 16, "plain": 8}
@@ -96,14 +97,14 @@ def kernel(function: Function) -> Function: ...
 
 @overload
 def kernel(
-    *, inline: str = "never", fastmath: set[str] | None = None
+    *, inline: Inline = "never", fastmath: set[str] | None = None
 ) -> Callable[[Function], Function]: ...
 
 
 def kernel(
     function: Callable[..., Any] | None = None,
     *,
-    inline: str = "never",
+    inline: Inline = "never",
     fastmath: set[str] | None = None,
 ) -> Any:
     """Compile `function` as a kernel: nogil, cached on disk, NumPy's error model.
@@ -111,17 +112,15 @@ def kernel(
     inline: ``"always"`` for helpers that must vanish into their caller.
     fastmath: FAST_MATH where LLVM is to vectorise a reduction; off for the rest.
     """
-    if function is None:
-        return lambda f: kernel(f, inline=inline, fastmath=fastmath)
-    options = {
-        "nogil": True,
-        "error_model": "numpy",
-        "inline": inline,
-        "fastmath": fastmath or {"contract"},
-    }
-    compiled = njit(**options)(function)
-    if CACHE_FOLDER is None:
-        complain(NO_HOME)
-    else:
-        compiled._cache = DiskCache(function, CACHE_FOLDER)
-    return compiled
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        dispatcher: Any = njit(
+            nogil=True, error_model="numpy", inline=inline, fastmath=fastmath or {"contract"}
+        )(function)
+        if CACHE_FOLDER is None:
+            complain(NO_HOME)
+        else:
+            dispatcher._cache = DiskCache(function, CACHE_FOLDER)
+        return dispatcher
+
+    return compiled if function is None else compiled(function)

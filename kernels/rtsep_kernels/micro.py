@@ -138,8 +138,7 @@ def _make_conv_row(nv: int) -> Any:
             context: v.Context, builder: v.Builder, signature: Any, args: tuple[v.Value, ...]
         ) -> v.Value:
             x, panel, skip, y, chunk = (
-                None if kind == types.none else v.fields(builder, kind, value)
-                for kind, value in zip(signature.args, args)
+                v.fields(builder, kind, value) for kind, value in zip(signature.args, args)
             )
 
             def address(argument: int, array: v.Value, offset: v.Value) -> v.Value:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 # float32 arrays of any number of axes; docstrings name the axes.
 Array = NDArray[np.float32]
+Spectra = NDArray[np.complex64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 Workspace = tuple[Array, Array, Array]
 # A float32 or float64 inside a kernel: Numba infers which.
 Real = Any

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
 from numba.np.arrayobj import make_array
 
@@ -50,7 +51,12 @@ def lanes(indices: Iterable[int]) -> Value:
 
 
 def fields(builder: Builder, kind: NumbaType, record: Value) -> Any:
-    """The fields of a record (a Numba named tuple of type `kind`), as such a tuple of LLVM values."""
+    """The fields of a record (a Numba named tuple of type `kind`), as such a tuple of LLVM values.
+
+    None where the argument is None.
+    """
+    if kind == types.none:
+        return None
     values = (builder.extract_value(record, index) for index in range(len(kind)))
     return kind.instance_class(*values)
 

@@ -18,8 +18,11 @@ that have passed; so the mean comes to be what it would be without any limit.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep_kernels.jit import kernel
+
+Doubles = NDArray[np.float64]
 
 # Separates best of -21 to -9, see docs/latency.md.
 TARGET_DBFS = -12.0
@@ -39,6 +42,11 @@ class NetworkLevel:
     """Follows the rms level of a stream, hop by hop. One user at a time.
 
     Hops below the gate are left out, so that silence is not amplified into noise.
+
+    Parameters
+    ----------
+    hop_s : float
+        Duration of a hop, in seconds.
     """
 
     def __init__(self, hop_s: float):
@@ -51,7 +59,7 @@ class NetworkLevel:
         # The same with those in the window, as far as they are believed.
         self._mean_square = 0.0
 
-    def update(self, hop: np.ndarray) -> float:
+    def update(self, hop: NDArray[np.float32]) -> float:
         """Take the next hop, (samples, channels) float32; return the gain for the nets."""
         mean_square = mean_square_of(hop)
         if mean_square <= 10 ** (GATE_DBFS / 10):
@@ -85,7 +93,9 @@ class NetworkLevel:
 
 
 @kernel
-def _leave(place, window, past_hops, past, slowest):
+def _leave(
+    place: int, window: Doubles, past_hops: int, past: float, slowest: float
+) -> tuple[int, float]:
     """Hops that count and their mean once the one in `place`, the oldest, is among them."""
     believed = _loudest_with_company(window, COMPANY) * 10 ** (ABOVE_COMPANY_DB / 10)
     if window[place] <= 0 or (past_hops == 0 and window[place] > believed):
@@ -94,12 +104,12 @@ def _leave(place, window, past_hops, past, slowest):
 
 
 @kernel
-def _mean_of_all(newest, window, hops, mean, slowest):
+def _mean_of_all(newest: int, window: Doubles, hops: int, mean: float, slowest: float) -> float:
     """The mean of the past and of the window, whose newest hop stands in place `newest`."""
     company = COMPANY
     if hops == 0:
         # Nothing is known yet: the first hops are believed for now.
-        company = min(COMPANY, np.sum(window > 0))
+        company = min(COMPANY, int(np.sum(window > 0)))
     believed = _loudest_with_company(window, company) * 10 ** (ABOVE_COMPANY_DB / 10)
     for n in range(1, len(window) + 1):
         value = window[(newest + n) % len(window)]
@@ -110,7 +120,7 @@ def _mean_of_all(newest, window, hops, mean, slowest):
 
 
 @kernel
-def _loudest_with_company(window, company):
+def _loudest_with_company(window: Doubles, company: int) -> float:
     """The highest level that so many hops reach; 0 for none."""
     loudest = np.zeros(COMPANY)
     for value in window:
@@ -121,7 +131,7 @@ def _loudest_with_company(window, company):
 
 
 @kernel
-def _with_hop(mean, value, believed, hops, slowest):
+def _with_hop(mean: float, value: float, believed: float, hops: int, slowest: float) -> float:
     """The mean after one hop more than `hops`."""
     weight = max(1 / (hops + 1), slowest)
     raised = mean + weight * (value - mean)
@@ -132,7 +142,7 @@ def _with_hop(mean, value, believed, hops, slowest):
 
 
 @kernel
-def mean_square_of(samples):
+def mean_square_of(samples: NDArray[np.float32]) -> float:
     """Mean of the squares of (samples, channels) float32."""
     total = 0.0
     for n in range(samples.shape[0]):

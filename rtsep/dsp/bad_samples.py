@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtsep_kernels.jit import kernel
+from rtsep_kernels.records import Array, Real
 
 # Full scale is 1. Integers of 16 bits written as floats without scaling reach 32,768, and are music
 # still; from here on (+100 dBFS) it is memory that was never set, or a defect of whoever wrote it.
@@ -17,14 +18,22 @@ LIMIT = 1e5
 
 
 @kernel
-def mend(samples, before):
+def mend(samples: Array, before: Array) -> int:
     """Replace every sample that is NaN or beyond LIMIT by a line between its good neighbours.
 
     Where no good sample follows in this block the line ends in silence. Real-time safe.
 
-    samples: (samples, channels) float32, changed in place.
-    before: (channels,) float32, the last sample of the block before; set to that of this one.
-    Returns the number of instants at which a channel was bad.
+    Parameters
+    ----------
+    samples : (samples, channels) float32
+        Changed in place.
+    before : (channels,) float32
+        The last sample of the block before; set to that of this one.
+
+    Returns
+    -------
+    int
+        Instants at which a channel was bad.
     """
     count, channels = samples.shape
     limit = np.float32(LIMIT)
@@ -46,7 +55,7 @@ def mend(samples, before):
 
 
 @kernel
-def _mend_channel(samples, before, limit):
+def _mend_channel(samples: Array, before: Real, limit: Real) -> None:
     n, count = 0, len(samples)
     while n < count:
         if abs(samples[n]) <= limit:

@@ -16,6 +16,9 @@ both as in Spleeter, or as that mean or the mean of its top bins, whichever is l
 that is loud below but not near the top is not heard above, nor one that is heard near the top for
 its noise only. What nobody is so sure of goes to the model's last stem, which is the one for
 everything else, or to the rest.
+
+Every change of gain, bypass or late mask is a change of mask from one frame to the next, and so is
+faded by the synthesis window like the masks themselves: nothing can click.
 """
 
 from __future__ import annotations
@@ -28,18 +31,25 @@ from numpy.typing import NDArray
 from rtsep.errors import UsageError, WeightsError
 from rtsep_kernels.epilogue import exp_f32
 from rtsep_kernels.jit import kernel
+from rtsep_kernels.records import Array, Flags, Real, Spectra
 
 ZEROS, AVERAGE, TOP = 0, 1, 2
 MASK_EXTENSIONS = {"zeros": ZEROS, "average": AVERAGE, "top": TOP}
 # Bins that `top` looks at, 10.8 Hz each. 192 to 512 separate alike, see docs/latency.md.
 TOP_BINS = 256
-# Powers that ratio masks may have.
-SOFT_EXPONENT, OFFICIAL_EXPONENT = 1, 2
+# The power of Spleeter's ratio masks.
+OFFICIAL_EXPONENT = 2
 _EPSILON = np.float32(1e-10)
 
 
 def mask_extension(name: str) -> int:
-    """Code of a mask extension; raises UsageError naming the known ones."""
+    """The code of the mask extension called `name`.
+
+    Raises
+    ------
+    UsageError
+        For another name, with the known ones.
+    """
     try:
         return MASK_EXTENSIONS[name]
     except KeyError:
@@ -48,10 +58,22 @@ def mask_extension(name: str) -> int:
 
 
 def check_masks(masks: NDArray[np.float32], stem: str) -> None:
-    """Raise WeightsError where a net's masks or logits hold NaN or infinity.
+    """Refuse masks that are not numbers.
 
     Samples beyond bad_samples.LIMIT never reach a net, and those below it cannot overflow it, so it
     is the net's own constants that do.
+
+    Parameters
+    ----------
+    masks : (any shape) float32
+        A net's masks or logits.
+    stem : str
+        Of the net, for the message.
+
+    Raises
+    ------
+    WeightsError
+        Where they hold NaN or infinity.
     """
     # The sum is finite only if all are, and needs no array of its own.
     if not math.isfinite(masks.sum()):
@@ -62,10 +84,12 @@ def check_masks(masks: NDArray[np.float32], stem: str) -> None:
 
 
 @kernel
-def softmax_across_stems(logits):
+def softmax_across_stems(logits: Array) -> None:
     """Turn logits into masks that add up to one over the stems, in place.
 
-    logits: (stems, frames, channels, bins) float32.
+    Parameters
+    ----------
+    logits : (stems, frames, channels, bins) float32
     """
     stems, frames, channels, bins = logits.shape
     for t in range(frames):
@@ -84,7 +108,7 @@ def softmax_across_stems(logits):
 
 
 @kernel
-def _continued(total, top_total, bins, extension):
+def _continued(total: float, top_total: float, bins: int, extension: int) -> float:
     """What a mask goes on as, from its sums over all `bins` and over its top TOP_BINS."""
     if extension == ZEROS:
         return 0.0
@@ -95,21 +119,40 @@ def _continued(total, top_total, bins, extension):
 
 
 @kernel
-def _power(estimate, exponent):
+def _power(estimate: Real, exponent: int) -> Real:
     return estimate * estimate if exponent == OFFICIAL_EXPONENT else estimate
 
 
 @kernel
-def ratio_mask(masks, magnitudes, members, exponent, first_frame, frames, extension, out):
+def ratio_mask(
+    masks: Array,
+    magnitudes: Array,
+    members: Flags,
+    exponent: int,
+    first_frame: int,
+    frames: int,
+    extension: int,
+    out: Array,
+) -> None:
     """The ratio mask of a group of stems, for `frames` frames from `first_frame` on.
 
     Above the nets' bins the last stem gets what the others leave.
 
-    masks: (stems, frames, channels, bins) float32, the nets' masks.
-    magnitudes: (frames, bins, channels) float32, what the nets saw.
-    members: (stems,) bool, the stems whose masks are added up. exponent: p, 1 or 2.
-    extension: one of MASK_EXTENSIONS.
-    out: (batch, channels, all bins) float32; its first `frames` frames are written.
+    Parameters
+    ----------
+    masks : (stems, frames, channels, bins) float32
+        The nets' masks.
+    magnitudes : (frames, bins, channels) float32
+        What the nets saw.
+    members : (stems,) bool
+        The stems whose masks are added up.
+    exponent : int
+        p, 1 or 2.
+    first_frame, frames : int
+    extension : int
+        One of MASK_EXTENSIONS.
+    out : (batch, channels, all bins) float32
+        Its first `frames` frames are written.
     """
     stems, _, channels, bins = masks.shape
     share = _EPSILON / np.float32(stems)
@@ -147,16 +190,21 @@ def ratio_mask(masks, magnitudes, members, exponent, first_frame, frames, extens
 
 
 @kernel
-def own_masks(masks, extension, out):
+def own_masks(masks: Array, extension: int, out: Array) -> None:
     """Each net's own mask, for one frame, and what all of them leave.
 
     Where the masks add up to more than one, which nets that know nothing of each other may make
     them do, they are scaled down to one: in proportion, so that nothing jumps where the sum passes
     one, and the rest is silent there, never of opposite sign.
 
-    masks: (stems, channels, bins) float32, 0 to 1.
-    extension: one of MASK_EXTENSIONS.
-    out: (stems + 1, channels, all bins) float32; the last is one minus all others at every bin.
+    Parameters
+    ----------
+    masks : (stems, channels, bins) float32
+        From 0 to 1.
+    extension : int
+        One of MASK_EXTENSIONS.
+    out : (stems + 1, channels, all bins) float32
+        Overwritten; the last is one minus all others at every bin.
     """
     stems, channels, bins = masks.shape
     for c in range(channels):
@@ -183,12 +231,47 @@ def own_masks(masks, extension, out):
 
 
 @kernel
-def apply_mask(spectra, first_frame, frames, mask, out):
+def apply_mask(spectra: Spectra, first_frame: int, frames: int, mask: Array, out: Spectra) -> None:
     """out[i] = mask[i] * spectra[first_frame + i].
 
-    spectra: (frames, channels, bins) complex64; mask, out: (batch, channels, bins).
+    Parameters
+    ----------
+    spectra : (frames, channels, bins) complex64
+    first_frame, frames : int
+    mask : (batch, channels, bins) float32
+    out : (batch, channels, bins) complex64
+        Its first `frames` frames are written.
     """
     for i in range(frames):
         for c in range(spectra.shape[1]):
             for f in range(spectra.shape[2]):
                 out[i, c, f] = spectra[first_frame + i, c, f] * mask[i, c, f]
+
+
+@kernel
+def mix_frame(spectrum: Spectra, masks: Array, gains: Array, out: Spectra, powers: Array) -> None:
+    """out = spectrum * sum over stems of gains * masks; powers: the energy of each stem.
+
+    Parameters
+    ----------
+    spectrum : (channels, bins) complex64
+    masks : (stems, channels, bins) float32
+    gains : (stems,) float32
+    out : (channels, bins) complex64
+        Overwritten.
+    powers : (stems,) float32
+        Overwritten by the sums of |mask * spectrum|^2.
+    """
+    stems, channels, bins = masks.shape
+    for stem in range(stems):
+        powers[stem] = np.float32(0.0)
+    for c in range(channels):
+        for f in range(bins):
+            value = spectrum[c, f]
+            power = value.real * value.real + value.imag * value.imag
+            gain = np.float32(0.0)
+            for stem in range(stems):
+                mask = masks[stem, c, f]
+                gain += gains[stem] * mask
+                powers[stem] += mask * mask * power
+            out[c, f] = value * gain

@@ -15,12 +15,20 @@ from numpy.typing import NDArray
 
 from rtsep.dsp.windows import WindowPair
 from rtsep_kernels.jit import kernel
+from rtsep_kernels.records import Array, Spectra
 
 
 class Analysis:
     """Windowed FFT of `batch` overlapping frames at a time. One user at a time.
 
     Planning (FFTW_MEASURE) happens here; `transform` allocates nothing.
+
+    Parameters
+    ----------
+    windows : WindowPair
+    channels : int
+    batch : int
+        Frames per call of FFTW.
     """
 
     def __init__(self, windows: WindowPair, channels: int, batch: int):
@@ -35,8 +43,12 @@ class Analysis:
     def transform(self, samples: NDArray[np.float32], spectra: NDArray[np.complex64]) -> None:
         """Fill `spectra` with the frames that start at samples 0, hop, 2 hop, ...
 
-        samples: (samples, channels) float32, at least (frames - 1) * hop + frame_length of them.
-        spectra: (frames, channels, bins) complex64, any number of frames.
+        Parameters
+        ----------
+        samples : (samples, channels) float32
+            At least (frames - 1) * hop + frame_length of them.
+        spectra : (frames, channels, bins) complex64
+            Any number of frames; overwritten.
         """
         for first in range(0, len(spectra), self.batch):
             frames = min(self.batch, len(spectra) - first)
@@ -46,7 +58,20 @@ class Analysis:
 
 
 class Synthesis:
-    """Inverse FFT, window and overlap-add of `batch` frames at a time. One user at a time."""
+    """Inverse FFT, window and overlap-add of `batch` frames at a time. One user at a time.
+
+    Parameters
+    ----------
+    windows : WindowPair
+    channels : int
+    batch : int
+        Frames per call of FFTW.
+
+    Attributes
+    ----------
+    spectra : (batch, channels, bins) complex64
+        To be filled before each `add`, which destroys it.
+    """
 
     def __init__(self, windows: WindowPair, channels: int, batch: int):
         self.windows, self.channels, self.batch = windows, channels, batch
@@ -62,22 +87,35 @@ class Synthesis:
         self._window = (windows.synthesis / length).astype(np.float32)
 
     def add(self, samples: NDArray[np.float32], first_frame: int, frames: int) -> None:
-        """Add the first `frames` of `self.spectra` to `samples`, from frame `first_frame` on.
+        """Add the first `frames` of `self.spectra` to `samples`.
 
-        samples: (samples, channels) float32; frame t is added from sample t * hop on.
+        Parameters
+        ----------
+        samples : (samples, channels) float32
+            Frame t is added from sample t * hop on.
+        first_frame : int
+            t of the first of them.
+        frames : int
+            At most `batch`.
         """
         self._plan.execute()
-        overlap_add(
-            self._frames, frames, first_frame, self.windows.hop, self._window,
-            self.windows.synthesis_start, samples,
-        )  # fmt: skip
+        hop, start = self.windows.hop, self.windows.synthesis_start
+        overlap_add(self._frames, frames, first_frame, hop, self._window, start, samples)
 
 
 @kernel
-def window_frames(samples, first_frame, hop, window, frames):
+def window_frames(samples: Array, first_frame: int, hop: int, window: Array, frames: Array) -> None:
     """frames[i, channel] = window * samples from (first_frame + i) * hop on; zeros past the end.
 
-    samples: (samples, channels) float32. frames: (batch, channels, frame_length) float32.
+    Parameters
+    ----------
+    samples : (samples, channels) float32
+    first_frame : int
+    hop : int
+        In samples.
+    window : (frame_length,) float32
+    frames : (batch, channels, frame_length) float32
+        Overwritten.
     """
     length = len(window)
     for i in range(frames.shape[0]):
@@ -91,10 +129,29 @@ def window_frames(samples, first_frame, hop, window, frames):
 
 
 @kernel
-def overlap_add(frames, count, first_frame, hop, window, synthesis_start, samples):
+def overlap_add(
+    frames: Array,
+    count: int,
+    first_frame: int,
+    hop: int,
+    window: Array,
+    synthesis_start: int,
+    samples: Array,
+) -> None:
     """samples[(first_frame + i) * hop + n, channel] += window[n] * frames[i, channel, n].
 
-    frames: (batch, channels, frame_length) float32. samples: (samples, channels) float32.
+    Parameters
+    ----------
+    frames : (batch, channels, frame_length) float32
+    count : int
+        Frames to add.
+    first_frame : int
+    hop : int
+        In samples.
+    window : (frame_length,) float32
+    synthesis_start : int
+        First n that the window does not silence.
+    samples : (samples, channels) float32
     """
     for i in range(count):
         start = (first_frame + i) * hop
@@ -104,10 +161,14 @@ def overlap_add(frames, count, first_frame, hop, window, synthesis_start, sample
 
 
 @kernel
-def magnitudes(spectra, out):
+def magnitudes(spectra: Spectra, out: Array) -> None:
     """out[frame, bin, channel] = |spectra[frame, channel, bin]| for the first bins.
 
-    spectra: (frames, channels, all bins) complex64. out: (frames, bins, channels) float32.
+    Parameters
+    ----------
+    spectra : (frames, channels, all bins) complex64
+    out : (frames, bins, channels) float32
+        Overwritten.
     """
     for t in range(out.shape[0]):
         for f in range(out.shape[1]):

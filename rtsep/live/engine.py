@@ -24,7 +24,7 @@ from rtsep.dsp.auto_level import NetworkLevel
 from rtsep.dsp.bad_samples import mend
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.masking import mask_extension as find_mask_extension
-from rtsep.dsp.mixing import mix_frame
+from rtsep.dsp.masking import mix_frame
 from rtsep.dsp.stft import Analysis, Synthesis
 from rtsep.errors import RtsepError, UsageError
 from rtsep.live import ON_LATE

@@ -40,7 +40,7 @@ class Levels:
     def note(self, powers: NDArray[np.float32], mix: NDArray[np.float32]) -> None:
         """Take a hop's figures. Real-time safe.
 
-        powers: (stems,) float32, as from dsp.mixing.mix_frame. mix: (samples, channels) float32.
+        powers: (stems,) float32, as from dsp.masking.mix_frame. mix: (samples, channels) float32.
         """
         hop = self._hops[self._next]
         hop[:-1] = powers

@@ -3,8 +3,8 @@
 Row r of level n stands for 2^n frames. Where the window moves by a multiple of 2^n frames, the rows of
 that level are those of the run before, moved along: only rows that saw the window's edges, and so the
 zeros beyond them or the frames extrapolated there, and the new ones need computing. A stream that moves
-h frames at a time comes by 2^n / h positions that differ by less than 2^n frames, the time *phases*; each
-has rows of its own.
+h frames at a time comes by 2^n / h positions that differ by less than 2^n frames, the time *phases*;
+each has rows of its own.
 
     level n, one phase          row of the window
                                 0    1                          clean       last
