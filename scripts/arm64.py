@@ -25,7 +25,8 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-SUITE, MIRROR, PYTHON = "bookworm", "http://deb.debian.org/debian", "3.11"
+# A release of Debian and the version of its Python.
+SUITE, PYTHON = "bookworm", "3.11"
 PACKAGES = ("numpy", "numba", "pytest", "hypothesis")
 TAGS = [f"manylinux_2_{minor}_aarch64" for minor in (36, 35, 34, 31, 28, 27, 24, 17)]
 # Each of these starts processes that compile a whole net.
@@ -62,7 +63,7 @@ def run(folder: Path, tests: list[str]) -> int:
         python = make_python(folder)
         site = install_packages(folder)
     except subprocess.CalledProcessError as error:
-        print(f"arm64.py: {shlex.join(map(str, error.cmd))} failed", file=sys.stderr)
+        print(f"arm64.py: failed: {shlex.join(error.cmd)}", file=sys.stderr)
         return 1
     paths = [site, REPOSITORY, *(REPOSITORY / name for name in ("kernels", "benchmarks"))]
     environment = {
@@ -83,9 +84,10 @@ def make_python(folder: Path) -> Path:
     root, wrapper = folder / "root", folder / "python"
     if not wrapper.exists():
         # The first stage only: packages are unpacked, and none of their scripts is run.
+        print(f"unpacking Debian {SUITE} for arm64 into {root}", flush=True)
         call(
             [DEBOOTSTRAP, "--foreign", "--variant=minbase", "--arch=arm64", "--include=python3"]
-            + [SUITE, str(root), MIRROR]
+            + [SUITE, str(root)]
         )
         for package in sorted((root / "var/cache/apt/archives").glob("*.deb")):
             call(["dpkg-deb", "-x", str(package), str(root)])
@@ -106,6 +108,7 @@ def install_packages(folder: Path) -> Path:
     if not site.exists():
         part = folder / "site.part"
         shutil.rmtree(part, ignore_errors=True)
+        print(f"fetching {', '.join(PACKAGES)} for arm64", flush=True)
         platforms = [argument for tag in TAGS for argument in ("--platform", tag)]
         call(
             [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(part), *platforms]
@@ -117,8 +120,7 @@ def install_packages(folder: Path) -> Path:
 
 
 def call(command: list[str]) -> None:
-    """Run a command, shown first; raises CalledProcessError where it fails."""
-    print("$", shlex.join(command), flush=True)
+    """Run a command without its output; raises CalledProcessError where it fails."""
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 

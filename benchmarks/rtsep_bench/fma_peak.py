@@ -46,10 +46,11 @@ def _make_fma_chains():
             # Each chain starts elsewhere, or LLVM would see that all are the same and keep one.
             starts = [v.load(builder, place(2 + chain), WIDTH) for chain in range(CHAINS)]
 
-            def turn(_index, *chains):
+            def turn(_index: v.Value, *chains: v.Value) -> list[v.Value]:
+                ends = list(chains)
                 for _ in range(UNROLL):
-                    chains = [v.multiply_add(builder, chain, factor, addend) for chain in chains]
-                return chains
+                    ends = [v.multiply_add(builder, chain, factor, addend) for chain in ends]
+                return ends
 
             ends = v.counted_loop(builder, "turn", turns, 1, starts, turn)
             for chain, value in enumerate(ends):

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_rounds(parser, DEFAULT_ROUNDS)
     parser.add_argument(
         "--slides", type=_slides, default=_slides(DEFAULT_SLIDES), metavar="T/h/d[/p],...",
-        help=f"frames, stride, look-ahead, presumed frames (default: {DEFAULT_SLIDES})",
+        help=f"frames, stride, look-ahead, extrapolated frames (default: {DEFAULT_SLIDES})",
     )  # fmt: skip
 
 
@@ -53,14 +53,16 @@ def _slides(text: str) -> list[StreamPlan]:
     for word in text.split(","):
         try:
             frames, stride, look_ahead, *more = (int(number) for number in word.split("/"))
-            (presumed,) = more or [0]
+            (extrapolated,) = more or [0]
         except ValueError:
             raise UsageError(
                 f"--slides wants T/h/d or T/h/d/p, as 64/1/1/4: got {word!r}"
             ) from None
-        name = f"T{frames}-h{stride}-d{look_ahead}" + (f"-p{presumed}" if presumed else "")
+        name = f"T{frames}-h{stride}-d{look_ahead}" + (f"-p{extrapolated}" if extrapolated else "")
         try:
-            slides.append(StreamPlan(name, frames, stride, look_ahead, stride, presumed=presumed))
+            slides.append(
+                StreamPlan(name, frames, stride, look_ahead, stride, presumed=extrapolated)
+            )
         except UsageError as error:
             raise UsageError(f"--slides {word}: {error}") from None
     return slides

@@ -18,7 +18,13 @@ _INTEGERS = {"int8": (0, 2**7), "uint8": (2**7, 2**7), "int16": (0, 2**15), "int
 
 
 def check_rate(rate: Any) -> int:
-    """`rate` as an int; raises UsageError unless it is a whole number of Hz that sound may have."""
+    """`rate` as an int.
+
+    Raises
+    ------
+    UsageError
+        Unless it is a whole number of Hz that sound may have.
+    """
     number = isinstance(rate, numbers.Real) and not isinstance(rate, (bool, np.bool_))
     if not number or not 1 <= rate <= HIGHEST_RATE or rate != int(rate):
         raise UsageError(
@@ -33,12 +39,26 @@ def as_samples(
 ) -> NDArray[np.float32]:
     """`audio` as (samples, channels) float32, full scale at 1; the same array where it is one.
 
-    audio: (samples,) for mono, or (samples, channels). Floats; or integers of 8, 16 or 32 bits,
-        which are scaled by their type. rate: in Hz. channels: how many there must be; None for 1
-        or 2. first: number of its first sample in the stream.
+    Parameters
+    ----------
+    audio : (samples,) or (samples, channels)
+        Floats; or integers of 8, 16 or 32 bits, which are scaled by their type.
+    rate : int
+        In Hz.
+    channels : int or None
+        How many there must be; None for 1 or 2.
+    first : int
+        Number of its first sample in the stream.
 
-    Raises UsageError for another type or shape, and where a sample is NaN, infinite or absurd (see
-    dsp/bad_samples.py), with its place.
+    Returns
+    -------
+    (samples, channels) float32
+
+    Raises
+    ------
+    UsageError
+        For another type or shape, and where a sample is NaN, infinite or absurd (see
+        dsp/bad_samples.py), with its place.
     """
     try:
         source = np.asarray(audio)

@@ -11,7 +11,13 @@ NET_CHANNELS = 2
 
 
 def check_channels(channels: int) -> int:
-    """Return `channels`; raises UsageError unless it is 1 or 2."""
+    """Return `channels`.
+
+    Raises
+    ------
+    UsageError
+        Unless it is 1 or 2.
+    """
     whole = isinstance(channels, (int, np.integer)) and not isinstance(channels, bool)
     if not whole or channels not in (1, NET_CHANNELS):
         raise UsageError(f"audio must have 1 or 2 channels: got {channels!r}; mix it down first")

@@ -16,11 +16,19 @@ from rtsep.errors import UsageError
 class StreamResampler:
     """Resample one stream of float32 sound.
 
-    rate_in, rate_out: samples per second, whole numbers of at least 1.
-    channels: number of channels of every block.
-
     Where both rates are the same, blocks are given back as they came (the very same array).
-    Raises UsageError for rates or channel counts that cannot be.
+
+    Parameters
+    ----------
+    rate_in, rate_out : int
+        Samples per second, at least 1.
+    channels : int
+        Of every block.
+
+    Raises
+    ------
+    UsageError
+        For rates or channel counts that cannot be.
     """
 
     def __init__(self, rate_in: int, rate_out: int, channels: int) -> None:
@@ -48,9 +56,22 @@ class StreamResampler:
     def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take the next samples; return those of the output that are ready.
 
-        block: (samples, channels) float32, any number of samples, zero included.
-        Returns (samples, channels) float32, maybe without a sample.
-        Raises UsageError for another shape, ValueError after `flush`.
+        Parameters
+        ----------
+        block : (samples, channels) float32
+            Any number of samples, zero included.
+
+        Returns
+        -------
+        (samples, channels) float32
+            Maybe without a sample.
+
+        Raises
+        ------
+        UsageError
+            For another shape.
+        ValueError
+            After `flush`.
         """
         if self._flushed:
             raise ValueError("this stream has been flushed: make a new StreamResampler")
@@ -70,6 +91,11 @@ class StreamResampler:
         """Return the rest, (samples, channels) float32; nothing can be pushed afterwards.
 
         What `push` and `flush` have returned together is `expected_frames` long.
+
+        Raises
+        ------
+        ValueError
+            At a second call.
         """
         if self._flushed:
             raise ValueError("this stream has been flushed already")

@@ -7,7 +7,12 @@ from numpy.typing import NDArray
 
 
 class SampleQueue:
-    """First in, first out. Holds at most twice what waits at a time, however short the blocks."""
+    """First in, first out. Holds at most twice what waits at a time, however short the blocks.
+
+    Parameters
+    ----------
+    channels : int
+    """
 
     def __init__(self, channels: int):
         # (samples, channels) float32; those from _first to _stop wait.

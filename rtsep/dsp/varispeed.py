@@ -24,8 +24,15 @@ REHEARSAL_BLOCKS, REHEARSAL_BLOCK, UNCOUNTED_BLOCKS = 200, 97, 100
 class Varispeed:
     """Resample from `rate_in` to `rate_out` times a correction that may change at any time.
 
-    longest: most samples ever asked for at a time. One user: an audio thread. Everything but the
-    blocks in passing is allocated here.
+    One user: an audio thread. Everything but the blocks in passing is allocated here.
+
+    Parameters
+    ----------
+    rate_in, rate_out : int
+        Samples per second.
+    channels : int
+    longest : int
+        Most samples ever asked for at a time.
     """
 
     def __init__(self, rate_in: int, rate_out: int, channels: int, longest: int):

@@ -12,12 +12,19 @@ from rtsep.errors import UsageError
 
 @dataclass(frozen=True)
 class WindowPair:
-    """Windows of one transform, each (frame_length,) float32.
+    """The two windows of one transform.
 
     The analysis window is applied before the FFT, the synthesis window after the inverse FFT;
     overlapped at `hop` samples, the sum of their products is 1 at every sample.
-    synthesis_start: first sample of a frame that the synthesis window does not silence. What comes
-        before needs no overlap-add, which is what makes an asymmetric pair quick.
+
+    Attributes
+    ----------
+    analysis, synthesis : (frame_length,) float32
+    hop : int
+        In samples.
+    synthesis_start : int
+        First sample of a frame that the synthesis window does not silence. What comes before needs no
+        overlap-add, which is what makes an asymmetric pair quick.
     """
 
     analysis: NDArray[np.float32]
@@ -44,7 +51,15 @@ def hann(length: int) -> NDArray[np.float64]:
 def hann_pair(frame_length: int, hop: int) -> WindowPair:
     """Hann before and after, as Spleeter has it; at a quarter overlap the squares add up to 3 / 2.
 
-    Raises UsageError unless hop divides frame_length at least three times.
+    Parameters
+    ----------
+    frame_length, hop : int
+        In samples.
+
+    Raises
+    ------
+    UsageError
+        Unless hop divides frame_length at least three times.
     """
     _check(frame_length, hop)
     window = hann(frame_length)
@@ -62,7 +77,15 @@ def asymmetric_pair(frame_length: int, hop: int) -> WindowPair:
     After Mauler and Martin, "A low delay, variable resolution, perfect reconstruction spectral
     analysis-synthesis system for speech enhancement" (EUSIPCO 2007).
 
-    Raises UsageError unless hop divides frame_length at least three times.
+    Parameters
+    ----------
+    frame_length, hop : int
+        In samples.
+
+    Raises
+    ------
+    UsageError
+        Unless hop divides frame_length at least three times.
     """
     _check(frame_length, hop)
     fall = hop + hop // 4

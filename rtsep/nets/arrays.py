@@ -44,9 +44,19 @@ def stem_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def check_stem(arrays: Mapping[str, np.ndarray], what: str) -> None:
-    """Raise WeightsError unless `arrays` has exactly the arrays of one stem, all values finite.
+    """Check that `arrays` has exactly the arrays of one stem, all values finite.
 
-    what: how to call these weights in the message, e.g. ``spleeter:2stems, vocals``.
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        See above.
+    what : str
+        How to call these weights in the message, e.g. ``spleeter:2stems, vocals``.
+
+    Raises
+    ------
+    WeightsError
+        Naming the first array that is missing, of another shape, not finite or unknown.
     """
     expected = stem_shapes()
     for name, shape in expected.items():

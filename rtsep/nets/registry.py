@@ -9,7 +9,7 @@ with pre-trained models" (JOSS 2020).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtsep.errors import UsageError
 
@@ -29,12 +29,20 @@ REST = "rest"
 class ModelConfig:
     """What distinguishes one model from another.
 
-    name: as on the command line, e.g. ``spleeter:2stems`` or ``spleeter:2stems-16kHz``.
-    weights_name: the name its weights are stored under (shared by both bandwidths).
-    stems: in the order of the checkpoint's variables.
-    encoder_activation, decoder_activation: ``leaky_relu`` (slope 0.2), ``relu`` or ``elu``.
-    output: ``sigmoid`` per stem, or ``softmax`` across the stems' logits.
-    bins: frequency bins the network sees, from 0 Hz up (a multiple of 64).
+    Attributes
+    ----------
+    name : str
+        As on the command line, e.g. ``spleeter:2stems`` or ``spleeter:2stems-16kHz``.
+    weights_name : str
+        The name its weights are stored under (shared by both bandwidths).
+    stems : tuple of str
+        In the order of the checkpoint's variables.
+    encoder_activation, decoder_activation : str
+        ``leaky_relu`` (slope 0.2), ``relu`` or ``elu``.
+    output : str
+        ``sigmoid`` per stem, or ``softmax`` across the stems' logits.
+    bins : int
+        Frequency bins the network sees, from 0 Hz up (a multiple of 64).
     """
 
     name: str
@@ -87,27 +95,35 @@ class ModelConfig:
 
 _BASE = (
     ModelConfig(
-        "spleeter:2stems", "spleeter:2stems", ("vocals", "accompaniment"),
-        "leaky_relu", "relu", "sigmoid",
+        name="spleeter:2stems",
+        weights_name="spleeter:2stems",
+        stems=("vocals", "accompaniment"),
+        encoder_activation="leaky_relu",
+        decoder_activation="relu",
+        output="sigmoid",
     ),
     ModelConfig(
-        "spleeter:4stems", "spleeter:4stems", ("vocals", "drums", "bass", "other"),
-        "elu", "elu", "sigmoid",
+        name="spleeter:4stems",
+        weights_name="spleeter:4stems",
+        stems=("vocals", "drums", "bass", "other"),
+        encoder_activation="elu",
+        decoder_activation="elu",
+        output="sigmoid",
     ),
     ModelConfig(
-        "spleeter:5stems", "spleeter:5stems", ("vocals", "piano", "drums", "bass", "other"),
-        "elu", "elu", "softmax",
+        name="spleeter:5stems",
+        weights_name="spleeter:5stems",
+        stems=("vocals", "piano", "drums", "bass", "other"),
+        encoder_activation="elu",
+        decoder_activation="elu",
+        output="softmax",
     ),
-)  # fmt: skip
+)
 
 MODELS: dict[str, ModelConfig] = {}
 for _config in _BASE:
-    MODELS[_config.name] = _config
-    _wide = ModelConfig(
-        _config.name + SUFFIX_16KHZ, _config.weights_name, _config.stems,
-        _config.encoder_activation, _config.decoder_activation, _config.output, BINS_16KHZ,
-    )  # fmt: skip
-    MODELS[_wide.name] = _wide
+    _wide = replace(_config, name=_config.name + SUFFIX_16KHZ, bins=BINS_16KHZ)
+    MODELS |= {_config.name: _config, _wide.name: _wide}
 
 
 def find_model(name: str) -> ModelConfig:

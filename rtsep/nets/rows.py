@@ -38,7 +38,16 @@ def _conv_input(rows: Range) -> Range:
 def rows_for(frames: int, first: int, stop: int) -> NDArray[np.int64]:
     """Rows of every layer's output that mask rows `first` to `stop` - 1 depend on.
 
-    frames: T. Returns [layer][first, stop) int64, in the order of unet.LAYERS.
+    Parameters
+    ----------
+    frames : int
+        T.
+    first, stop : int
+
+    Returns
+    -------
+    (13, 2) int64
+        [layer][first, stop), in the order of unet.LAYERS.
     """
     reach = MASK_DILATION * (MASK_TAPS - 1) - MASK_PADDING
     # Decoder: up[n] are the rows of level n that the layers above level n need.
@@ -58,8 +67,13 @@ def rows_for(frames: int, first: int, stop: int) -> NDArray[np.int64]:
 def clean_stops(frames: int) -> list[int]:
     """First row of each level, 0 to 5, that has seen what stands behind the newest frame.
 
-    frames: those that have come in. The rows before it, but for row 0, which has seen the zeros before
-    the window, are what they would be in a window without end.
+    The rows before it, but for row 0, which has seen the zeros before the window, are what they would
+    be in a window without end.
+
+    Parameters
+    ----------
+    frames : int
+        Those that have come in.
     """
     stops = [frames]
     for _ in range(1, LEVELS):
