@@ -70,6 +70,7 @@ def run(folder: Path, tests: list[str]) -> int:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
         "RTSEP_KERNEL_CACHE": str(folder / "kernels"),
     }
     command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *(tests or DEFAULT_TESTS)]
