@@ -32,7 +32,7 @@ from rtsep_bench.machine import describe_machine
 from rtsep_bench.plots import caption
 from rtsep_bench.report import Report, Row
 from rtsep_bench.sound import music
-from rtsep_bench.stalls import LONG_STALL, RECOVERED_S, StallWatch, watch_for_stalls
+from rtsep_bench.watchdog import LONG_STALL, RECOVERED_S, Watchdog, watch_for_stalls
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -255,7 +255,7 @@ def _notes(
     return notes
 
 
-def _row(stats: dict, model: str, watch: StallWatch | None) -> Row:
+def _row(stats: dict, model: str, watch: Watchdog | None) -> Row:
     late_masks_seen = stats.pop("late_masks_seen")
     slowest = max(stats["worker_ms"].values(), key=lambda summary: summary["p50"])
     return Row(

@@ -19,17 +19,17 @@ import numpy as np
 from rtsep.errors import RtsepError, UsageError
 from rtsep.nets.registry import MODELS, find_model
 from rtsep_bench import choose_weights, options
-from rtsep_bench.contender import Contender
 from rtsep_bench.contenders import (
     RTSEP,
+    Contender,
     installed_runtimes,
     missing_runtimes,
     need_onnx,
     open_contender,
 )
 from rtsep_bench.exact import exact_masks, reference_name
+from rtsep_bench.memory import contender_peak_rss_mb
 from rtsep_bench.net_case import NetCase, cases_of, read_arrays, write_case
-from rtsep_bench.peer_rss import measure_peak_rss_mb
 from rtsep_bench.plots import caption, grouped_bars
 from rtsep_bench.report import Report, Row
 from rtsep_bench.rounds import interleave
@@ -105,7 +105,7 @@ def _measure_case(
     # Memory first: the children find the cores as free as the timed runs will.
     peaks_mb: dict[str, float | None] = {}
     if not arguments.no_rss:
-        peaks_mb = {name: measure_peak_rss_mb(name, folder) for name in names}
+        peaks_mb = {name: contender_peak_rss_mb(name, folder) for name in names}
     contenders = {name: open_contender(name, folder) for name in names}
     case = contenders[RTSEP].case
     try:

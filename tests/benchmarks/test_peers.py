@@ -12,8 +12,8 @@ from rtsep.nets.registry import find_model
 from rtsep_bench import contenders, peers
 from rtsep_bench.contenders import RUNTIMES, Runtime, open_contender
 from rtsep_bench.made_up import made_up_stems
+from rtsep_bench.memory import contender_peak_rss_mb
 from rtsep_bench.net_case import NetCase, cases_of, read_arrays, read_case, write_case
-from rtsep_bench.peer_rss import measure_peak_rss_mb
 from rtsep_bench.reference_unet import reference_masks
 
 NETS = {
@@ -81,11 +81,11 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     small_case("spleeter:2stems", tmp_path, with_onnx=False)
-    peak_mb = measure_peak_rss_mb("rtsep", tmp_path)
+    peak_mb = contender_peak_rss_mb("rtsep", tmp_path)
     # Python and NumPy alone take 30; the nets' weights are there twice, packed and not.
     assert peak_mb is None or 100 < peak_mb < 700
     with pytest.raises(RtsepError, match=r"memory of rtsep failed: .*case\.json") as caught:
-        measure_peak_rss_mb("rtsep", tmp_path / "nowhere")
+        contender_peak_rss_mb("rtsep", tmp_path / "nowhere")
     assert "\n" not in str(caught.value)
 
 
