@@ -31,8 +31,8 @@ LOG_LINES_SHOWN = 30
 # Set for the script that is begun again inside the environment.
 INSIDE = "RTSEP_INSIDE_ENVIRONMENT"
 
-# The oldest pip that makes editable installs without a setup.py.
-PIP = "pip>=21.3"
+# The oldest pip that installs into another environment, as the tests of the packages do.
+PIP = "pip>=22.3"
 
 # A package manager that hangs (no network, a lock) does not hold up what works without it.
 SYSTEM_INSTALL_TIMEOUT_S = 300

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.environment import installed_version
 from rtsep_bench.net_case import read_case, read_magnitudes
 
 
@@ -112,10 +113,19 @@ def need_onnx(names: Iterable[str]) -> bool:
     return any("onnx" in RUNTIMES[name].packages for name in names)
 
 
-def missing_runtimes() -> list[str]:
-    """A sentence for each runtime that cannot run here."""
-    return [
-        f"{name}: not installed (needs {', '.join(runtime.missing)}; pip install 'rtsep[bench]')."
+def missing_runtimes() -> str | None:
+    """A sentence on the runtimes that cannot run here, with the remedy; None where all can."""
+    missing = [
+        f"{name} (needs {' and '.join(runtime.missing)})"
         for name, runtime in RUNTIMES.items()
         if runtime.missing
     ]
+    if not missing:
+        return None
+    return f"Not installed, so not compared: {', '.join(missing)}: pip install 'rtsep[bench]'."
+
+
+def peer_versions() -> dict[str, str | None]:
+    """The version of every package that a runtime takes, by name; None where not installed."""
+    packages = {package for runtime in RUNTIMES.values() for package in runtime.packages}
+    return {package: installed_version(package) for package in sorted(packages)}

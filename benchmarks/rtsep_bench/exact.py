@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.environment import installed_version
 from rtsep.nets.registry import ModelConfig
 from rtsep_bench.contenders import RUNTIMES, TORCH
-from rtsep_bench.machine import installed_version
 from rtsep_bench.reference_unet import reference_masks
 
 

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from rtsep.nets.registry import find_model
 from rtsep.nets.unet import LAYERS, UNet, UNetState
@@ -21,7 +20,7 @@ from rtsep_bench.fast_layers import executed_flop, layer_input, layer_output, on
 from rtsep_bench.fma_peak import FLOP_PER_TURN, TURNS, peak_action
 from rtsep_bench.layers import GeneralLayer, Layer, unet_layers
 from rtsep_bench.plots import caption, grouped_bars
-from rtsep_bench.report import Report, Row
+from rtsep_bench.report import Report, Row, import_extra
 from rtsep_bench.rounds import Timing, interleave
 from rtsep_bench.sound import music_magnitudes
 from rtsep_kernels.gemm import gemm, gemm_workspace
@@ -59,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
     """Run the subcommand; `say` is told what is going on."""
+    thread_pools = import_extra("threadpoolctl", "bench", "rtsep-bench kernels")
     config = find_model(arguments.model)
     kind = choose_weights.choose(config, arguments.weights, say)
     stem = config.stems[0]
@@ -66,7 +66,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     say("compiling and running every kernel once")
     bench = KernelBench(arguments.frames, arguments.bins, arguments.threads, config, arrays)
     say(f"timing {len(bench.actions)} things, rounds: {arguments.rounds}")
-    with threadpool_limits(1, user_api="blas"):
+    with thread_pools.threadpool_limits(1, user_api="blas"):
         timings = interleave(bench.actions, arguments.rounds, CALLS)
     settings = {name: getattr(arguments, name) for name in ("rounds", "frames", "bins", "threads")}
     settings |= {"calls_per_round": CALLS, "model": config.name, "stem": stem, "weights": kind}

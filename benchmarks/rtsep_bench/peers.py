@@ -74,6 +74,9 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     kind = choose_weights.choose(config, arguments.weights, say)
     stems = choose_weights.load(config, kind)
     names = installed_runtimes()
+    missing = missing_runtimes()
+    if missing is not None:
+        say(missing)
     rows: list[Row] = []
     for case in cases:
         with tempfile.TemporaryDirectory(prefix="rtsep-bench-") as folder:
@@ -85,7 +88,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         choose_weights.describe(config, kind),
         f"Difference: largest of all masks, to {reference_name()}; checked before timing.",
         "Ratio: time over rtsep's, the median of the rounds, so above 1 rtsep is faster.",
-        *missing_runtimes(),
+        *([] if missing is None else [missing]),
     ]
     return Report("peers", settings, rows, notes)
 
