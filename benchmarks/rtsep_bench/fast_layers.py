@@ -95,7 +95,10 @@ def executed_flop(
     return 2 * kernel_rows * 5 * pixels * channels
 
 
-def _image(state: UNetState, buffer, plane: Plane, level: int, channels: int):
+def _image(
+    state: UNetState, buffer: NDArray[np.float32], plane: Plane, level: int, channels: int
+) -> NDArray[np.float32]:
+    """A view of one plane of a buffer: (rows, bins, channels)."""
     shape = state.frames >> level, state.bins >> level, channels
     strides = (buffer.itemsize * plane.row_stride, buffer.itemsize * plane.pixel_stride, 4)
     return np.lib.stride_tricks.as_strided(buffer[plane.origin :], shape, strides)

@@ -12,9 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rtsep.nets.registry import find_model
+from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.nets.unet import LAYERS, UNet, UNetState
+from rtsep.weights.store import StemArrays
 from rtsep_bench import choose_weights, options
 from rtsep_bench.fast_layers import executed_flop, layer_input, layer_output, only
 from rtsep_bench.fma_peak import FLOP_PER_TURN, TURNS, peak_action
@@ -38,6 +40,7 @@ PEAK, FAST, GENERAL, GEMM, BLAS = (
 CALL = "call"
 
 Key = tuple[str, str]
+Masks = NDArray[np.float32]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +92,9 @@ def _peak_note(row: Row) -> str:
 class KernelBench:
     """All that is measured, as calls without arguments, by (contender, case)."""
 
-    def __init__(self, frames: int, bins: int, threads: int, config, arrays):
+    def __init__(
+        self, frames: int, bins: int, threads: int, config: ModelConfig, arrays: StemArrays
+    ):
         self.frames, self.threads = frames, threads
         net, state = UNet(config, arrays), UNetState(frames, bins)
         masks = np.zeros((frames, 2, bins), np.float32)
@@ -145,7 +150,9 @@ class KernelBench:
     def _gflops(self, key: Key, timing: Timing) -> float:
         return self.flop[key] / timing.min_ms / 1e6
 
-    def _add(self, contender: str, case: str, action, flop: int | None) -> None:
+    def _add(
+        self, contender: str, case: str, action: Callable[[], object], flop: int | None
+    ) -> None:
         self.actions[contender, case] = action
         if flop is not None:
             self.flop[contender, case] = flop
@@ -154,7 +161,15 @@ class KernelBench:
         flop = sum(executed_flop(name, self.frames, bins) for name in LAYERS)
         self._add(FAST, self.case("unet"), run, flop)
 
-    def _add_layer(self, layer: Layer, general: GeneralLayer, state, net, masks, bins) -> None:
+    def _add_layer(
+        self,
+        layer: Layer,
+        general: GeneralLayer,
+        state: UNetState,
+        net: UNet,
+        masks: Masks,
+        bins: int,
+    ) -> None:
         case = self.case(layer.name)
         flop = executed_flop(layer.name, self.frames, bins)
         self._add(FAST, case, only(state, net, masks, layer.name), flop)
@@ -177,7 +192,7 @@ class KernelBench:
         gemm(a, b, ours, workspace, False)
         self.difference[GEMM, case] = _differ(ours, np.matmul(a, b, out=theirs))
 
-    def _add_threads(self, net: UNet, magnitudes, bins: int) -> None:
+    def _add_threads(self, net: UNet, magnitudes: NDArray[np.float32], bins: int) -> None:
         """N nets (with the same weights, each in a state of its own) on N threads."""
         pool = ThreadPoolExecutor(self.threads)
         outs = [np.zeros((self.frames, 2, bins), np.float32) for _ in range(self.threads)]

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def main() -> None:
     print(json.dumps({"peak_rss_mb": peak_rss_mb()}))
 
 
-def _say_first_output(stems) -> bool:
+def _say_first_output(stems: Mapping[str, Sized]) -> bool:
     if not any(len(part) for part in stems.values()):
         return False
     print(FIRST_OUTPUT, flush=True)
