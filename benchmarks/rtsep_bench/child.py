@@ -62,8 +62,12 @@ def say_begun() -> None:
 def last_words(program: subprocess.Popen[str]) -> str:
     """Exit status and last line of a program that has ended or is about to."""
     _, complaints = program.communicate()
-    lines = complaints.strip().splitlines()
-    return f"exit status {program.returncode}, {lines[-1] if lines else 'it said nothing'}"
+    return f"exit status {program.returncode}, {last_line(complaints, 'it said nothing')}"
+
+
+def last_line(said: str, otherwise: str) -> str:
+    """The last line of what a program said, which is the error; `otherwise` if it said nothing."""
+    return (said.strip().splitlines() or [otherwise])[-1]
 
 
 def kill(programs: Iterable[subprocess.Popen[str]]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.cli.numbers import count
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.nets.unet import LAYERS, UNet, UNetState
 from rtsep.weights.store import StemArrays
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     options.add_bins(parser)
     parser.add_argument(
-        "--threads", type=options.count, default=1, metavar="N",
+        "--threads", type=count, default=1, metavar="N",
         help="time N whole nets on N threads, too, beside the peak of N threads",
     )  # fmt: skip
     options.add_model(parser)

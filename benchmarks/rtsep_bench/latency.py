@@ -17,6 +17,7 @@ from rtsep.cli.monitor_arguments import (
     add_priority,
     device_latency,
 )
+from rtsep.cli.numbers import count
 from rtsep.environment import versions
 from rtsep.errors import UsageError
 from rtsep.live.engine import Engine
@@ -71,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--display", action="store_true", help="draw the live display of rtsep-monitor meanwhile"
     )
     parser.add_argument(
-        "--busy", type=options.count, default=0, metavar="N",
+        "--busy", type=count, default=0, metavar="N",
         help="N other busy programs beside it (default: none)",
     )  # fmt: skip
     parser.add_argument(

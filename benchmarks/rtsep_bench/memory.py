@@ -48,8 +48,8 @@ def contender_peak_rss_mb(name: str, folder: Path) -> float | None:
     words = child.command(MODULE, name, str(folder))
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise RtsepError(f"measuring the memory of {name} failed: {lines[-1]}")
+        reason = child.last_line(done.stderr, f"exit status {done.returncode}")
+        raise RtsepError(f"measuring the memory of {name} failed: {reason}")
     peak_mb: float | None = json.loads(done.stdout)
     return peak_mb
 

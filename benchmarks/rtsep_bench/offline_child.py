@@ -55,9 +55,9 @@ def measure_start_up(model: str, sound: Path, threads: int) -> StartUp:
                 program.kill()
                 raise
         complaints.seek(0)
-        lines = complaints.read().strip().splitlines()
+        complained = complaints.read()
     if program.returncode or first.strip() != FIRST_OUTPUT:
-        reason = lines[-1] if lines else f"exit status {program.returncode}"
+        reason = child.last_line(complained, f"exit status {program.returncode}")
         raise RtsepError(f"measuring the start-up of {model} failed: {reason}")
     return StartUp(first_output_s, json.loads(rest)["peak_rss_mb"])
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtsep.cli.numbers import count
 from rtsep.errors import RtsepError, UsageError
 from rtsep.nets.registry import MODELS, find_model
 from rtsep_bench import choose_weights, options
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of unet-T128, four-unets-T128, unet-T512, unet-T64 (default: all)",
     )  # fmt: skip
     parser.add_argument(
-        "--threads", type=options.count, default=2, metavar="N",
+        "--threads", type=count, default=2, metavar="N",
         help="nets at the same time in the case of four nets (default: %(default)s)",
     )  # fmt: skip
     options.add_bins(parser)

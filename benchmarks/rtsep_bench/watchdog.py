@@ -135,12 +135,10 @@ def watch_for_stalls() -> Watchdog:
 
 def _noted(program: subprocess.Popen[str]) -> list[tuple[float, float]]:
     """End a program by closing its standard input; the delays that it has noted."""
-    printed, complaints = program.communicate()
+    printed, _ = program.communicate()
     if program.returncode:
-        lines = complaints.strip().splitlines() or ["it said nothing"]
         raise RtsepError(
-            "a program that watches the machine ended before its time: exit status"
-            f" {program.returncode}, {lines[-1]}"
+            f"a program that watches the machine ended before its time: {child.last_words(program)}"
         )
     return [(over, length) for over, length in json.loads(printed)]
 
