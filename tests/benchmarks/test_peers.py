@@ -11,10 +11,10 @@ from rtsep.errors import RtsepError
 from rtsep.nets.registry import find_model
 from rtsep_bench import contenders, peers
 from rtsep_bench.contenders import RUNTIMES, Runtime, open_contender
+from rtsep_bench.exact import reference_masks
 from rtsep_bench.made_up import made_up_stems
 from rtsep_bench.memory import contender_peak_rss_mb
 from rtsep_bench.net_case import NetCase, cases_of, read_arrays, read_case, write_case
-from rtsep_bench.reference_unet import reference_masks
 
 NETS = {
     "spleeter:2stems": ("vocals", "accompaniment", "vocals"),
