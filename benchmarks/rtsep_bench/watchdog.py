@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from functools import cache
-from types import TracebackType
 from typing import Any
 
 from rtsep.errors import RtsepError, UsageError
@@ -82,12 +81,7 @@ class Watchdog:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         if error is not None:
             child.kill(self.programs)
             return
