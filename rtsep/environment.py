@@ -10,18 +10,28 @@ import subprocess
 import sys
 from pathlib import Path
 
-PACKAGES = ("rtsep", "numpy", "numba", "llvmlite", "pyfftw", "sounddevice", "soxr")
+from rtsep import __version__
+
+# Packages that take part in every measurement.
+PACKAGES = ("numpy", "numba", "llvmlite", "pyfftw", "sounddevice", "soxr")
 
 
 def versions() -> dict[str, str]:
     """Version of Python and of each package, by name; packages that are not installed are left out."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    installed = {package: installed_version(package) for package in PACKAGES}
+    return {
+        "python": platform.python_version(),
+        "rtsep": __version__,
+        **{package: version for package, version in installed.items() if version is not None},
+    }
+
+
+def installed_version(package: str) -> str | None:
+    """The version of an installed package, or None."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def usable_cores() -> int:

@@ -28,3 +28,8 @@ class WeightsError(RtsepError):
 
 class MissingLibraryError(RtsepError):
     """A system library such as PortAudio is not installed."""
+
+
+def one_line(reason: object) -> str:
+    """What an exception, or its reason, says on one line; the name of its class if it says nothing."""
+    return " ".join(str(reason).split()) or type(reason).__name__

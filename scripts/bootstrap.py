@@ -4,7 +4,7 @@
 
 Standard library only, since it runs before anything is installed. A step that has been done is
 passed over. What pip and the system's package manager say goes to build/setup.log; its end is shown
-where something fails.
+where something fails. nox and uv would have to be installed first, which is what this does.
 """
 
 from __future__ import annotations
@@ -17,25 +17,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NoReturn
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from steps import CHECKOUT, LOG, begin_log, run_logged, say, show_log
+from system_packages import install_system_packages
+
 VENV = CHECKOUT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "rtsep-setup.json"
-LOG = CHECKOUT / "build" / "setup.log"
-LOG_LINES_SHOWN = 30
 
 # Set for the script that is begun again inside the environment.
 INSIDE = "RTSEP_INSIDE_ENVIRONMENT"
 
-# The oldest pip that makes editable installs without a setup.py.
-PIP = "pip>=21.3"
-
-# A package manager that hangs (no network, a lock) does not hold up what works without it.
-SYSTEM_INSTALL_TIMEOUT_S = 300
+# The oldest pip that installs into another environment, as the tests of the packages do.
+PIP = "pip>=22.3"
 
 PORTAUDIO_MISSING = (
     "PortAudio is missing: live audio needs it, everything else works. Install libportaudio2"
@@ -48,17 +44,20 @@ class SetupError(Exception):
     """The environment cannot be made; the message is one line for the user."""
 
 
-def start_in_environment(script: str, extras: Sequence[str] = ()) -> None:
+def start_in_environment(
+    script: str, extras: Sequence[str] = (), install_system: bool = True
+) -> None:
     """Return at once inside the environment; elsewhere prepare it and begin `script` again in it.
 
     script: path of the running script, given the arguments of this process again.
     extras: optional dependencies of the package, as named in pyproject.toml.
+    install_system: whether packages of the system may be installed.
     Ends the process with one line on stderr and status 1 where the environment cannot be made.
     """
     if os.environ.pop(INSIDE, None) == str(VENV):
         return
     try:
-        prepare(extras)
+        prepare(extras, install_system)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
@@ -74,7 +73,7 @@ def start_in_environment(script: str, extras: Sequence[str] = ()) -> None:
     _begin_again([str(PYTHON), script, *sys.argv[1:]])
 
 
-def prepare(extras: Sequence[str]) -> None:
+def prepare(extras: Sequence[str], install_system: bool = True) -> None:
     """Make the environment and install what is missing; raises SetupError where that fails."""
     if sys.version_info < (3, 10):  # noqa: UP036 - this file is what older versions meet first
         version = ".".join(str(number) for number in sys.version_info[:3])
@@ -85,48 +84,14 @@ def prepare(extras: Sequence[str]) -> None:
     installed = _installed_extras(_stamp())
     if installed is not None and set(extras) <= installed:
         return
-    LOG.parent.mkdir(exist_ok=True)
-    LOG.write_bytes(b"")
+    begin_log()
     started = time.monotonic()
     if not _has_pip():
-        _make_environment()
+        _make_environment(install_system)
     # Extras asked for earlier stay.
     _install_package(sorted(set(extras) | (installed or set())))
-    _find_portaudio()
+    _find_portaudio(install_system)
     say(f"done in {time.monotonic() - started:.0f} s")
-
-
-def say(text: str) -> None:
-    """Print a line of progress."""
-    print(f"set-up: {text}", file=sys.stderr, flush=True)
-
-
-def run_logged(command: Sequence[str], timeout_s: float | None = None) -> bool:
-    """Run a command in the checkout with its output in the log; whether it succeeded."""
-    with LOG.open("ab") as log:
-        log.write(f"$ {' '.join(command)}\n".encode())
-        log.flush()
-        try:
-            status = subprocess.call(
-                command,
-                cwd=CHECKOUT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                timeout=timeout_s,
-                env=_quiet_environment(),
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            log.write(f"{error}\n".encode())
-            return False
-    return status == 0
-
-
-def _quiet_environment() -> Mapping[str, str]:
-    # Nothing may wait for an answer; PYTHONHOME would point a new environment elsewhere.
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "PIP_NO_INPUT": "1"}
-    environment.pop("PYTHONHOME", None)
-    return environment
 
 
 # --- the virtual environment ------------------------------------------------------------------
@@ -163,22 +128,22 @@ def _has_pip() -> bool:
     return _ask_python("import pip; print(pip.__version__)") != ""
 
 
-def _make_environment() -> None:
+def _make_environment(install_system: bool) -> None:
     say(f"making the virtual environment {VENV}")
     if _make_with_venv() or _make_with_uv():
         return
     # Debian's own Python comes in parts; no other would gain anything from them.
     if sys.base_prefix == "/usr" and shutil.which("apt-get"):
         package = f"python3.{sys.version_info.minor}-venv"
-        if can_install_system_packages():
-            say(f"installing the system package {package}")
-            if install_system_package(package) and _make_with_venv():
+        if install_system:
+            install_system_packages("virtual environments", [package])
+            if _make_with_venv():
                 return
         raise SetupError(
             f"cannot make a virtual environment: apt install {package} (or install uv), then start"
             f" again; log: {LOG}"
         )
-    _show_log()
+    show_log()
     raise SetupError(
         f"{sys.executable} cannot make a virtual environment: install its module ensurepip, or uv,"
         f" then start again; log: {LOG}"
@@ -204,15 +169,10 @@ def _install_package(extras: Sequence[str]) -> None:
     pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
     target = f".[{','.join(extras)}]" if extras else "."
     if not (run_logged([*pip, PIP]) and run_logged([*pip, "--editable", target])):
-        _show_log()
+        show_log()
         raise SetupError(f"the packages could not be installed: see above; log: {LOG}")
     state = {"stamp": _stamp(), "extras": list(extras)}
     STAMP.write_text(json.dumps(state), encoding="utf-8")
-
-
-def _show_log() -> None:
-    lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()
-    print("\n".join(lines[-LOG_LINES_SHOWN:]), file=sys.stderr)
 
 
 def _begin_again(command: list[str]) -> NoReturn:
@@ -223,51 +183,15 @@ def _begin_again(command: list[str]) -> NoReturn:
     os.execv(command[0], command)
 
 
-# --- system packages --------------------------------------------------------------------------
+# --- PortAudio --------------------------------------------------------------------------------
 
 
-def _find_portaudio() -> None:
+def _find_portaudio(may_install: bool) -> None:
     """Install PortAudio where it is missing; say what to install where that is not possible."""
     # On other systems the library comes with the Python package sounddevice.
     if not sys.platform.startswith("linux") or ctypes.util.find_library("portaudio"):
         return
-    if can_install_system_packages():
-        say("installing the system library PortAudio")
-        install_system_package("libportaudio2", dnf="portaudio")
+    if may_install:
+        install_system_packages("live audio", ["libportaudio2"], dnf=["portaudio"])
     if not ctypes.util.find_library("portaudio"):
         say(PORTAUDIO_MISSING)
-
-
-def can_install_system_packages() -> bool:
-    """Whether there is a package manager that we know and may use without a password."""
-    manager = shutil.which("apt-get") or shutil.which("dnf")
-    return manager is not None and _root_prefix() is not None
-
-
-def install_system_package(*apt: str, dnf: str | None = None) -> bool:
-    """Install system packages, by their names for either manager; whether all succeeded."""
-    prefix = _root_prefix()
-    if prefix is None:
-        return False
-    if shutil.which("apt-get"):
-        # Lists that cannot be renewed may still do.
-        run_logged([*prefix, "apt-get", "update"], SYSTEM_INSTALL_TIMEOUT_S)
-        # One by one: a package that a system does not have must not hold up the others. No package
-        # may ask anything (jackd2 would, for real-time priority).
-        install = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install"]
-        install += ["--yes", "--no-install-recommends"]
-        return all([run_logged([*install, package], SYSTEM_INSTALL_TIMEOUT_S) for package in apt])
-    if dnf is not None and shutil.which("dnf"):
-        return run_logged([*prefix, "dnf", "install", "--assumeyes", dnf], SYSTEM_INSTALL_TIMEOUT_S)
-    return False
-
-
-def _root_prefix() -> list[str] | None:
-    """What stands before a command to run it as root; None where that needs a password."""
-    if os.name == "nt":
-        return None
-    if os.geteuid() == 0:
-        return []
-    if shutil.which("sudo") and run_logged(["sudo", "-n", "true"]):
-        return ["sudo", "-n"]
-    return None

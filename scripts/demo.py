@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootstrap import CHECKOUT, start_in_environment
+from bootstrap import start_in_environment
+from steps import CHECKOUT
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,6 +4,9 @@ Sets up .venv, then runs ruff, mypy, the kernels' tests with every kernel set th
 has beside its own, and pytest. Tests that fetch something are run where the package index answers;
 `--fast` leaves out the slow ones. With arguments of pytest's (a path, -k ...) only what they select
 is run. The exit status is that of the first failure.
+
+Some tests use sound servers or ffmpeg. Where the selected ones do and these are missing, they are
+installed with apt-get, if that needs no password and removes nothing, and not with --no-install.
 """
 
 from __future__ import annotations
@@ -15,19 +18,13 @@ import sys
 import time
 from dataclasses import dataclass
 
-import audio_servers
-from bootstrap import CHECKOUT, start_in_environment
+from bootstrap import start_in_environment
+from steps import CHECKOUT
+from system_packages import install_system_packages
 
 # What the network tests fetch from, asked for its versions: a few kilobytes.
 PROBED_PACKAGE = "stempeg"
 PROBE_TIMEOUT_S = 60
-TYPED = (
-    "rtsep",
-    "kernels/rtsep_kernels",
-    "benchmarks/rtsep_bench",
-    "weights/rtsep_weights",
-    "scripts",
-)
 
 
 @dataclass(frozen=True)
@@ -47,25 +44,29 @@ def main() -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--fast", action="store_true", help="leave out tests marked slow")
+    parser.add_argument(
+        "--no-install", action="store_true",
+        help="install nothing outside .venv; tests that need what is missing are skipped",
+    )  # fmt: skip
     arguments, selection = parser.parse_known_args()
-    start_in_environment(__file__, extras=("lint", "test"))
+    may_install = not arguments.no_install
+    start_in_environment(__file__, ("lint", "test"), may_install)
 
     results = [
         step("ruff check", ["ruff", "check", "."]),
         step("ruff format", ["ruff", "format", "--check", "."]),
-        step("mypy", ["mypy", *TYPED]),
+        step("mypy", ["mypy"]),
     ]
     if not selection:
         for kernel_set in other_kernel_sets():
             command = ["pytest", "tests/kernels"]
             results.append(step(f"pytest, RTSEP_KERNELS={kernel_set}", command, kernel_set))
-    # The live tests play through real servers; where these cannot be installed they are skipped.
-    audio_servers.main()
     left_out = ["slow"] if arguments.fast else []
     network_problem = package_index_problem()
     if network_problem is not None:
         left_out.append("network")
     markers = ["-m", " and ".join(f"not {name}" for name in left_out)] if left_out else []
+    unmet = install_needs([*markers, *selection], may_install)
     # Last, so that its closing line stands at the end.
     results.append(step("pytest", ["pytest", *markers, *selection]))
 
@@ -75,6 +76,8 @@ def main() -> int:
         print(f"{result.name}: {outcome} ({result.duration_s:.0f} s)")
     if arguments.fast:
         print("slow tests: left out (--fast)")
+    for need, reason in unmet.items():
+        print(f"tests that need {need}: skipped: {reason}")
     if network_problem is not None:
         print(f"network tests: left out, the package index does not answer: {network_problem}")
     return next((result.status for result in results if result.status), 0)
@@ -94,6 +97,39 @@ def other_kernel_sets() -> list[str]:
     from rtsep_kernels.jit import host_vector_width
 
     return ["plain", *(f"vector{lanes}" for lanes in (4, 8, 16) if lanes < host_vector_width())]
+
+
+def install_needs(selection: list[str], may_install: bool) -> dict[str, str]:
+    """Install what the selected tests use of the system; returns by need why it is still missing.
+
+    selection: arguments of pytest. Nothing is collected or installed where nothing is missing.
+    """
+    sys.path.insert(0, str(CHECKOUT))
+    from tests.system_programs import NEEDS, missing
+
+    lacking = [need for need in NEEDS if missing(need)]
+    used = needs_of(selection) if lacking else set()
+    unmet = {}
+    for need in lacking:
+        packages = list(dict.fromkeys(missing(need).values()))
+        if need not in used or not packages:
+            continue
+        reason: str | None = f"--no-install; it takes {', '.join(packages)}"
+        if may_install:
+            reason = install_system_packages(f"tests that need {need}", packages)
+        if missing(need):
+            unmet[need] = reason or f"still missing: {', '.join(missing(need))}"
+    return unmet
+
+
+def needs_of(selection: list[str]) -> set[str]:
+    """The needs (tests/system_programs.py) of the tests that pytest would run with these arguments."""
+    from tests.system_programs import NEEDS_LINE
+
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--show-needs", *selection]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith(NEEDS_LINE)]
+    return set(lines[-1].removeprefix(NEEDS_LINE).split()) if lines else set()
 
 
 def package_index_problem() -> str | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.system_programs import NEEDS, NEEDS_LINE, why_missing
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let signals end what the tests start, even where they were begun to ignore them.
@@ -17,6 +19,36 @@ def pytest_configure(config: pytest.Config) -> None:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which scripts/test.py asks what to install."""
+    parser.addoption(
+        "--show-needs", action="store_true",
+        help="with --collect-only: say what programs of the system the selected tests use",
+    )  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that need a program of the system which is not there."""
+    reasons = {need: why_missing(need) for need in NEEDS}
+    for item in items:
+        for need in _needs(item):
+            if need not in NEEDS:
+                raise pytest.UsageError(f"{item.nodeid}: needs {need!r}: not in system_programs.py")
+            if reasons[need] is not None:
+                item.add_marker(pytest.mark.skip(reason=f"{need}: {reasons[need]}"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Answer --show-needs, after -m and -k have chosen."""
+    if session.config.getoption("--show-needs"):
+        used = sorted({need for item in session.items for need in _needs(item)})
+        print(f"\n{NEEDS_LINE}{' '.join(used)}")
+
+
+def _needs(item: pytest.Item) -> list[str]:
+    return [need for mark in item.iter_markers("needs") for need in mark.args]
 
 
 @pytest.fixture(scope="session")

@@ -17,60 +17,40 @@ from contextlib import contextmanager
 import numpy as np
 
 from rtsep.errors import RtsepError
+from rtsep_bench import child
 
 MODULE = "rtsep_bench.busy"
-# What a busy program says when it has begun.
-BEGUN = b"busy"
 # 8 MB: more than one core's own caches, so that the memory is kept busy, too.
 SAMPLES = 1 << 20
 
 
 @contextmanager
-def busy_programs(count: int) -> Iterator[list[subprocess.Popen]]:
+def busy_programs(count: int) -> Iterator[list[subprocess.Popen[str]]]:
     """`count` busy processes, of the priority of this one, as long as the block lasts.
 
     Raises RtsepError where one does not start, or has ended before the block has: what was measured
     was then measured without its load.
     """
-    programs: list[subprocess.Popen] = []
+    programs = child.start_beside([child.command(MODULE)] * count, "a busy program")
     try:
-        for _ in range(count):
-            command = [sys.executable, "-m", MODULE]
-            programs.append(
-                subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-                )
-            )
-        for program in programs:
-            assert program.stdout is not None
-            if program.stdout.readline().strip() != BEGUN:
-                raise RtsepError(f"a busy program did not start: {_last_words(program)}")
         yield programs
         for program in programs:
             if program.poll() is not None:
-                raise RtsepError(f"a busy program ended before its time: {_last_words(program)}")
+                raise RtsepError(
+                    f"a busy program ended before its time: {child.last_words(program)}"
+                )
     finally:
-        for program in programs:
-            program.kill()
-            program.communicate()
+        child.kill(programs)
 
 
 def main() -> None:
     """Run in the child process."""
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     numbers = np.linspace(0.0, 1.0, SAMPLES)
-    print(BEGUN.decode(), flush=True)
+    child.say_begun()
     while True:
         np.multiply(numbers, 0.999, out=numbers)
         np.add(numbers, 0.001, out=numbers)
-
-
-def _last_words(program: subprocess.Popen) -> str:
-    """What a process that has ended said last, and its status."""
-    program.kill()
-    _, said = program.communicate()
-    lines = said.decode(errors="replace").strip().splitlines()
-    return f"exit status {program.returncode}, {lines[-1] if lines else 'it said nothing'}"
 
 
 def _end_with_stdin() -> None:

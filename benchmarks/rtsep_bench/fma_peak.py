@@ -8,10 +8,12 @@ is what the processor's FMA units give at the clock it has just now.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 from rtsep_kernels import vector as v
 from rtsep_kernels.jit import host_vector_width, kernel
@@ -29,17 +31,17 @@ FLOP_PER_CALL = 200_000_000
 TURNS = FLOP_PER_CALL // FLOP_PER_TURN
 
 
-def _make_fma_chains():
+def _make_fma_chains() -> Any:
     @intrinsic
-    def fma_chains(typing_context, values, turns):
+    def fma_chains(typing_context: Any, values: Any, turns: Any) -> tuple[Any, Callable[..., Any]]:
         """values: factor, addend and the start of every chain, W lanes each; receives the ends."""
         signature = types.void(values, types.int64)
 
-        def generate(context, builder, signature, args):
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             values, turns = args
             base = v.pointer(context, builder, signature.args[0], values, v.int64(0))
 
-            def place(index):
+            def place(index: int) -> Any:
                 return v.advance(builder, base, v.int64(index * WIDTH))
 
             factor, addend = (v.load(builder, place(index), WIDTH) for index in range(2))
@@ -66,7 +68,7 @@ _fma_chains = _make_fma_chains()
 
 
 @kernel
-def fma_chains(values, turns):
+def fma_chains(values: NDArray[np.float32], turns: int) -> None:
     """Run every chain UNROLL * turns steps: acc = acc * values[factor] + values[addend].
 
     values: [2 + CHAINS][W] float32, flat: factor, addend, chains; the chains are overwritten.
@@ -74,7 +76,7 @@ def fma_chains(values, turns):
     _fma_chains(values, turns)
 
 
-def chain_values() -> np.ndarray:
+def chain_values() -> NDArray[np.float32]:
     """Values for `fma_chains`: chains that settle at 2, far from denormals and infinity."""
     values = aligned_zeros((2 + CHAINS) * WIDTH)
     values[:WIDTH] = 0.5

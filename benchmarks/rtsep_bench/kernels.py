@@ -12,16 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from numpy.typing import NDArray
 
-from rtsep.nets.registry import find_model
+from rtsep.cli.numbers import count
+from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.nets.unet import LAYERS, UNet, UNetState
+from rtsep.weights.store import StemArrays
 from rtsep_bench import choose_weights, options
 from rtsep_bench.fast_layers import executed_flop, layer_input, layer_output, only
 from rtsep_bench.fma_peak import FLOP_PER_TURN, TURNS, peak_action
 from rtsep_bench.layers import GeneralLayer, Layer, unet_layers
 from rtsep_bench.plots import caption, grouped_bars
-from rtsep_bench.report import Report, Row
+from rtsep_bench.report import Report, Row, import_extra
 from rtsep_bench.rounds import Timing, interleave
 from rtsep_bench.sound import music_magnitudes
 from rtsep_kernels.gemm import gemm, gemm_workspace
@@ -39,6 +41,7 @@ PEAK, FAST, GENERAL, GEMM, BLAS = (
 CALL = "call"
 
 Key = tuple[str, str]
+Masks = NDArray[np.float32]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     options.add_bins(parser)
     parser.add_argument(
-        "--threads", type=options.count, default=1, metavar="N",
+        "--threads", type=count, default=1, metavar="N",
         help="time N whole nets on N threads, too, beside the peak of N threads",
     )  # fmt: skip
     options.add_model(parser)
@@ -59,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
     """Run the subcommand; `say` is told what is going on."""
+    thread_pools = import_extra("threadpoolctl", "bench", "rtsep-bench kernels")
     config = find_model(arguments.model)
     kind = choose_weights.choose(config, arguments.weights, say)
     stem = config.stems[0]
@@ -66,7 +70,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     say("compiling and running every kernel once")
     bench = KernelBench(arguments.frames, arguments.bins, arguments.threads, config, arrays)
     say(f"timing {len(bench.actions)} things, rounds: {arguments.rounds}")
-    with threadpool_limits(1, user_api="blas"):
+    with thread_pools.threadpool_limits(1, user_api="blas"):
         timings = interleave(bench.actions, arguments.rounds, CALLS)
     settings = {name: getattr(arguments, name) for name in ("rounds", "frames", "bins", "threads")}
     settings |= {"calls_per_round": CALLS, "model": config.name, "stem": stem, "weights": kind}
@@ -89,7 +93,9 @@ def _peak_note(row: Row) -> str:
 class KernelBench:
     """All that is measured, as calls without arguments, by (contender, case)."""
 
-    def __init__(self, frames: int, bins: int, threads: int, config, arrays):
+    def __init__(
+        self, frames: int, bins: int, threads: int, config: ModelConfig, arrays: StemArrays
+    ):
         self.frames, self.threads = frames, threads
         net, state = UNet(config, arrays), UNetState(frames, bins)
         masks = np.zeros((frames, 2, bins), np.float32)
@@ -145,7 +151,9 @@ class KernelBench:
     def _gflops(self, key: Key, timing: Timing) -> float:
         return self.flop[key] / timing.min_ms / 1e6
 
-    def _add(self, contender: str, case: str, action, flop: int | None) -> None:
+    def _add(
+        self, contender: str, case: str, action: Callable[[], object], flop: int | None
+    ) -> None:
         self.actions[contender, case] = action
         if flop is not None:
             self.flop[contender, case] = flop
@@ -154,7 +162,15 @@ class KernelBench:
         flop = sum(executed_flop(name, self.frames, bins) for name in LAYERS)
         self._add(FAST, self.case("unet"), run, flop)
 
-    def _add_layer(self, layer: Layer, general: GeneralLayer, state, net, masks, bins) -> None:
+    def _add_layer(
+        self,
+        layer: Layer,
+        general: GeneralLayer,
+        state: UNetState,
+        net: UNet,
+        masks: Masks,
+        bins: int,
+    ) -> None:
         case = self.case(layer.name)
         flop = executed_flop(layer.name, self.frames, bins)
         self._add(FAST, case, only(state, net, masks, layer.name), flop)
@@ -177,7 +193,7 @@ class KernelBench:
         gemm(a, b, ours, workspace, False)
         self.difference[GEMM, case] = _differ(ours, np.matmul(a, b, out=theirs))
 
-    def _add_threads(self, net: UNet, magnitudes, bins: int) -> None:
+    def _add_threads(self, net: UNet, magnitudes: NDArray[np.float32], bins: int) -> None:
         """N nets (with the same weights, each in a state of its own) on N threads."""
         pool = ThreadPoolExecutor(self.threads)
         outs = [np.zeros((self.frames, 2, bins), np.float32) for _ in range(self.threads)]

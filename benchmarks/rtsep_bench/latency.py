@@ -17,6 +17,7 @@ from rtsep.cli.monitor_arguments import (
     add_priority,
     device_latency,
 )
+from rtsep.cli.numbers import count
 from rtsep.environment import versions
 from rtsep.errors import UsageError
 from rtsep.live import INDEPENDENT, RATIO
@@ -35,7 +36,7 @@ from rtsep_bench.machine import describe_machine
 from rtsep_bench.plots import caption
 from rtsep_bench.report import Report, Row
 from rtsep_bench.sound import music
-from rtsep_bench.stalls import LONG_STALL, RECOVERED_S, StallWatch, watch_for_stalls
+from rtsep_bench.watchdog import LONG_STALL, RECOVERED_S, Watchdog, watch_for_stalls
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--display", action="store_true", help="draw the live display of rtsep-monitor meanwhile"
     )
     parser.add_argument(
-        "--busy", type=options.count, default=0, metavar="N",
+        "--busy", type=count, default=0, metavar="N",
         help="N other busy programs beside it (default: none)",
     )  # fmt: skip
     parser.add_argument(
@@ -256,7 +257,7 @@ def _notes(
     return notes
 
 
-def _row(stats: dict, model: str, watch: StallWatch | None) -> Row:
+def _row(stats: dict, model: str, watch: Watchdog | None) -> Row:
     late_masks_seen = stats.pop("late_masks_seen")
     slowest = max(stats["worker_ms"].values(), key=lambda summary: summary["p50"])
     return Row(

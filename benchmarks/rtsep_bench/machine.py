@@ -1,8 +1,7 @@
-"""What a measurement was made on: the machine, the versions of all that takes part, the commit."""
+"""What a measurement was made on: the machine and the commit."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -10,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from rtsep.environment import cpu_name, usable_cores
-from rtsep.environment import versions as rtsep_versions
 
 # Processor features that decide which code a kernel is compiled to, of x86 and of ARM.
 FEATURES = (
     "sse2", "sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl",
     "avx512bf16", "avxvnni", "amx-bf16", "neon", "dotprod", "fullfp16", "sve", "sve2",
 )  # fmt: skip
-
-# What rtsep is compared with, beside the packages that it is made of itself.
-PEERS = ("onnx", "onnxruntime", "openvino", "torch")
 
 
 def describe_machine() -> dict[str, Any]:
@@ -39,19 +34,6 @@ def describe_machine() -> dict[str, Any]:
         "memory_mb": _memory_mb(),
         "os": platform.platform(),
     }
-
-
-def versions() -> dict[str, str | None]:
-    """Versions of Python and the packages that take part; None for peers that are not installed."""
-    return {**rtsep_versions(), **{name: installed_version(name) for name in PEERS}}
-
-
-def installed_version(package: str) -> str | None:
-    """The version of an installed package, or None."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def commit() -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from rtsep_bench.contender import Contender, from_nchw, to_nchw
+from rtsep_bench.contenders import Contender, from_nchw, to_nchw
 from rtsep_bench.net_case import onnx_file
 
 PROPERTIES = {

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 import numpy as np
 
 from rtsep.nets.unet import UNet, UNetState
-from rtsep_bench.contender import Contender
+from rtsep_bench.contenders import Contender
 from rtsep_bench.net_case import read_arrays
 
 

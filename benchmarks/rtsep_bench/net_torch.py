@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from rtsep.nets.registry import ModelConfig
-from rtsep_bench.contender import Contender, from_nchw, to_nchw
+from rtsep_bench.contenders import Contender, from_nchw, to_nchw
 from rtsep_bench.net_case import read_arrays
 
 LEAKY_SLOPE = 0.2

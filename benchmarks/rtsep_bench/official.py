@@ -21,8 +21,28 @@ EPSILON = 1e-10
 SYNTHESIS_FACTOR = 2 / 3
 WINDOW = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_LENGTH) / FRAME_LENGTH)
 
+# What it does above the nets' bins.
+EXTENSIONS = ("zeros", "average")
+
 # Takes (512, bins, 2) float32 magnitudes; gives (stems, 512, 2, bins) masks, or logits.
 Nets = Callable[[NDArray[np.float32]], np.ndarray]
+
+
+def stems(
+    audio: NDArray[np.floating], config: ModelConfig, nets: Nets
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """The stems of a song by (mask extension, stem).
+
+    audio: (samples, 2), 44.1 kHz; the stems have the same shape.
+    """
+    spectra = analyse(audio)
+    ratios = ratio_masks(spectra, config, nets)
+    found = {}
+    for extension in EXTENSIONS:
+        for stem, ratio in zip(config.stems, ratios):
+            mask = extend(ratio, spectra.shape[1], average=extension == "average")
+            found[extension, stem] = synthesise(mask * spectra, len(audio))
+    return found
 
 
 def analyse(audio: NDArray) -> NDArray[np.complex128]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.cli.numbers import count
 from rtsep.constants import SAMPLE_RATE
 from rtsep.environment import usable_cores
 from rtsep.nets.registry import ModelConfig, find_model
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--models", metavar="MODEL,...", default=MODELS, help="default: %(default)s"
     )
     parser.add_argument(
-        "--threads", type=options.count, default=usable_cores(), metavar="N",
+        "--threads", type=count, default=usable_cores(), metavar="N",
         help="nets computed at the same time (default: one per core, here %(default)s)",
     )  # fmt: skip
     options.add_weights(parser)

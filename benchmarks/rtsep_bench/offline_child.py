@@ -14,11 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
 from rtsep.errors import RtsepError
+from rtsep_bench import child
 
+MODULE = "rtsep_bench.offline_child"
 FIRST_OUTPUT = "first output"
 BLOCK_SAMPLES = 65_536
 
@@ -36,26 +39,25 @@ def measure_start_up(model: str, sound: Path, threads: int) -> StartUp:
 
     Raises RtsepError, with the last line that the process wrote, where it fails.
     """
-    command = [sys.executable, "-m", "rtsep_bench.offline_child", model, str(sound)]
-    command.append(str(threads))
+    words = child.command(MODULE, model, str(sound), str(threads))
     # To a file: a pipe that nobody reads while the other is waited for could fill up.
     with tempfile.TemporaryFile("w+") as complaints:
         started = time.perf_counter()
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=complaints, text=True
-        ) as child:
-            assert child.stdout is not None
+            words, stdout=subprocess.PIPE, stderr=complaints, text=True
+        ) as program:
+            assert program.stdout is not None
             try:
-                first = child.stdout.readline()
+                first = program.stdout.readline()
                 first_output_s = time.perf_counter() - started
-                rest = child.stdout.read()
+                rest = program.stdout.read()
             except BaseException:
-                child.kill()
+                program.kill()
                 raise
         complaints.seek(0)
-        lines = complaints.read().strip().splitlines()
-    if child.returncode or first.strip() != FIRST_OUTPUT:
-        reason = lines[-1] if lines else f"exit status {child.returncode}"
+        complained = complaints.read()
+    if program.returncode or first.strip() != FIRST_OUTPUT:
+        reason = child.last_line(complained, f"exit status {program.returncode}")
         raise RtsepError(f"measuring the start-up of {model} failed: {reason}")
     return StartUp(first_output_s, json.loads(rest)["peak_rss_mb"])
 
@@ -82,7 +84,7 @@ def main() -> None:
     print(json.dumps({"peak_rss_mb": peak_rss_mb()}))
 
 
-def _say_first_output(stems) -> bool:
+def _say_first_output(stems: Mapping[str, Sized]) -> bool:
     if not any(len(part) for part in stems.values()):
         return False
     print(FIRST_OUTPUT, flush=True)

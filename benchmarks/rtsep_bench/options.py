@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterable
 
+from rtsep.cli.numbers import count, multiple_of, seconds_from
 from rtsep.nets.registry import BINS_11KHZ, MODELS
 
 # Frames and bins are halved once per level of the U-Net, six times.
-GRID = 64
+grid = multiple_of(64)
+# Less would not be worth measuring.
+seconds = seconds_from(1)
 DEFAULT_FRAMES = 128
 DEFAULT_MODEL = "spleeter:2stems"
 WEIGHTS = ("genuine", "made-up")
-
-
-def count(text: str) -> int:
-    """A whole number of at least 1; for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1: got {text!r}")
-    return int(text)
-
-
-def grid(text: str) -> int:
-    """A positive multiple of 64; for argparse."""
-    if not text.isdecimal() or int(text) < GRID or int(text) % GRID:
-        raise argparse.ArgumentTypeError(f"must be a positive multiple of {GRID}: got {text!r}")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """A number of at least 1; for argparse."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and number >= 1):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, 1 or more: got {text!r}")
-    return number
 
 
 def add_rounds(parser: argparse.ArgumentParser, default: int) -> None:

@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtsep.cli.numbers import count
 from rtsep.errors import RtsepError, UsageError
 from rtsep.nets.registry import MODELS, find_model
 from rtsep_bench import choose_weights, options
-from rtsep_bench.contender import Contender
 from rtsep_bench.contenders import (
     RTSEP,
+    Contender,
     installed_runtimes,
     missing_runtimes,
     need_onnx,
     open_contender,
 )
 from rtsep_bench.exact import exact_masks, reference_name
+from rtsep_bench.memory import contender_peak_rss_mb
 from rtsep_bench.net_case import NetCase, cases_of, read_arrays, write_case
-from rtsep_bench.peer_rss import measure_peak_rss_mb
 from rtsep_bench.plots import caption, grouped_bars
 from rtsep_bench.report import Report, Row
 from rtsep_bench.rounds import interleave
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of unet-T128, four-unets-T128, unet-T512, unet-T64 (default: all)",
     )  # fmt: skip
     parser.add_argument(
-        "--threads", type=options.count, default=2, metavar="N",
+        "--threads", type=count, default=2, metavar="N",
         help="nets at the same time in the case of four nets (default: %(default)s)",
     )  # fmt: skip
     options.add_bins(parser)
@@ -74,6 +75,9 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     kind = choose_weights.choose(config, arguments.weights, say)
     stems = choose_weights.load(config, kind)
     names = installed_runtimes()
+    missing = missing_runtimes()
+    if missing is not None:
+        say(missing)
     rows: list[Row] = []
     for case in cases:
         with tempfile.TemporaryDirectory(prefix="rtsep-bench-") as folder:
@@ -85,7 +89,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         choose_weights.describe(config, kind),
         f"Difference: largest of all masks, to {reference_name()}; checked before timing.",
         "Ratio: time over rtsep's, the median of the rounds, so above 1 rtsep is faster.",
-        *missing_runtimes(),
+        *([] if missing is None else [missing]),
     ]
     return Report("peers", settings, rows, notes)
 
@@ -105,7 +109,7 @@ def _measure_case(
     # Memory first: the children find the cores as free as the timed runs will.
     peaks_mb: dict[str, float | None] = {}
     if not arguments.no_rss:
-        peaks_mb = {name: measure_peak_rss_mb(name, folder) for name in names}
+        peaks_mb = {name: contender_peak_rss_mb(name, folder) for name in names}
     contenders = {name: open_contender(name, folder) for name in names}
     case = contenders[RTSEP].case
     try:

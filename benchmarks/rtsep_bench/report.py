@@ -7,12 +7,16 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from rtsep.environment import versions
 from rtsep.errors import MissingLibraryError, RtsepError, UsageError
 from rtsep.system.part_file import write_whole
-from rtsep_bench.machine import commit, describe_machine, versions
+from rtsep_bench.contenders import peer_versions
+from rtsep_bench.machine import commit, describe_machine
 from rtsep_bench.rounds import Timing
 
 if TYPE_CHECKING:
@@ -79,7 +83,7 @@ class Report:
             "rows": [row.as_json() for row in self.rows],
             "notes": self.notes,
             "machine": describe_machine(),
-            "versions": versions(),
+            "versions": {**versions(), **peer_versions()},
             "commit": commit(),
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
@@ -138,11 +142,22 @@ def print_report(report: Report, tables: Iterable[Table]) -> None:
         console.print(note, markup=False)
 
 
-def _figure() -> Figure:
+def import_extra(module: str, extra: str, what_for: str) -> ModuleType:
+    """Import a module of a package that only `extra` (pyproject.toml) brings along.
+
+    what_for: what needs it, for the error.  Raises MissingLibraryError where it is not installed.
+    """
     try:
-        from matplotlib.figure import Figure
+        return import_module(module)
     except ImportError:
         raise MissingLibraryError(
-            "--plot needs matplotlib, which is not installed: pip install 'rtsep[plot]'"
+            f"{what_for} needs {module.partition('.')[0]}, which is not installed:"
+            f" pip install 'rtsep[{extra}]'"
         ) from None
-    return Figure(layout="constrained")
+
+
+def _figure() -> Figure:
+    figure: Figure = import_extra("matplotlib.figure", "plot", "--plot").Figure(
+        layout="constrained"
+    )
+    return figure

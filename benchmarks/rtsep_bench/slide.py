@@ -7,7 +7,7 @@ of those only the rows that the slide before did not compute.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,7 +143,7 @@ class _Case:
                 raise RtsepError(f"{self.name}: the masks are not those of the whole net")
 
     def _flop(self) -> tuple[int, int, int]:
-        def total(ranges) -> int:
+        def total(ranges: Iterable[Iterable[Sequence[int]]]) -> int:
             return sum(
                 executed_flop(name, self._plan.frames, self._bins, int(first), int(stop))
                 for name, parts in zip(LAYERS, ranges)

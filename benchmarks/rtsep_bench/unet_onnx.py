@@ -8,6 +8,7 @@ runtimes know how to fuse.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
@@ -64,12 +65,12 @@ class _Graph:
         self.nodes: list = []
         self.constants: dict[str, np.ndarray] = {}
 
-    def add(self, operator: str, output: str, inputs: list[str], **attributes) -> str:
+    def add(self, operator: str, output: str, inputs: list[str], **attributes: Any) -> str:
         """A node with one output, of which it has the name."""
         self.nodes.append(helper.make_node(operator, inputs, [output], output, **attributes))
         return output
 
-    def convolve(self, operator: str, layer: str, x: str, **attributes) -> str:
+    def convolve(self, operator: str, layer: str, x: str, **attributes: Any) -> str:
         """Conv or ConvTranspose with bias. Both HWIO to OIHW and HWOI to IOHW reverse the axes."""
         kernel = np.ascontiguousarray(self.arrays[f"{layer}/kernel"].transpose(3, 2, 0, 1))
         weights = self._constant(f"{layer}/weights", kernel)

@@ -17,11 +17,18 @@ import sys
 import threading
 import time
 from functools import cache
+from typing import Any
 
+from rtsep.errors import RtsepError, UsageError
+from rtsep_bench import child
+
+MODULE = "rtsep_bench.watchdog"
 PERIOD_S = 0.001
 NOTED_S = 0.001
 # Cores watched at most.
 MOST_CORES = 4
+# A stall is long from this part of the workers' deadline on; within so much after it they are back.
+LONG_STALL, RECOVERED_S = 0.2, 0.5
 
 
 def allowed(*command: str) -> bool:
@@ -56,28 +63,32 @@ class Watchdog:
     """Watches the machine from the first line of a `with` block to its end.
 
     delays: (when it was over on the monotonic clock, length), in seconds; there after the block.
+
+    Entering and leaving raise RtsepError where one of its programs does not start, or has ended by
+    itself.
     """
 
     def __init__(self) -> None:
         self.delays: list[tuple[float, float]] = []
-        self.programs: list[subprocess.Popen] = []
+        self.programs: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Watchdog:
         cores = sorted(os.sched_getaffinity(0))[:MOST_CORES]
-        self.programs = [
-            subprocess.Popen(
-                [*priority(), sys.executable, "-m", "rtsep_bench.watchdog", str(core)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-            )
-            for core in cores
-        ]  # fmt: skip
+        self.programs = child.start_beside(
+            [[*priority(), *child.command(MODULE, str(core))] for core in cores],
+            "a program that watches the machine",
+            start_new_session=True,
+        )
         return self
 
-    def __exit__(self, *_: object) -> None:
-        printed = [program.communicate()[0] for program in self.programs]
-        self.delays = sorted(
-            (over, length) for line in printed for over, length in json.loads(line)
-        )
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if error is not None:
+            child.kill(self.programs)
+            return
+        try:
+            self.delays = sorted(delay for program in self.programs for delay in _noted(program))
+        finally:
+            child.kill(self.programs)
 
     @property
     def longest_s(self) -> float:
@@ -87,6 +98,43 @@ class Watchdog:
     def stalls(self, longer_than_s: float) -> list[float]:
         """When the delays that were longer were over, on the monotonic clock."""
         return [over for over, length in self.delays if length > longer_than_s]
+
+    def figures(
+        self, deadline_s: float, late_masks_seen: list[tuple[float, int]]
+    ) -> dict[str, Any]:
+        """Which late masks are the machine's doing: those seen right after it stood still.
+
+        late_masks_seen: (when, how many), `when` in seconds on the monotonic clock.
+        Returns `stalls`, `longest_stall_ms` and `late_masks_beside_stalls`, after the `with` block.
+        """
+        stalls = self.stalls(LONG_STALL * deadline_s)
+        beside = sum(
+            count
+            for seen_s, count in late_masks_seen
+            if any(0 <= seen_s - over_s < RECOVERED_S for over_s in stalls)
+        )
+        return {
+            "stalls": len(stalls),
+            "longest_stall_ms": 1000 * self.longest_s,
+            "late_masks_beside_stalls": beside,
+        }
+
+
+def watch_for_stalls() -> Watchdog:
+    """A watchdog to enter; raises UsageError where it may not go before other programs."""
+    if not priority():
+        raise UsageError("--watch needs Linux and leave to go before all other programs (nice -15)")
+    return Watchdog()
+
+
+def _noted(program: subprocess.Popen[str]) -> list[tuple[float, float]]:
+    """End a program by closing its standard input; the delays that it has noted."""
+    printed, _ = program.communicate()
+    if program.returncode:
+        raise RtsepError(
+            f"a program that watches the machine ended before its time: {child.last_words(program)}"
+        )
+    return [(over, length) for over, length in json.loads(printed)]
 
 
 def main() -> None:
@@ -100,6 +148,7 @@ def main() -> None:
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     delays = []
+    child.say_begun()
     before = time.monotonic()
     while not ended.is_set():
         time.sleep(PERIOD_S)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.system.part_file import remove_leftovers
 from rtsep.system.signals import catching, received, settle
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -22,11 +26,11 @@ class OneLineParser(argparse.ArgumentParser):
         """Print the message and where to find help; never the whole usage."""
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
-    def _print_message(self, message: str, file: Any = None) -> None:
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         # Help goes to stdout, which may be full.
         try:
             super()._print_message(message, file)
-            if file is not None:
+            if isinstance(file, io.TextIOBase):
                 file.flush()
         except RtsepError as error:
             print(f"{self.prog}: error: {error}", file=sys.stderr)

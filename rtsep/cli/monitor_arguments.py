@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from rtsep.cli.common import OneLineParser
+from rtsep.cli.numbers import positive_seconds, seconds_from, whole_from
 from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.terminal.keys import help_table
 from rtsep.errors import UsageError
@@ -48,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     devices.add_argument("-l", "--list-devices", action="store_true", help="list and exit")
     add_device_arguments(devices)
     devices.add_argument(
-        "--reconnect", type=_wait_s, default=60.0, metavar="S",
+        "--reconnect", type=seconds_from(0, endless=True), default=60.0, metavar="S",
         help="wait so long for devices that have gone to come back, and go on; 0 ends the program"
         " (default: %(default)g)",
     )  # fmt: skip
@@ -110,7 +111,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="write every stem to a new DIR/STEM.wav while playing; what is recorded stays, however the"
         " program ends",
     )  # fmt: skip
-    session.add_argument("--duration", type=_seconds, metavar="S", help="stop after S seconds")
+    session.add_argument(
+        "--duration", type=positive_seconds, metavar="S", help="stop after S seconds"
+    )
     session.add_argument("--stats", type=Path, metavar="FILE", help="write statistics as JSON")
     session.add_argument("--input-file", type=Path, metavar="F", help="a file instead of a device")
     add_reading_arguments(session)
@@ -136,13 +139,15 @@ def add_device_arguments(devices: argparse._ActionsContainer) -> None:
         " takes less latency than two that must be kept in step",
     )  # fmt: skip
     devices.add_argument(
-        "--blocksize", type=_whole, default=0, metavar="N",
+        "--blocksize", type=whole_from(0), default=0, metavar="N",
         help="samples per device block; 0 (default) lets PortAudio choose",
     )  # fmt: skip
     devices.add_argument(
-        "--samplerate", type=_whole, metavar="HZ", help="default: the output device's own"
+        "--samplerate", type=whole_from(0), metavar="HZ", help="default: the output device's own"
     )
-    devices.add_argument("--channels", type=_whole, metavar="N", help="1 or 2; default 2 if there")
+    devices.add_argument(
+        "--channels", type=whole_from(0), metavar="N", help="1 or 2; default 2 if there"
+    )
     devices.add_argument(
         "--device-latency", default="high", metavar="S",
         help="seconds, low or high (default: %(default)s)",
@@ -210,27 +215,3 @@ def device_latency(text: str) -> float | str:
     if value < 0:
         raise UsageError(f"--device-latency must be low, high or seconds: got {text!r}")
     return value
-
-
-def _whole(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise ValueError(text)
-    return value
-
-
-def _wait_s(text: str) -> float:
-    value = float(text)
-    if not value >= 0:
-        raise ValueError(text)
-    return value
-
-
-_whole.__name__, _seconds.__name__, _wait_s.__name__ = "whole number", *2 * ["number of seconds"]

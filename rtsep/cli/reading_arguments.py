@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from rtsep.cli.numbers import count
+
 
 def add_reading_arguments(parser: argparse._ActionsContainer) -> None:
     """Add `--track` and `--strict`."""
@@ -16,10 +18,3 @@ def add_reading_arguments(parser: argparse._ActionsContainer) -> None:
         help="refuse a file that is damaged or cut short, or holds samples that are no sound (default:"
         " say what is missing, leave silence in its place, and go on)",
     )  # fmt: skip
-
-
-def count(text: str) -> int:
-    """A whole number of at least 1, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1: got {text!r}")
-    return int(text)

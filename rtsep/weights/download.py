@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rtsep.errors import WeightsError
+from rtsep.errors import WeightsError, one_line
 from rtsep.weights.disk import writing
 
 # Called with (bytes there, bytes in all or None, what is being done) while something takes time.
@@ -88,14 +88,14 @@ def download(
             return
         except urllib.error.HTTPError as error:
             error.close()
-            reason = _one_line(f"the server answers {error.code} {error.reason}")
+            reason = one_line(f"the server answers {error.code} {error.reason}")
             if error.code not in PASSING_STATUS:
                 break
         except urllib.error.URLError as error:
-            reason = _one_line(error.reason)
+            reason = one_line(error.reason)
         # ValueError: an address to go to instead that is none.
         except (_Passing, http.client.HTTPException, OSError, ValueError) as error:
-            reason = _one_line(error)
+            reason = one_line(error)
     raise WeightsError(f"cannot download {url}: {reason}")
 
 
@@ -111,7 +111,7 @@ def read_small(url: str, max_bytes: int, timeout_s: float = TIMEOUT_S) -> bytes 
         error.close()
         return None
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        raise WeightsError(f"cannot download {url}: {_one_line(error)}") from error
+        raise WeightsError(f"cannot download {url}: {one_line(error)}") from error
 
 
 def _request(url: str) -> urllib.request.Request:
@@ -236,7 +236,3 @@ def _forget(part: Path, memory: Path) -> None:
     with writing(part):
         part.unlink(missing_ok=True)
         memory.unlink(missing_ok=True)
-
-
-def _one_line(reason: object) -> str:
-    return " ".join(str(reason).split()) or type(reason).__name__

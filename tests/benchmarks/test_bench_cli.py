@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def test_peers(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         assert (row["ratio_to_rtsep"] == 1) or contender != "rtsep"
     for contender in ("onnxruntime", "openvino", "torch"):
         # A row, or a word on why there is none.
-        assert (contender, "unet-T64") in rows or f"{contender}: not installed" in out
+        assert (contender, "unet-T64") in rows or f"{contender} (needs " in out
     assert "unet-T64" in out and "made up" in out
     assert plot_file.read_bytes().startswith(PNG)
 
@@ -164,6 +165,23 @@ def test_impossible_options_are_one_line(
     status, out, err = run(capsys, *words)
     assert status == 2 and out == ""
     assert complaint in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "package", "extra"),
+    [
+        (["kernels"], "threadpoolctl", "bench"),
+        (["kernels", "--plot", "x.png"], "matplotlib.figure", "plot"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_its_extra(
+    words: list[str], package: str, extra: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, package, None)
+    status, out, err = run(capsys, *words)
+    assert status == 1 and out == "" and err.count("\n") == 1
+    assert f"needs {package.split('.')[0]}" in err and f"pip install 'rtsep[{extra}]'" in err
 
 
 def test_a_song_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,9 @@ import pytest
 from rtsep.nets.registry import find_model
 from rtsep.nets.unet import LAYERS, UNet, UNetState
 from rtsep_bench import fma_peak
+from rtsep_bench.exact import reference_masks
 from rtsep_bench.fast_layers import executed_flop, layer_input, layer_output, only
 from rtsep_bench.layers import GeneralLayer, unet_layers
-from rtsep_bench.reference_unet import reference_masks
 from tests.golden.generate_unet import GOLDEN, SEEDS
 from tests.weights.made_up_weights import made_up_arrays
 

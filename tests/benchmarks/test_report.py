@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rtsep.environment import installed_version
 from rtsep.errors import MissingLibraryError, RtsepError, UsageError
-from rtsep_bench import machine
 from rtsep_bench.report import Report, Row, check_outputs, write_json, write_plot
 from rtsep_bench.rounds import Timing
 
@@ -48,8 +48,8 @@ def test_the_json_has_what_programs_rely_on(report: Report, tmp_path: Path) -> N
 
 
 def test_a_package_that_is_not_installed_has_no_version() -> None:
-    assert machine.installed_version("numpy")
-    assert machine.installed_version("no-such-package-of-rtsep") is None
+    assert installed_version("numpy")
+    assert installed_version("no-such-package-of-rtsep") is None
 
 
 PEAKS = """

@@ -66,7 +66,7 @@ def test_gains_are_heard(song, tmp_path):
         ("--gain vocals", "--gain must look like vocals=-6: got 'vocals'"),
         ("--latency fast", "unknown latency 'fast'"),
         ("--on-late wait", "invalid choice"),
-        ("--duration -1", "--duration: invalid number of seconds value: '-1'"),
+        ("--duration -1", "--duration: must be a number of seconds, 0 or more: got '-1'"),
         ("--output-file out.wav", "--output-file needs --input-file"),
         ("--model spleeter:9stems", "unknown model 'spleeter:9stems'"),
     ],

@@ -8,7 +8,6 @@ used nor disturbed. Both run as root too, as in most continuous integration.
 from __future__ import annotations
 
 import contextlib
-import ctypes.util
 import os
 import shutil
 import signal
@@ -30,10 +29,6 @@ JACK_PERIOD = 1024
 READY_S = 20.0
 END_S = 5.0
 POLL_S = 0.05
-# Where Debian and Fedora put the plugin through which ALSA programs reach PulseAudio.
-ALSA_PULSE_PLUGIN = "alsa-lib/libasound_module_pcm_pulse.so"
-LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
-INSTALL = "`scripts/audio_servers.py` installs it on Debian and Ubuntu"
 
 # No sound card of this machine and no file of this user. Where ALSA is not the way to the server, it
 # has one device that leads nowhere: PortAudio 19.6 aborts where there is none at all.
@@ -80,25 +75,6 @@ class AudioServer:
         """Start it again after `kill`, as when the cable is back; clients have to wait for it."""
         assert self.start_again is not None
         self.process = self.start_again()
-
-
-def pulse_missing() -> str | None:
-    """Why PulseAudio cannot be tested here; None where it can."""
-    return (
-        _portaudio_missing()
-        or _programs_missing("pulseaudio", "pactl", "pacat", "parec")
-        or (None if _has_pulse_plugin() else f"ALSA's PulseAudio plugin is missing: {INSTALL}")
-    )
-
-
-def jack_missing() -> str | None:
-    """Why JACK cannot be tested here; None where it can."""
-    return _portaudio_missing() or _programs_missing("jackd", "jack_lsp", "jack_connect")
-
-
-def skip_without(missing: str | None) -> pytest.MarkDecorator:
-    """The mark that skips a test module and lists why."""
-    return pytest.mark.skipif(missing is not None, reason=str(missing))
 
 
 @contextlib.contextmanager
@@ -256,25 +232,3 @@ def _without_servers() -> dict[str, str]:
         # No bus is asked for either; libdbus would start one of its own.
         "DBUS_SESSION_BUS_ADDRESS": "disabled:",
     }
-
-
-def _portaudio_missing() -> str | None:
-    if ctypes.util.find_library("portaudio"):
-        return None
-    return f"the PortAudio library is missing: {INSTALL}"
-
-
-def _programs_missing(*programs: str) -> str | None:
-    for program in programs:
-        if shutil.which(program) is None:
-            return f"{program} is missing: {INSTALL}"
-    return None
-
-
-def _has_pulse_plugin() -> bool:
-    folders = [Path(folder) for folder in LIBRARY_FOLDERS]
-    return any(
-        (folder / ALSA_PULSE_PLUGIN).exists()
-        or any(folder.glob(f"*-linux-gnu*/{ALSA_PULSE_PLUGIN}"))
-        for folder in folders
-    )

@@ -18,12 +18,10 @@ from tests.live.monitor_process import monitor_process, run_monitor
 from tests.live.servers import (
     JACK_PERIOD,
     RATE,
-    jack_missing,
     jack_server,
-    skip_without,
 )
 
-pytestmark = [skip_without(jack_missing()), pytest.mark.slow]
+pytestmark = [pytest.mark.needs("jack"), pytest.mark.slow]
 
 JACK = ("--hostapi", "JACK", "--blocksize", str(JACK_PERIOD))
 

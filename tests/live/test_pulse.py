@@ -20,13 +20,11 @@ from tests.live.pulse_clients import RAW, play, wait_until_connected
 from tests.live.servers import (
     RATE,
     REALTIME,
-    pulse_missing,
     pulse_server,
-    skip_without,
     wait_until,
 )
 
-pytestmark = [skip_without(pulse_missing()), pytest.mark.slow]
+pytestmark = [pytest.mark.needs("pulse"), pytest.mark.slow]
 
 LATENCY_S = PLANS["classic"].latency_ms / 1000
 UNIT_GAINS = ("--stem", "vocals", "--stem", "accompaniment")

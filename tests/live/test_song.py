@@ -21,9 +21,10 @@ import pytest
 
 from rtsep_bench.watchdog import Watchdog
 from tests.live.attempts import LONG_STALL
-from tests.live.servers import RATE, jack_missing, pulse_missing, skip_without
+from tests.live.servers import RATE
 from tests.live.song import PLAN, make_song, position, vocals_of
 from tests.live.song_runs import PULSE_LATENCY_S, SongRun, through_jack, through_pulse
+from tests.system_programs import missing
 
 pytestmark = pytest.mark.slow
 
@@ -67,9 +68,8 @@ def outcomes(request, _made_up_weights_folder, tmp_path_factory):
     """Both servers at once, to save time; by server. Those that are not installed are left out."""
     block, song = request.param, make_song(SONG_S)
     runners = {"pulse": through_pulse, "jack": through_jack}
-    missing = {"pulse": pulse_missing(), "jack": jack_missing()}
     buffers_s = {"pulse": PULSE_LATENCY_S, "jack": block / RATE}
-    pending = [name for name in runners if missing[name] is None]
+    pending = [name for name in runners if not missing(name)]
     found: dict[str, Outcome] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RTSEP_WEIGHTS", str(_made_up_weights_folder))
@@ -102,8 +102,8 @@ def weights(made_up_weights):
 @pytest.mark.parametrize(
     "server",
     [
-        pytest.param("pulse", marks=skip_without(pulse_missing())),
-        pytest.param("jack", marks=skip_without(jack_missing())),
+        pytest.param("pulse", marks=pytest.mark.needs("pulse")),
+        pytest.param("jack", marks=pytest.mark.needs("jack")),
     ],
 )
 def test_a_song_comes_out_as_its_vocals(outcomes, server, weights):

@@ -15,16 +15,13 @@ from tests.live.servers import (
     ALSA_PULSE_ENDS,
     RATE,
     AudioServer,
-    jack_missing,
     jack_server,
-    pulse_missing,
     pulse_server,
-    skip_without,
     wait_until,
 )
 from tests.live.test_pulse import BUFFER_S, TOLERANCE_MS, UNIT_GAINS, time_impulse
 
-pytestmark = [skip_without(pulse_missing()), pytest.mark.slow]
+pytestmark = [pytest.mark.needs("pulse"), pytest.mark.slow]
 
 LATENCY_S = PLANS["classic"].latency_ms / 1000
 TWO_DEVICES = ("-i", "song_in", "-o", "stem_out", *UNIT_GAINS)
@@ -85,7 +82,7 @@ def test_a_tone_goes_from_one_device_to_the_other(pulse, tmp_path, options):
     _assert_tone(read_heard(stem), tone)
 
 
-@skip_without(jack_missing())
+@pytest.mark.needs("jack")
 def test_a_tone_goes_from_one_host_api_to_another(pulse, tmp_path):
     """In by ALSA from PulseAudio, out by JACK; heard in the recording, which the engine makes."""
     with jack_server(tmp_path) as jack:

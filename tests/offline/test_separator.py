@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import rtsep
-from rtsep.nets.registry import find_model
+from rtsep.nets.registry import OFFICIAL_FRAMES, find_model
 from rtsep.nets.unet import UNet, UNetState
 from rtsep.weights import library as weights
+from rtsep_bench import official
 
 RATE = 44_100
 pytestmark = pytest.mark.usefixtures("made_up_weights")
@@ -25,40 +26,20 @@ def _music(seconds, rate=RATE, channels=2, seed=0, noise=0.3):
 
 
 def _official(audio, model, extension):
-    """Spleeter's pipeline in float64, written out: everything but the nets themselves."""
+    """The stems by Spleeter's pipeline in float64: everything but the nets themselves."""
     config = find_model(model)
     arrays = weights.load(config)
-    length, hop, segment = 4096, 1024, 512
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
-    padded = np.concatenate([np.zeros((length, 2)), audio.astype(np.float64)])
-    frames = -(-len(padded) // hop)
-    padded = np.concatenate([padded, np.zeros((length, 2))])
-    spectra = np.stack(
-        [np.fft.rfft(padded[t * hop : t * hop + length].T * window) for t in range(frames)]
-    )
-    whole = -(-frames // segment) * segment
-    magnitude = np.zeros((whole, config.bins, 2), np.float32)
-    magnitude[:frames] = np.abs(spectra[:, :, : config.bins]).transpose(0, 2, 1)
-    state, masks = UNetState(segment, config.bins), []
-    for stem in config.stems:
-        net, mask = UNet(config, arrays[stem]), np.zeros((whole, 2, config.bins), np.float32)
-        for first in range(0, whole, segment):
-            part = slice(first, first + segment)
-            state.run(net, magnitude[part], mask[part])
-        masks.append(mask[:frames].astype(np.float64))
-    estimates = [mask * magnitude[:frames].transpose(0, 2, 1) for mask in masks]
-    total = sum(e**2 for e in estimates) + 1e-10
-    stems = {}
-    for name, estimate in zip(config.stems, estimates):
-        ratio = (estimate**2 + 1e-10 / len(estimates)) / total
-        beyond = ratio.mean(2, keepdims=True) if extension == "average" else np.zeros_like(ratio)
-        full = np.concatenate([ratio, np.repeat(beyond[:, :, :1], 2049 - config.bins, 2)], 2)
-        out = np.zeros_like(padded)
-        for t in range(frames):
-            frame = np.fft.irfft(spectra[t] * full[t]).T
-            out[t * hop : t * hop + length] += frame * window[:, None] * 2 / 3
-        stems[name] = out[length : length + len(audio)]
-    return stems
+    nets = [UNet(config, arrays[stem]) for stem in config.stems]
+    state = UNetState(OFFICIAL_FRAMES, config.bins)
+
+    def masks(magnitudes):
+        out = np.zeros((len(nets), OFFICIAL_FRAMES, 2, config.bins), np.float32)
+        for net, mask in zip(nets, out):
+            state.run(net, magnitudes, mask)
+        return out
+
+    stems = official.stems(audio, config, masks)
+    return {stem: stems[extension, stem] for stem in config.stems}
 
 
 @pytest.mark.parametrize("extension", ["zeros", "average"])

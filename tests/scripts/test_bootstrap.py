@@ -1,6 +1,6 @@
 """Setting up: what is passed over, what is run, and what is said where something fails."""
 
-import importlib.util
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -14,17 +14,20 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 @pytest.fixture
 def bootstrap(tmp_path, monkeypatch):
     """The module, its checkout an empty project, its environment this Python."""
-    spec = importlib.util.spec_from_file_location("bootstrap", SCRIPTS / "bootstrap.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    for name in ("bootstrap", "system_packages", "steps"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    module = importlib.import_module("bootstrap")
+    log = tmp_path / "build" / "setup.log"
+    for of in (module, sys.modules["steps"]):
+        monkeypatch.setattr(of, "CHECKOUT", tmp_path)
+        monkeypatch.setattr(of, "LOG", log)
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     (tmp_path / ".venv").mkdir()
-    monkeypatch.setattr(module, "CHECKOUT", tmp_path)
     monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
     monkeypatch.setattr(module, "PYTHON", Path(sys.executable))
     monkeypatch.setattr(module, "STAMP", tmp_path / ".venv" / "stamp.json")
-    monkeypatch.setattr(module, "LOG", tmp_path / "build" / "setup.log")
-    module.LOG.parent.mkdir()
+    log.parent.mkdir()
     return module
 
 
@@ -37,8 +40,15 @@ def commands(bootstrap, monkeypatch):
         seen.append(list(command))
         return not any(word in " ".join(command) for word in bootstrap.FAIL)
 
+    def simulate(command, timeout_s=None):
+        assert command[:2] == ["apt-get", "--simulate"]
+        return "".join(f"Inst {name} (1.0 Debian [amd64])\n" for name in command[4:])
+
     monkeypatch.setattr(bootstrap, "FAIL", (), raising=False)
+    system_packages = sys.modules["system_packages"]
     monkeypatch.setattr(bootstrap, "run_logged", note)
+    monkeypatch.setattr(system_packages, "run_logged", note)
+    monkeypatch.setattr(system_packages, "output_of", simulate)
     monkeypatch.setattr(bootstrap.ctypes.util, "find_library", lambda name: "libportaudio.so.2")
     return seen
 
@@ -105,7 +115,7 @@ def test_an_old_python_is_named(bootstrap, commands, monkeypatch):
 
 
 def test_errors_end_the_script_in_one_line(bootstrap, monkeypatch, capsys):
-    def fail(extras):
+    def fail(extras, install_system):
         raise bootstrap.SetupError("no such luck")
 
     monkeypatch.setattr(bootstrap, "prepare", fail)
@@ -211,6 +221,22 @@ def test_a_password_is_never_asked_for(bootstrap, no_portaudio, monkeypatch, cap
 
 
 @linux_only
+def test_nothing_of_the_system_is_installed_where_that_is_not_wanted(
+    bootstrap, no_portaudio, monkeypatch, capsys
+):
+    _systems_programs(monkeypatch, bootstrap, "apt-get", user_id=0)
+    bootstrap.prepare([], install_system=False)
+    assert not any("apt-get" in command for command in no_portaudio)
+    assert "libportaudio2" in capsys.readouterr().err
+    monkeypatch.setattr(bootstrap, "PYTHON", bootstrap.VENV / "bin" / "python")
+    monkeypatch.setattr(bootstrap.sys, "base_prefix", "/usr")
+    monkeypatch.setattr(bootstrap, "FAIL", ("import ensurepip",))
+    with pytest.raises(bootstrap.SetupError, match=r"apt install python3\.\d+-venv"):
+        bootstrap.prepare([], install_system=False)
+    assert not any("apt-get" in command for command in no_portaudio)
+
+
+@linux_only
 def test_portaudio_that_is_there_is_left_alone(bootstrap, commands, monkeypatch, capsys):
     _systems_programs(monkeypatch, bootstrap, "apt-get", user_id=0)
     bootstrap.prepare([])
@@ -221,7 +247,7 @@ def test_portaudio_that_is_there_is_left_alone(bootstrap, commands, monkeypatch,
 def test_a_checkout_that_cannot_be_written_is_said(bootstrap, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv(bootstrap.INSIDE, raising=False)
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(bootstrap, "LOG", tmp_path / "file" / "build" / "setup.log")
+    monkeypatch.setattr(sys.modules["steps"], "LOG", tmp_path / "file" / "build" / "setup.log")
     with pytest.raises(SystemExit) as ended:
         bootstrap.start_in_environment("script.py")
     assert ended.value.code == 1

@@ -1,10 +1,14 @@
 """The script that runs the tests: which tests, and whose exit status."""
 
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import system_programs
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -13,22 +17,37 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 def script(monkeypatch):
     """The module; its steps are noted in `script.steps` and end as `script.statuses` says."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    monkeypatch.delitem(sys.modules, "bootstrap", raising=False)
+    for name in ("bootstrap", "system_packages", "steps"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     spec = importlib.util.spec_from_file_location("test_script", SCRIPTS / "test.py")
     module = importlib.util.module_from_spec(spec)
     # Where dataclasses look for the module of a class.
     monkeypatch.setitem(sys.modules, "test_script", module)
     spec.loader.exec_module(module)
-    module.steps, module.statuses = {}, {}
+    module.steps, module.statuses, module.asked = {}, {}, []
 
     def step(name, command, kernel_set=None):
         module.steps[name] = command
         return module.Result(name, module.statuses.get(name, 0), 1.0)
 
     monkeypatch.setattr(module, "step", step)
-    monkeypatch.setattr(module, "start_in_environment", lambda script, extras: None)
+    monkeypatch.setattr(module, "start_in_environment", lambda script, extras, system: None)
     monkeypatch.setattr(module, "package_index_problem", lambda: None)
+
+    def install(what_for, packages):
+        module.asked.append((what_for, packages))
+        return "would remove pipewire-alsa"
+
+    monkeypatch.setattr(module, "install_system_packages", install)
+    monkeypatch.setattr(system_programs, "_is_there", lambda thing: True)
     return module
+
+
+@pytest.fixture
+def no_servers(monkeypatch):
+    """A system with everything but jackd and ffmpeg."""
+    hidden = ("jackd", "ffmpeg")
+    monkeypatch.setattr(system_programs, "_is_there", lambda thing: thing not in hidden)
 
 
 def _run(script, monkeypatch, *arguments):
@@ -73,3 +92,46 @@ def test_arguments_go_to_pytest(script, monkeypatch):
     _run(script, monkeypatch, "tests/dsp", "-k", "window")
     assert script.steps["pytest"] == ["pytest", "tests/dsp", "-k", "window"]
     assert not any("RTSEP_KERNELS" in name for name in script.steps)
+
+
+def test_what_the_selected_tests_use_is_installed_or_the_reason_given(
+    script, monkeypatch, no_servers, capsys
+):
+    _run(script, monkeypatch, "tests/live/test_jack.py")
+    assert script.asked == [("tests that need jack", ["jackd2"])]
+    told = "tests that need jack: skipped: would remove pipewire-alsa"
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [["tests/dsp"], ["tests/live/test_jack.py", "--fast"], ["-k", "window", "tests/dsp"]],
+)
+def test_tests_that_use_nothing_install_nothing(script, monkeypatch, no_servers, capsys, selection):
+    """The tests with JACK are all slow."""
+    _run(script, monkeypatch, *selection)
+    assert script.asked == []
+    assert "tests that need" not in capsys.readouterr().out
+
+
+def test_nothing_is_installed_where_that_is_not_wanted(script, monkeypatch, no_servers, capsys):
+    _run(script, monkeypatch, "--no-install", "tests/live/test_jack.py")
+    assert script.asked == []
+    assert script.steps["pytest"] == ["pytest", "tests/live/test_jack.py"]
+    told = "tests that need jack: skipped: --no-install; it takes jackd2"
+    assert told in capsys.readouterr().out
+
+
+def test_where_nothing_is_missing_nothing_is_collected(script, monkeypatch):
+    monkeypatch.setattr(script, "needs_of", lambda selection: pytest.fail("collected"))
+    assert _run(script, monkeypatch) == 0
+    assert script.asked == []
+
+
+def test_what_is_missing_is_the_reason_of_the_skipped_test():
+    nothing = os.environ | {"PATH": ""}
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "tests/live/test_jack.py"]
+    done = subprocess.run(command, cwd=SCRIPTS.parent, env=nothing, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "passed" not in done.stdout
+    assert "jack: missing: jackd, jack_lsp, jack_connect;" in done.stdout

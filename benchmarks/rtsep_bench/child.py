@@ -1,0 +1,77 @@
+"""Programs of this package in processes of their own: what is measured there, loads, watchers.
+
+A child imports from where its parent does. `python -m` would look into the current folder first, and
+in a clone measure the rtsep that lies there in place of the one that is installed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rtsep.errors import RtsepError
+
+# What a program that runs beside a measurement prints when it has begun.
+BEGUN = "begun"
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The words that run `module` as a program in this Python."""
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; import runpy;"
+        f" runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    )
+    return [sys.executable, "-c", code, *arguments]
+
+
+def start_beside(
+    commands: Iterable[Sequence[str]], name: str, **options: Any
+) -> list[subprocess.Popen[str]]:
+    """Start programs that run beside a measurement; returns when each has printed BEGUN.
+
+    name: what to call one in an error.  options: for Popen.
+    Raises RtsepError, and leaves none running, where one does not begin.
+    """
+    programs: list[subprocess.Popen[str]] = []
+    try:
+        for words in commands:
+            programs.append(
+                subprocess.Popen(
+                    words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    text=True, **options,
+                )
+            )  # fmt: skip
+        for program in programs:
+            assert program.stdout is not None
+            if program.stdout.readline().strip() != BEGUN:
+                program.kill()
+                raise RtsepError(f"{name} did not start: {last_words(program)}")
+    except BaseException:
+        kill(programs)
+        raise
+    return programs
+
+
+def say_begun() -> None:
+    """Tell the parent, which waits in `start_beside`, that the work begins."""
+    print(BEGUN, flush=True)
+
+
+def last_words(program: subprocess.Popen[str]) -> str:
+    """Exit status and last line of a program that has ended or is about to."""
+    _, complaints = program.communicate()
+    return f"exit status {program.returncode}, {last_line(complaints, 'it said nothing')}"
+
+
+def last_line(said: str, otherwise: str) -> str:
+    """The last line of what a program said, which is the error; `otherwise` if it said nothing."""
+    return (said.strip().splitlines() or [otherwise])[-1]
+
+
+def kill(programs: Iterable[subprocess.Popen[str]]) -> None:
+    """End programs at once and close their pipes."""
+    for program in programs:
+        program.kill()
+        program.communicate()

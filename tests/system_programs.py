@@ -1,0 +1,71 @@
+"""Programs and libraries of the system that some tests use, and the Debian packages they are in.
+
+A test that uses some is marked `needs("pulse")`, `needs("jack")` or `needs("ffmpeg")`: it is skipped
+where they are missing (conftest.py), and `scripts/test.py` installs them where it may. Standard
+library only, for that script.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import shutil
+from pathlib import Path
+
+PORTAUDIO = "the PortAudio library"
+# Through which programs that know ALSA reach PulseAudio.
+PULSE_PLUGIN = "ALSA's PulseAudio plugin"
+
+# By need: what it takes, and the Debian package of each. JACK's tools have a package of their own on
+# newer systems.
+NEEDS = {
+    "pulse": {
+        "pulseaudio": "pulseaudio",
+        "pactl": "pulseaudio-utils",
+        "pacat": "pulseaudio-utils",
+        "parec": "pulseaudio-utils",
+        PULSE_PLUGIN: "libasound2-plugins",
+        PORTAUDIO: "libportaudio2",
+    },
+    "jack": {
+        "jackd": "jackd2",
+        "jack_lsp": "jack-example-tools",
+        "jack_connect": "jack-example-tools",
+        PORTAUDIO: "libportaudio2",
+    },
+    "ffmpeg": {"ffmpeg": "ffmpeg"},
+}
+
+# How pytest's answer to --show-needs begins (conftest.py).
+NEEDS_LINE = "needs of the tests selected: "
+
+# Where Debian and Fedora put the plugin.
+_LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
+_PLUGIN = "alsa-lib/libasound_module_pcm_pulse.so"
+
+
+def missing(need: str) -> dict[str, str]:
+    """What is missing of a need, and the package of each."""
+    return {thing: package for thing, package in NEEDS[need].items() if not _is_there(thing)}
+
+
+def why_missing(need: str) -> str | None:
+    """A line on what is missing of a need; None where nothing is."""
+    things = missing(need)
+    if not things:
+        return None
+    return (
+        f"missing: {', '.join(things)}; `python3 scripts/test.py` installs"
+        f" {', '.join(dict.fromkeys(things.values()))} on Debian and Ubuntu where that removes nothing"
+    )
+
+
+def _is_there(thing: str) -> bool:
+    if thing == PORTAUDIO:
+        return ctypes.util.find_library("portaudio") is not None
+    if thing == PULSE_PLUGIN:
+        folders = [Path(folder) for folder in _LIBRARY_FOLDERS]
+        return any(
+            (folder / _PLUGIN).exists() or any(folder.glob(f"*-linux-gnu*/{_PLUGIN}"))
+            for folder in folders
+        )
+    return shutil.which(thing) is not None
