@@ -118,9 +118,8 @@ def main(argv: list[str] | None = None) -> int:
 def _measured_on(results: Results, sources: tuple[str, ...]) -> str:
     reports = [results.report(name) for name in sources]
     machines = {
-        f"{report['machine']['cpu']} ({report['machine']['microarchitecture']}),"
-        f" {report['machine']['cores']} cores, kernel set {report['machine']['kernel_set']}"
-        for report in reports
+        f"{machine['cpu']}, {machine['cores']} cores, kernel set `{machine['kernel_set']}`"
+        for machine in (report["machine"] for report in reports)
     }
     dates = sorted({report["date"][:10] for report in reports})
     span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
