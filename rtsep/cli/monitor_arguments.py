@@ -153,7 +153,7 @@ def add_priority(parser: argparse._ActionsContainer) -> None:
     """Add the option that says whether to go before other programs."""
     parser.add_argument(
         "--priority", choices=PRIORITIES, default=PRIORITIES[0],
-        help="real-time: run before other programs, where the system grants it (docs/devices.md);"
+        help="real-time: run before other programs, where the system grants it (docs/linux.md);"
         " ordinary: as they do (default: %(default)s)",
     )  # fmt: skip
 

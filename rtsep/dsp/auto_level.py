@@ -21,7 +21,7 @@ import numpy as np
 
 from rtsep_kernels.jit import kernel
 
-# Separates best of -21 to -9, see docs/latency.md.
+# Separates best of -21 to -9, see docs/experiments.md.
 TARGET_DBFS = -12.0
 GATE_DBFS = -60.0
 MAX_GAIN_DB = 40.0
