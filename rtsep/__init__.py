@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtsep.live.live_separator import LiveSeparator
     from rtsep.offline.separator import Separator, StreamSeparator
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "LiveSeparator",
     "RtsepError",

@@ -1,8 +1,7 @@
-"""`rtsep-bench claims`: measure again what README.md and docs/latency.md say in figures.
+"""`rtsep-bench claims`: measure the documentation's figures again, on this machine.
 
-Each measurement is the subcommand that the page's figures come from, in a process of its own, as one
-would start it by hand. Afterwards the sentences of the pages stand beside the same ones with the
-figures found here.
+Each measurement is the subcommand that wrote the recorded results, in a process of its own. Then each
+row of the documentation's tables is printed twice: as recorded, and with the figures of this machine.
 """
 
 from __future__ import annotations
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtsep.errors import UsageError
-from rtsep_bench.documented import claims
-from rtsep_bench.measurements import LONG, RECORDED, SHORT, Results, read_results
+from rtsep_bench.documented import recorded
+from rtsep_bench.documented_tables import TABLES
+from rtsep_bench.measurements import LONG, SHORT, Results, read_results
 from rtsep_bench.plots import caption
 from rtsep_bench.report import Report, Row
 
@@ -31,17 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
     parser.add_argument(
         "--only", metavar="NAME,...",
-        help=f"of {', '.join({**SHORT, **LONG})} (default: all but those of ten minutes, the last"
-        f" {len(LONG)})",
+        help=f"measurements to run, of {', '.join({**SHORT, **LONG})} (default: all but the last"
+        f" {len(LONG)}, which take ten minutes each)",
     )  # fmt: skip
-    parser.add_argument("--long", action="store_true", help="those of ten minutes, too")
     parser.add_argument(
-        "--into", type=Path, metavar="DIR", help="keep the results of each as DIR/NAME.json"
+        "--long", action="store_true", help="run the measurements of ten minutes, too"
+    )
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="keep the results in DIR, one NAME.json each"
     )
 
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
-    """Run the subcommand; `say` is told what is going on."""
+    """Run the subcommand; `say` is called with a line before each measurement."""
     known = {**SHORT, **LONG}
     chosen = _chosen(arguments)
     with ExitStack() as ending:
@@ -56,17 +58,17 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
             if subprocess.run([sys.executable, "-m", "rtsep.cli.bench", *words]).returncode == 0:
                 done.append(name)
         here = read_results(folder, done)
-    rows = list(_compare(read_results(RECORDED, known), here))
-    notes = ["What the figures mean: README.md, docs/latency.md, benchmarks/README.md."]
+    rows = list(_compare(recorded(), here))
+    notes = ["What the figures mean: docs/performance.md, benchmarks/README.md."]
     failures = [f"rtsep-bench {known[name]}: failed" for name in chosen if name not in done]
     return Report("claims", {"measurements": chosen}, rows, notes, failures)
 
 
 def tables(report: Report) -> list[Table]:
-    """Every claim, as documented and as found here."""
+    """Every row of the documentation's tables that was measured: as documented, and here."""
     from rich.table import Table
 
-    table = Table(title="what the documentation says, and what this machine does")
+    table = Table(title="the documentation's figures, and this machine's")
     for heading in ("", "documented", "here"):
         table.add_column(heading)
     for row in report.rows:
@@ -75,7 +77,7 @@ def tables(report: Report) -> list[Table]:
 
 
 def plot(report: Report, figure: Figure) -> None:
-    """Every figure that can be, relative to the documented one."""
+    """Every positive figure, relative to the documented one."""
     figure.set_size_inches(9, 1.5 + 0.25 * len(report.rows))
     axes = figure.add_subplot()
     for at, row in enumerate(report.rows):
@@ -93,8 +95,8 @@ def plot(report: Report, figure: Figure) -> None:
 
 
 def _plain(markdown: str) -> str:
-    """Without marks, and with dots in place of a table's lines."""
-    return markdown.strip("| ").replace(" | ", " \u00b7 ").replace("`", "").replace("*", "")
+    """A cell without Markdown's marks, with dots in place of the lines between cells."""
+    return markdown.replace(" | ", " \u00b7 ").replace("`", "").replace("*", "")
 
 
 def _chosen(arguments: argparse.Namespace) -> list[str]:
@@ -110,11 +112,12 @@ def _chosen(arguments: argparse.Namespace) -> list[str]:
 
 
 def _compare(documented: Results, here: Results) -> Iterator[Row]:
-    for claim in claims():
-        said, found = claim.figures_in(documented), claim.figures_in(here)
-        if said is not None and found is not None:
-            more = {
-                "documented": claim.text.format(*said), "here": claim.text.format(*found),
-                "documented_figures": said, "here_figures": found,
-            }  # fmt: skip
-            yield Row(claim.about, claim.page, 1, more=more)
+    for name, table in TABLES.items():
+        for line in table.lines:
+            said, found = line.figures_in(documented), line.figures_in(here)
+            if said is not None and found is not None:
+                more = {
+                    "documented": line.cells.format(*said), "here": line.cells.format(*found),
+                    "documented_figures": said, "here_figures": found,
+                }  # fmt: skip
+                yield Row(f"{name}: {line.label}", name, 1, more=more)

@@ -1,186 +1,130 @@
-"""What README.md and docs/latency.md say in figures, each as the page has it.
+"""Write the tables of figures in the documentation from the recorded results.
 
-A test holds the pages to the recorded results; `rtsep-bench claims` writes the same sentences with the
-figures of another machine.
+    python -m rtsep_bench.documented            name the pages whose tables are out of date
+    python -m rtsep_bench.documented --write    write them
+
+A page holds a table between `<!-- figures: NAME -->` and `<!-- end of figures -->`, where this module
+writes it and a test compares it. `rtsep-bench claims` fills the same tables with new measurements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import argparse
+import re
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from rtsep.live.plans.plan import PLANS
-from rtsep_bench.measurements import NotMeasured, Results
+from rtsep_bench.measurements import RECORDED, NotMeasured, Results, read_results
 
-README, LATENCY = "README.md", "docs/latency.md"
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"<!-- figures: ([a-z-]+) -->\n.*?<!-- end of figures -->", re.DOTALL)
 
-NETS = {
-    "latency-vocals": "vocals by one net",
-    "latency-2stems": "2 nets",
-    "latency-4stems": "4 nets",
-}
-PEERS = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "torch"}
-TEN_MINUTES = ("latency-2stems-low-10min", "latency-4stems-low-10min", "latency-4stems-busy")
+Figures = tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A piece of a page.
+class Line:
+    """A row of a table.
 
-    about: what it is of, for tables. text: as the page has it, with a field for each figure.
-    figures: takes them from results, in the order of the fields.
+    label: the first cell. cells: a format string of the other cells, with ` | ` between them.
+    figures: takes the figures from results, in the order of the fields; raises NotMeasured.
     """
 
-    about: str
-    text: str
-    figures: Callable[[Results], tuple[float, ...]]
-    page: str = README
+    label: str
+    cells: str
+    figures: Callable[[Results], Figures]
 
-    def figures_in(self, results: Results) -> tuple[float, ...] | None:
-        """The figures of `results`; None where they were not measured."""
+    def figures_in(self, results: Results) -> Figures | None:
+        """The figures of `results`; None if they were not measured."""
         try:
             return self.figures(results)
         except NotMeasured:
             return None
 
-
-def claims() -> Iterator[Claim]:
-    """All of them, in the order of the pages."""
-    for plan in PLANS:
-        yield _cpu(plan)
-    yield from _peers()
-    yield from _offline()
-    for name, nets in NETS.items():
-        for plan in PLANS:
-            yield _live(name, plan, nets)
-    yield from _ten_minutes()
-    yield _ordinary_priority()
-    yield Claim(
-        "memory of `classic` by itself", "4 nets by itself takes {:.0f} MB",
-        lambda results: (results.row("latency-4stems-classic")["rss_mb"],),
-    )  # fmt: skip
-    yield _quality()
-    yield from _slide()
+    def row(self, figures: Figures) -> str:
+        """The row in Markdown."""
+        return f"| {self.label} | {self.cells.format(*figures)} |"
 
 
-def _cpu(plan: str) -> Claim:
-    return Claim(
-        f"CPU of both cores, `{plan}`: one net, 2, 4", "| {:.0f} % | {:.0f} % | {:.0f} % |",
-        lambda results: tuple(
-            100 * results.row(name, contender=plan)["cpu_load"] for name in NETS
-        ),
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Table:
+    """A table of figures. sources: the measurements it is made from, whose machine is named below it."""
+
+    headings: tuple[str, ...]
+    lines: tuple[Line, ...]
+    sources: tuple[str, ...]
+
+    def markdown(self, results: Results) -> str:
+        """The table and the machine it was measured on. Raises NotMeasured."""
+        return "\n".join([
+            f"| {' | '.join(self.headings)} |",
+            "|---" * len(self.headings) + "|",
+            *(line.row(line.figures(results)) for line in self.lines),
+            "",
+            _measured_on(results, self.sources),
+        ])  # fmt: skip
 
 
-def _peers() -> Iterator[Claim]:
-    def figures(peer: str, *names: str) -> Callable[[Results], tuple[float, ...]]:
-        def of(results: Results) -> tuple[float, ...]:
-            row = results.row("peers", contender=peer, case="unet-T128")
-            return tuple(row[name] for name in names)
+def update(page: str, tables: dict[str, Table], results: Results) -> str:
+    """The text of a page with each of its tables written anew.
 
-        return of
+    Raises NotMeasured, and KeyError for a table that is not in `tables`.
+    """
 
-    times = ("min_ms", "median_ms")
-    yield Claim("one U-Net: rtsep", "| **rtsep** | {:.1f}, {:.1f} | 1 |", figures("rtsep", *times))
-    for peer, name in PEERS.items():
-        yield Claim(
-            f"one U-Net: {name}", "| {:.1f}, {:.1f} | {:.2f} |",
-            figures(peer, *times, "ratio_to_rtsep"),
-        )  # fmt: skip
+    def block(found: re.Match[str]) -> str:
+        name = found[1]
+        table = tables[name].markdown(results)
+        return f"<!-- figures: {name} -->\n{table}\n<!-- end of figures -->"
+
+    return BLOCK.sub(block, page)
 
 
-def _offline() -> Iterator[Claim]:
-    def figures(stems: int) -> Callable[[Results], tuple[float, ...]]:
-        def of(results: Results) -> tuple[float, ...]:
-            row = results.row("offline", case=f"offline-{stems}stems")
-            return row["times_real_time"], row["first_output_s"], row["peak_rss_mb"]
-
-        return of
-
-    for stems in (2, 4, 5):
-        text = f"| {stems} stems | {{:.0f}} | {{:.1f}} s | {{:.0f}} MB |"
-        yield Claim(f"files, {stems} stems", text, figures(stems))
-    yield Claim(
-        "agreement with the official pipeline", "computed in float64, to {:.0f} dB",
-        lambda results: (
-            min(row["snr_db"] for row in results.rows("offline") if "snr_db" in row),
-        ),
-    )  # fmt: skip
+def pages() -> list[Path]:
+    """All pages of the checkout that hold tables of figures."""
+    texts = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [path for path in texts if BLOCK.search(path.read_text(encoding="utf-8"))]
 
 
-def _live(name: str, plan: str, nets: str) -> Claim:
-    def figures(results: Results) -> tuple[float, ...]:
-        row = results.row(name, contender=plan)
-        worker, callback = row["worker_ms"], row["callback_ms"]
-        return (
-            worker["p50"], worker["p99"], callback["p99"], callback["max"], row["late_masks"],
-            row["hops"], row["rss_mb"],
-        )  # fmt: skip
+def recorded() -> Results:
+    """Every recorded result."""
+    return read_results(RECORDED, [path.stem for path in RECORDED.glob("*.json")])
 
-    deadline_ms = PLANS[plan].deadline_ms
-    deadline = f"{deadline_ms:.1f}" if deadline_ms < 1000 else f"{deadline_ms:.0f}"
-    return Claim(
-        f"live, `{plan}`, {nets}",
-        f"| `{plan}`, {nets} | {{:.1f}} / {{:.1f}} of {deadline} ms | {{:.1f}} / {{:.1f}} ms "
-        "| {} of {} | {:.0f} MB |",
-        figures,
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the tables, or name the pages that are out of date and return 1."""
+    from rtsep_bench.documented_tables import TABLES
+
+    parser = argparse.ArgumentParser(
+        prog="python -m rtsep_bench.documented", description=main.__doc__
     )
-
-
-def _ten_minutes() -> Iterator[Claim]:
-    yield Claim(
-        "ten minutes: late masks", "{}, {} and {} late masks of {}",
-        lambda results: (
-            *(results.row(name)["late_masks"] for name in TEN_MINUTES),
-            results.row(TEN_MINUTES[0])["hops"],
-        ),
-    )  # fmt: skip
-    yield Claim(
-        "ten minutes: the machine's longest stalls", "for up to {:.0f}, {:.0f} and {:.0f} ms",
-        lambda results: tuple(results.row(name)["longest_stall_ms"] for name in TEN_MINUTES),
-    )  # fmt: skip
-
-
-def _ordinary_priority() -> Claim:
-    def figures(results: Results) -> tuple[float, ...]:
-        row = results.row("latency-4stems-ordinary")
-        return row["late_masks"], row["hops"]
-
-    return Claim("at ordinary priority: late masks", "{} of {} masks were late", figures)
-
-
-def _quality() -> Claim:
-    def figures(results: Results) -> tuple[float, ...]:
-        low, balanced, classic = (
-            results.row("quality-demo", contender=plan, ratio=True)["sdr_db"] for plan in PLANS
+    parser.add_argument("--write", action="store_true", help="write the tables into the pages")
+    write = parser.parse_args(argv).write
+    if not (ROOT / "docs").is_dir():
+        parser.error(
+            "the pages are not here: run this in a clone, installed with `pip install -e .`"
         )
-        return low - classic, balanced - classic
+    old = {path: path.read_text(encoding="utf-8") for path in pages()}
+    new = {path: update(text, TABLES, recorded()) for path, text in old.items()}
+    changed = [path for path in old if old[path] != new[path]]
+    for path in changed:
+        print(f"{path.relative_to(ROOT)}: {'written' if write else 'out of date, use --write'}")
+        if write:
+            path.write_text(new[path], encoding="utf-8")
+    return 1 if changed and not write else 0
 
-    return Claim(
-        "the demo's song, `low` and `balanced` against `classic`",
-        "on the demo's song {:+.2f} and {:+.2f} dB",
-        figures,
-    )
+
+def _measured_on(results: Results, sources: tuple[str, ...]) -> str:
+    reports = [results.report(name) for name in sources]
+    machines = {
+        f"{machine['cpu']}, {machine['cores']} cores, kernel set `{machine['kernel_set']}`"
+        for machine in (report["machine"] for report in reports)
+    }
+    dates = sorted({report["date"][:10] for report in reports})
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return f"{'; '.join(sorted(machines))}; {span}."
 
 
-def _slide() -> Iterator[Claim]:
-    def percent(*cases: str) -> Callable[[Results], tuple[float, ...]]:
-        def of(results: Results) -> tuple[float, ...]:
-            rows = [
-                results.row("slide", contender="rows heard and new", case=case) for case in cases
-            ]
-            return tuple(
-                100 * row[name] for row in rows for name in ("ratio_to_whole", "flop_ratio")
-            )
-
-        return of
-
-    for about, text, cases in (
-        ("T 64, h 1", "h 1, d 1 {:.0f} % ({:.0f} %)", ("64/1/1/1/hann",)),
-        ("T 64, h 1, presuming", "presumed frames {:.0f} % ({:.0f} %)", ("64/1/1/1/hann/4",)),
-        (
-            "T 128, h 1, 4, 8", "{0:.0f}, {2:.0f} and {4:.0f} % at h 1, 4 and 8 "
-            "({1:.0f}, {3:.0f}, {5:.0f} %)", ("128/1/1/1/hann", "128/4/1/4/hann", "128/8/1/8/hann"),
-        ),
-    ):  # fmt: skip
-        yield Claim(f"a run's time (operations): {about}", text, percent(*cases), LATENCY)
+if __name__ == "__main__":
+    sys.exit(main())

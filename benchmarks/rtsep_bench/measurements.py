@@ -1,4 +1,4 @@
-"""The measurements whose figures README.md and docs/latency.md give, and the files that keep them.
+"""The measurements behind the figures of the documentation, and the files that keep their results.
 
 `results/NAME.json` is what `rtsep-bench WORDS --json results/NAME.json` wrote, WORDS as below.
 """
@@ -42,19 +42,25 @@ class NotMeasured(LookupError):
 
 
 class Results:
-    """What measurements found, by their names.
+    """Results of measurements.
 
-    reports: the JSON objects that `rtsep-bench --json` writes.
+    reports: by the measurement's name, the JSON object that `rtsep-bench --json` wrote.
     """
 
     def __init__(self, reports: Mapping[str, Mapping[str, Any]]):
         self._reports = reports
 
+    def report(self, name: str) -> Mapping[str, Any]:
+        """The JSON object of a measurement; raises NotMeasured."""
+        if name not in self._reports:
+            raise NotMeasured(name)
+        return self._reports[name]
+
     def rows(self, name: str, **wanted: Any) -> list[dict[str, Any]]:
         """The rows of a measurement whose fields are as `wanted`; raises NotMeasured if none are."""
         rows = [
             row
-            for row in self._reports.get(name, {"rows": []})["rows"]
+            for row in self.report(name)["rows"]
             if all(row.get(field) == value for field, value in wanted.items())
         ]
         if not rows:

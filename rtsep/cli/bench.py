@@ -28,17 +28,17 @@ DESCRIPTION = "Measure rtsep on this machine, beside other runtimes where they a
 
 COMMANDS = {
     "kernels": "every layer and the whole net beside the FMA peak; GEMM beside NumPy's BLAS",
-    "peers": "the same net in ONNX Runtime, OpenVINO and torch, as far as they are installed",
+    "peers": "the same network in ONNX Runtime, OpenVINO and torch, if they are installed",
     "slide": "a run of a sliding window beside the whole net: rows heard, rows kept",
     "offline": "separation of a song: speed, memory, agreement with the official pipeline",
     "latency": "the live plans, paced like a device: late masks and times beside their deadlines",
-    "quality": "what a plan's latency costs in separation, on songs with true stems",
-    "claims": "what the documentation says in figures, beside what it says",
+    "quality": "the separation quality of each plan, on songs with true stems",
+    "claims": "the documentation's figures again, beside the recorded ones",
 }
 
 EPILOG = """\
-Measurements are interleaved in rounds; see benchmarks/README.md for how to read them. They want a
-machine with nothing else to do. Exit status: 0, 1 if something failed (contenders that disagree
+Measurements are interleaved in rounds; see benchmarks/README.md for how to read them. Close
+other programs first. Exit status: 0, 1 if something failed (contenders that disagree
 included), 2 for an impossible option, 130 interrupted."""
 
 
@@ -71,7 +71,10 @@ def _parser(words: Sequence[str], module: ModuleType | None) -> OneLineParser:
         if module is not None and name == words[0]:
             module.add_arguments(command)
             command.add_argument(
-                "--json", type=Path, metavar="FILE", help="write all figures, with the machine's"
+                "--json",
+                type=Path,
+                metavar="FILE",
+                help="write all figures and a description of the machine",
             )
             command.add_argument(
                 "--plot", type=Path, metavar="FILE", help="draw a .png, .pdf or .svg (extra plot)"

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 # In words for the person, by what session_first has got.
 THREADS = {
-    REAL_TIME: "go before other programs (real-time)",
-    ORDINARY: "of ordinary priority: busy programs may hold them up (docs/devices.md)",
+    REAL_TIME: "run before other programs (real-time)",
+    ORDINARY: "of ordinary priority: busy programs may delay them (docs/linux.md)",
 }
 # The display and the keys are looked after this often.
 TICK_S = 0.05

@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_device_arguments(devices)
     devices.add_argument(
         "--reconnect", type=seconds_from(0, endless=True), default=60.0, metavar="S",
-        help="wait so long for devices that have gone to come back, and go on; 0 ends the program"
+        help="wait up to S seconds for lost devices to return; 0 ends the program at once"
         " (default: %(default)g)",
     )  # fmt: skip
 
@@ -72,43 +72,44 @@ def build_parser() -> argparse.ArgumentParser:
     )
     sound.add_argument(
         "--latency", default=AUTO, metavar="PLAN",
-        help="auto: the shortest that this machine sustains and that separates as well as classic; "
-        "a bound like 120ms: the best that it sustains within; "
+        help="auto: the shortest plan that this machine sustains and that separates about as well as "
+        "classic; a bound such as 120ms: the best-sounding sustained plan within it; "
         + ", ".join(f"{plan.name}: {plan.latency_ms:.0f} ms" for plan in PLANS.values())
         + "; or a plan spelt out as in docs/latency.md (default: %(default)s)",
     )  # fmt: skip
     sound.add_argument(
         "--retime", action="store_true",
-        help="time the nets on this machine anew, in place of using what was measured before",
+        help="measure the networks' speed again instead of using the stored timing",
     )  # fmt: skip
     sound.add_argument(
         "--adaptive", action="store_true",
-        help="go over to a longer plan by itself while masks are late or the nets have no time left;"
-        " the difference of the latencies is heard twice",
+        help="change to a longer plan while playing if masks are late or the networks have no time"
+        " left; the sound then jumps back by the difference of the latencies",
     )  # fmt: skip
     sound.add_argument(
         "--on-late", choices=ON_LATE, default="hold",
-        help="when masks are late: hold the last ones (default), then dry or muted sound",
+        help="while masks are late: keep the last ones (hold, the default), or after a few hops pass the"
+        " input (dry) or silence (mute)",
     )  # fmt: skip
     sound.add_argument(
-        "--no-auto-level", action="store_true", help="show the nets the input's level as it is"
+        "--no-auto-level", action="store_true", help="give the networks the input at its own level"
     )
     sound.add_argument(
         "--mask-extension", choices=("zeros", "average", "top"), default="top",
-        help="above the model's bandwidth: nothing, the mask's mean, or that of its top bins where it"
-        " is less (default: %(default)s)",
+        help="above the model's frequencies: silence (zeros), the mean of the mask below (average), or"
+        " the lesser of that mean and the mean of the mask's top bins (top) (default: %(default)s)",
     )  # fmt: skip
     sound.add_argument(
         "--ratio", action=argparse.BooleanOptionalAction,
-        help="run the nets of all stems and share the sound among them, or only the nets of the stems"
-        " named: the others are then one, what these leave (default: all where every stem is given"
-        " out, or the machine sustains it)",
+        help="run the networks of all stems and share the sound among them, or only the networks of"
+        " the stems named, with everything else as one remainder (default: all if every stem is given"
+        " out or the machine sustains it)",
     )  # fmt: skip
 
     session = parser.add_argument_group("session")
     session.add_argument(
         "--record", type=Path, metavar="DIR",
-        help="write every stem to a new DIR/STEM.wav while playing; what is recorded stays, however the"
+        help="write every stem to a new DIR/STEM.wav while playing; the recording is kept however the"
         " program ends",
     )  # fmt: skip
     session.add_argument(
@@ -119,10 +120,12 @@ def build_parser() -> argparse.ArgumentParser:
     add_reading_arguments(session)
     session.add_argument(
         "--output-file", type=Path, metavar="F",
-        help=f"a file for the mix, in the format of its extension (.{', .'.join(FORMATS)}); it appears"
-        " when it is complete: an interrupted run leaves what was there before",
+        help="write the mix to a file, in the format of its extension"
+        f" (.{', .'.join(FORMATS)}); an interrupted run leaves an earlier file as it was",
     )  # fmt: skip
-    session.add_argument("--realtime", action="store_true", help="pace files as a device would")
+    session.add_argument(
+        "--realtime", action="store_true", help="play files at the pace of a device"
+    )
     add_priority(session)
     session.add_argument("-q", "--quiet", action="store_true", help="no display")
     return parser
@@ -135,8 +138,8 @@ def add_device_arguments(devices: argparse._ActionsContainer) -> None:
     devices.add_argument("--hostapi", metavar="NAME", help="e.g. ALSA, JACK, WASAPI, Core Audio")
     devices.add_argument(
         "--one-clock", action="store_true",
-        help="input and output are one interface under two names: open them as one stream, which"
-        " takes less latency than two that must be kept in step",
+        help="input and output are one interface with two names: open them as one stream, which has"
+        " less latency than two streams",
     )  # fmt: skip
     devices.add_argument(
         "--blocksize", type=whole_from(0), default=0, metavar="N",
@@ -150,7 +153,7 @@ def add_device_arguments(devices: argparse._ActionsContainer) -> None:
     )
     devices.add_argument(
         "--device-latency", default="high", metavar="S",
-        help="seconds, low or high (default: %(default)s)",
+        help="length of the device buffers: seconds, low or high (default: %(default)s)",
     )  # fmt: skip
 
 
@@ -158,8 +161,8 @@ def add_priority(parser: argparse._ActionsContainer) -> None:
     """Add the option that says whether to go before other programs."""
     parser.add_argument(
         "--priority", choices=PRIORITIES, default=PRIORITIES[0],
-        help="real-time: run before other programs, where the system grants it (docs/devices.md);"
-        " ordinary: as they do (default: %(default)s)",
+        help="real-time: run before other programs, if the system grants it (docs/linux.md);"
+        " ordinary: share the processor with them (default: %(default)s)",
     )  # fmt: skip
 
 
@@ -168,8 +171,8 @@ def session_settings(args: argparse.Namespace) -> SessionSettings:
     paced = args.input_file is None or args.realtime
     if args.adaptive and not paced:
         raise UsageError(
-            "--adaptive needs a device, or a file played with --realtime: where nobody waits, "
-            "nothing is late"
+            "--adaptive needs a device, or --realtime with --input-file: a file that waits for the "
+            "networks has no late masks"
         )
     masking = {None: None, True: RATIO, False: INDEPENDENT}[args.ratio]
     return SessionSettings(

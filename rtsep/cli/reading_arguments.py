@@ -15,6 +15,6 @@ def add_reading_arguments(parser: argparse._ActionsContainer) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--strict", action="store_true",
-        help="refuse a file that is damaged or cut short, or holds samples that are no sound (default:"
-        " say what is missing, leave silence in its place, and go on)",
+        help="refuse a file that is damaged, cut short, or contains NaN or infinite samples (default:"
+        " warn, put silence in their place, and continue)",
     )  # fmt: skip

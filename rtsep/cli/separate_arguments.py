@@ -44,12 +44,13 @@ def build_parser() -> OneLineParser:
     which.add_argument("--two-stems", metavar="STEM", help="write STEM and no_STEM, the rest")
     parser.add_argument(
         "--mask-extension", choices=("zeros", "average", "top"), default="zeros",
-        help="above the model's frequencies: silence, the mean of the mask below, or that of its top"
-        " where it is less; with the latter two the stems sum to the input (default: %(default)s)",
+        help="above the model's frequencies: silence (zeros), the mean of the mask below (average), or"
+        " the lesser of that mean and the mean of the mask's top bins (top); with average and top the"
+        " stems add up to the input (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--auto-level", action="store_true",
-        help="show the nets a steady level: better on quiet recordings (Spleeter does not)",
+        help="give the networks a steady level: better on quiet recordings (Spleeter does not do it)",
     )  # fmt: skip
     parser.add_argument(
         "-f", "--filename", metavar="PATTERN", default=DEFAULT_PATTERN,
@@ -61,7 +62,7 @@ def build_parser() -> OneLineParser:
     )  # fmt: skip
     parser.add_argument(
         "--bit-depth", choices=BIT_DEPTHS,
-        help="of formats without loss (default: 16); float cannot clip",
+        help="bit depth of lossless formats (default: 16); float cannot clip",
     )  # fmt: skip
     parser.add_argument(
         "--start",

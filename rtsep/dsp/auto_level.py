@@ -24,7 +24,7 @@ from rtsep_kernels.jit import kernel
 
 Doubles = NDArray[np.float64]
 
-# Separates best of -21 to -9, see docs/latency.md.
+# Separates best of -21 to -9, see docs/experiments.md.
 TARGET_DBFS = -12.0
 GATE_DBFS = -60.0
 MAX_GAIN_DB = 40.0

@@ -6,7 +6,7 @@ each bin among the stems by their estimates to the power p,
     r_i = (e_i^p + eps / n) / (sum over j of e_j^p + eps),      eps = 1e-10,
 
 so that the masks of all stems add up to one. Spleeter's post-processing has p = 2; p = 1 separates
-better by SDR and lets more of the other stems through, see docs/latency.md. (On powers other than 2:
+better by SDR and lets more of the other stems through, see docs/experiments.md. (On powers other than 2:
 Liutkus and Badeau, "Generalized Wiener filtering with fractional power spectrograms", ICASSP 2015.)
 Where only some of the nets run, each mask is that of its own net, and what these leave of one goes to
 the rest.
@@ -35,7 +35,7 @@ from rtsep_kernels.records import Array, Flags, Real, Spectra
 
 ZEROS, AVERAGE, TOP = 0, 1, 2
 MASK_EXTENSIONS = {"zeros": ZEROS, "average": AVERAGE, "top": TOP}
-# Bins that `top` looks at, 10.8 Hz each. 192 to 512 separate alike, see docs/latency.md.
+# Bins that `top` looks at, 10.8 Hz each. 192 to 512 separate alike, see docs/experiments.md.
 TOP_BINS = 256
 # The power of Spleeter's ratio masks.
 OFFICIAL_EXPONENT = 2

@@ -73,7 +73,7 @@ def asymmetric_pair(frame_length: int, hop: int) -> WindowPair:
     The analysis window rises as half a Hann window and falls, over the last hop and a quarter, as half
     the root of one; the synthesis window is zero but for the last two hops, where it makes the product
     a Hann window of that length. Frames keep their frequency resolution. (Falls over 1, 1.25 and 1.5
-    hops were measured: docs/latency.md.)
+    hops were measured: docs/experiments.md.)
     After Mauler and Martin, "A low delay, variable resolution, perfect reconstruction spectral
     analysis-synthesis system for speech enhancement" (EUSIPCO 2007).
 

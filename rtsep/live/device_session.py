@@ -126,7 +126,7 @@ class DeviceSession:
         if not (released and self._patience_s):
             raise RtsepError("the audio device has stopped: reconnect it and start again")
         self._say(
-            f"the audio device has gone: it is waited for, {self._patience_s:g} s at most; reconnect it"
+            f"the audio device has gone: waiting up to {self._patience_s:g} s for it; reconnect it"
         )
         self._gone_s = self._retry_s = now_s
         self._empty_engine()

@@ -84,9 +84,7 @@ class SessionSettings:
         if self.masking is not None and self.masking not in MASKING:
             raise UsageError(f"masking must be one of {', '.join(MASKING)}: got {self.masking!r}")
         if self.adaptive and not self.paced:
-            raise UsageError(
-                "adaptive is for sound that is paced: where it waits for the nets, nothing is late"
-            )
+            raise UsageError("adaptive needs paced sound: with paced=False no mask is ever late")
         self.config.outputs(self.independent_stems(self.masking_choices[-1]))
 
     @property

@@ -116,7 +116,7 @@ def test_a_bound_takes_the_best_within_or_says_what_this_machine_can_do(machine,
         ("--latency 64/1/2/1/round", "unknown plan '64/1/2/1/round'"),
         ("--latency 100/1/2/1/hann", "frames must be a multiple of 64: got frames=100"),
         ("--latency 1ms --input-file song.wav", "no plan takes 1 ms or less"),
-        ("--adaptive --input-file song.wav", "--adaptive needs a device, or a file played with"),
+        ("--adaptive --input-file song.wav", "--adaptive needs a device, or --realtime"),
         ("-m spleeter:5stems --no-ratio", "cannot run without each other"),
     ],
 )

@@ -74,7 +74,7 @@ def test_real_time_priority_is_a_remedy_where_there_is_none(monkeypatch, got, ch
     monkeypatch.setattr("rtsep.cli.terminal.summary.MAY_BE_GRANTED", True)
     line = summary(stats(priority=got, **changes))[-1]
     assert "close other programs" in line
-    assert ("go before them" in line) == (got == ORDINARY)
+    assert ("run before them" in line) == (got == ORDINARY)
 
 
 def test_late_masks_of_nets_that_keep_up_are_told_apart():

@@ -144,7 +144,7 @@ def test_the_servers_callback_goes_before_the_workers(pulse, tmp_path):
         assert _priorities(monitor).count(WORKER) == 2
         assert monitor.interrupt() == 130
     assert monitor.stats()["priority"] == "real-time"
-    assert "threads go before other programs" in monitor.messages()
+    assert "threads run before other programs" in monitor.messages()
 
 
 def test_ordinary_priority_where_no_other_is_asked_for(pulse, tmp_path):

@@ -36,7 +36,7 @@ COMPUTE_DELAY_STEPS = 4
 # What a callback may spend waiting (compute delay 0 only), as a part of its block's duration: the rest
 # is for the transforms, and for the callback to be called late.
 MOST_WAITED = 0.6
-# What short plans extrapolate; docs/latency.md has the measurements.
+# What short plans extrapolate; docs/experiments.md has the measurements.
 EXTRAPOLATED = 4
 
 

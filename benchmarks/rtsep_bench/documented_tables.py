@@ -1,0 +1,316 @@
+"""The tables of figures in the documentation: their rows, and the results each figure is taken from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from rtsep.live.plans.ladder import LADDER
+from rtsep.live.plans.plan import PLANS
+from rtsep_bench.documented import Figures, Line, Table
+from rtsep_bench.measurements import Results
+
+LIVE = {"latency-vocals": "1 net", "latency-2stems": "2 nets", "latency-4stems": "4 nets"}
+PEERS = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "torch"}
+LONG_RUNS = {
+    "latency-2stems-low-10min": "`low`, 2 nets, 10 minutes",
+    "latency-4stems-low-10min": "`low`, 4 nets, 10 minutes, beside 4 busy programs",
+    "latency-4stems-busy": "`64/2/1/2/asymmetric/4`, 4 nets, 10 minutes, beside 1 busy program",
+    "latency-4stems-ordinary": "`low`, 4 nets, 1 minute, beside 4 busy programs, ordinary priority",
+}
+SONGS = {"lithium": "lithium", "sodium": "sodium", "falcon-69": "Falcon 69"}
+SPEEDS = ("0.92", "0.95", "0.98", "1", "1.02", "1.05", "1.08")
+SPEED_PLANS = (
+    "64/1/0/1/asymmetric/4", "low", "64/1/1/1/hann/4", "64/1/4/1/hann/2", "balanced", "64/1/8/1/hann",
+)  # fmt: skip
+LEVELS_DB = (0, -12, -20, -30)
+SLIDES = {
+    "64/1/1/1/hann": "T 64, h 1, d 1",
+    "64/1/1/1/hann/4": "T 64, h 1, d 1, 4 extrapolated frames",
+    "128/1/1/1/hann": "T 128, h 1, d 1",
+    "128/4/1/4/hann": "T 128, h 4, d 1",
+    "128/8/1/8/hann": "T 128, h 8, d 1",
+}
+LADDER_PLANS = tuple(rung.plan.name for rung in LADDER)
+MEMORY_ALONE = "latency-4stems-classic"
+
+
+def _fields(
+    name: str, *fields: str, factor: float = 1, **wanted: object
+) -> Callable[[Results], Figures]:
+    """A function that takes `fields` of the first row that has the values `wanted`."""
+
+    def figures(results: Results) -> Figures:
+        row = results.row(name, **wanted)
+        return tuple(factor * row[field] for field in fields)
+
+    return figures
+
+
+def _joined(*parts: Callable[[Results], Figures]) -> Callable[[Results], Figures]:
+    """A function that gives the figures of several others, one after the other."""
+    return lambda results: tuple(figure for part in parts for figure in part(results))
+
+
+# --- speed ------------------------------------------------------------------------------------------
+
+
+def _peers() -> Table:
+    def line(peer: str, label: str) -> Line:
+        fields = ("min_ms", "median_ms", "ratio_to_rtsep")
+        figures = _fields("peers", *fields, contender=peer, case="unet-T128")
+        return Line(label, "{:.1f} | {:.1f} | {:.2f}", figures)
+
+    lines = [line(peer, label) for peer, label in {"rtsep": "**rtsep**", **PEERS}.items()]
+    headings = (
+        "one U-Net, 128 frames, one thread",
+        "fastest, ms",
+        "median, ms",
+        "time over rtsep's",
+    )
+    return Table(headings, tuple(lines), ("peers",))
+
+
+def _offline() -> Table:
+    fields = ("times_real_time", "first_output_s", "peak_rss_mb")
+    lines = tuple(
+        Line(
+            f"{stems} stems", "{:.0f} | {:.1f} s | {:.0f} MB",
+            _fields("offline", *fields, case=f"offline-{stems}stems"),
+        )
+        for stems in (2, 4, 5)
+    )  # fmt: skip
+    return Table(
+        ("60 s of sound", "times real time", "first output", "peak memory"), lines, ("offline",)
+    )
+
+
+def _agreement() -> Table:
+    def line(extension: str, stem: str) -> Line:
+        figures = _fields("offline", "snr_db", mask_extension=extension, stem=stem)
+        return Line(f"`{extension}`, {stem}", "{:.0f} dB", figures)
+
+    lines = tuple(
+        line(extension, stem)
+        for extension in ("zeros", "average")
+        for stem in ("vocals", "accompaniment")
+    )
+    return Table(("stem", "signal-to-noise ratio"), lines, ("offline",))
+
+
+def _slide() -> Table:
+    lines = tuple(
+        Line(
+            label, "{:.0f} % | {:.0f} %",
+            _fields("slide", "ratio_to_whole", "flop_ratio", factor=100,
+                    contender="rows heard and new", case=case),
+        )
+        for case, label in SLIDES.items()
+    )  # fmt: skip
+    return Table(("a run of", "time, of the whole net's", "operations"), lines, ("slide",))
+
+
+# --- live -------------------------------------------------------------------------------------------
+
+
+def _load() -> Table:
+    lines = tuple(
+        Line(
+            f"`{plan}`", "{:.0f} % | {:.0f} % | {:.0f} %",
+            _joined(*(_fields(name, "cpu_load", factor=100, contender=plan) for name in LIVE)),
+        )
+        for plan in PLANS
+    )  # fmt: skip
+    return Table(("plan", *LIVE.values()), lines, tuple(LIVE))
+
+
+def _live() -> Table:
+    def figures(name: str, plan: str) -> Callable[[Results], Figures]:
+        def of(results: Results) -> Figures:
+            row = results.row(name, contender=plan)
+            worker, callback = row["worker_ms"], row["callback_ms"]
+            return (
+                worker["p50"], worker["p99"], row["deadline_ms"], callback["p99"], callback["max"],
+                row["late_masks"], row["hops"], row["rss_mb"],
+            )  # fmt: skip
+
+        return of
+
+    cells = "{:.1f} / {:.1f} of {:.1f} ms | {:.1f} / {:.1f} ms | {:.0f} of {:.0f} | {:.0f} MB"
+    lines = [
+        Line(f"`{plan}`, {nets}", cells, figures(name, plan))
+        for name, nets in LIVE.items()
+        for plan in PLANS
+    ]
+    lines.append(Line("`classic`, 4 nets, by itself", cells, figures(MEMORY_ALONE, "classic")))
+    headings = (
+        "plan", "worker, median / p99 of its deadline", "callback, p99 / worst", "late masks", "memory",
+    )  # fmt: skip
+    return Table(headings, tuple(lines), (*LIVE, MEMORY_ALONE))
+
+
+def _long_runs() -> Table:
+    lines = tuple(
+        Line(
+            label, "{:.0f} of {:.0f} | {:.0f} ms",
+            _fields(name, "late_masks", "hops", "longest_stall_ms"),
+        )
+        for name, label in LONG_RUNS.items()
+    )  # fmt: skip
+    return Table(("run", "late masks", "longest stall of the machine"), lines, tuple(LONG_RUNS))
+
+
+# --- quality ----------------------------------------------------------------------------------------
+
+
+def _db(results: Results, name: str, plan: str, case: str, ratio: bool, field: str) -> float:
+    """The SDR of `plan` relative to `classic` with ratio masks, in dB, on one song."""
+    classic = results.row(name, contender="classic", case=case, ratio=True)
+    return results.row(name, contender=plan, case=case, ratio=ratio)[field] - classic[field]
+
+
+def _mean(values: Iterable[float]) -> float:
+    every = list(values)
+    return sum(every) / len(every)
+
+
+def _ladder() -> Table:
+    def figures(plan: str) -> Callable[[Results], Figures]:
+        def of(results: Results) -> Figures:
+            def db(ratio: bool, field: str) -> list[float]:
+                return [_db(results, "quality-ladder", plan, song, ratio, field) for song in SONGS]
+
+            all_nets = db(True, "sdr_db")
+            latency_ms = results.row("quality-ladder", contender=plan)["latency_ms"]
+            more = _mean(db(True, "si_sdr_db")), _mean(db(False, "sdr_db"))
+            return (latency_ms, _mean(all_nets), *all_nets, *more)
+
+        return of
+
+    cells = "{:.0f} | " + " | ".join(["{:+.2f}"] * (3 + len(SONGS)))
+    lines = tuple(Line(f"`{plan}`", cells, figures(plan)) for plan in LADDER_PLANS)
+    headings = (
+        "plan", "ms", "all nets, mean", *SONGS.values(), "SI-SDR, mean", "one net, mean",
+    )  # fmt: skip
+    return Table(headings, lines, ("quality-ladder",))
+
+
+def _speeds() -> Table:
+    def figures(plan: str) -> Callable[[Results], Figures]:
+        def of(results: Results) -> Figures:
+            by_song = [
+                [
+                    _db(results, "quality-speeds", plan, song if speed == "1" else f"{song}@{speed}",
+                        True, "sdr_db")
+                    for speed in SPEEDS
+                ]
+                for song in SONGS
+            ]  # fmt: skip
+            every = [value for values in by_song for value in values]
+            latency_ms = results.row("quality-speeds", contender=plan)["latency_ms"]
+            return latency_ms, _mean(every), *map(_mean, by_song), min(every), max(every)
+
+        return of
+
+    cells = "{:.0f} | " + " | ".join(["{:+.2f}"] * (3 + len(SONGS)))
+    lines = tuple(Line(f"`{plan}`", cells, figures(plan)) for plan in SPEED_PLANS)
+    means = tuple(f"{song}, mean" for song in SONGS.values())
+    headings = ("plan", "ms", "mean of 21", *means, "worst", "best")
+    return Table(headings, lines, ("quality-speeds",))
+
+
+def _levels() -> Table:
+    def figures(plan: str) -> Callable[[Results], Figures]:
+        def mean_db(results: Results, plan: str, level_db: float, auto_level: bool) -> float:
+            return _mean(
+                results.row("quality-levels", contender=plan, case=song, level_db=level_db,
+                            auto_level=auto_level)["sdr_db"]
+                for song in SONGS
+            )  # fmt: skip
+
+        def of(results: Results) -> Figures:
+            classic = mean_db(results, "classic", 0, True)
+            return tuple(
+                # Adding 0 takes the sign from -0.
+                round(mean_db(results, plan, level_db, auto_level) - classic, 2) + 0.0
+                for level_db in LEVELS_DB
+                for auto_level in (True, False)
+            )
+
+        return of
+
+    cells = " | ".join(["{:+.2f} / {:+.2f}"] * len(LEVELS_DB))
+    lines = tuple(Line(f"`{plan}`", cells, figures(plan)) for plan in ("low", "classic"))
+    headings = ("plan", "as they are", *(f"{level_db} dB" for level_db in LEVELS_DB[1:]))
+    return Table(headings, lines, ("quality-levels",))
+
+
+def _demo_song() -> Table:
+    def figures(plan: str) -> Callable[[Results], Figures]:
+        def of(results: Results) -> Figures:
+            row = results.row("quality-demo", contender=plan, ratio=True)
+            return row["sdr_db"], _db(results, "quality-demo", plan, row["case"], True, "sdr_db")
+
+        return of
+
+    lines = tuple(Line(f"`{plan}`", "{:.2f} | {:+.2f}", figures(plan)) for plan in PLANS)
+    return Table(("plan", "SDR, dB", "against `classic`, dB"), lines, ("quality-demo",))
+
+
+# --- the README's -----------------------------------------------------------------------------------
+
+
+def _main_figures() -> Table:
+    plans = ", ".join(f"`{plan}`" for plan in PLANS)
+
+    def of_plans(figure: str, unit: str) -> str:
+        return f"{', '.join([figure] * len(PLANS))} {unit}"
+
+    def each_plan(name: str, field: str, factor: float = 1) -> Callable[[Results], Figures]:
+        return _joined(*(_fields(name, field, factor=factor, contender=plan) for plan in PLANS))
+
+    def quality(results: Results) -> Figures:
+        return tuple(
+            _mean(_db(results, "quality-ladder", plan, song, True, "sdr_db") for song in SONGS)
+            for plan in PLANS
+        )
+
+    def cpu(stems: int) -> Line:
+        figures = each_plan(f"latency-{stems}stems", "cpu_load", 100)
+        return Line(f"CPU of both cores, {stems} stems", of_plans("{:.0f}", "%"), figures)
+
+    latency = each_plan("quality-ladder", "latency_ms")
+    file_speed = _fields("offline", "times_real_time", case="offline-2stems")
+    ratios = _joined(
+        *(_fields("peers", "ratio_to_rtsep", contender=peer, case="unet-T128") for peer in PEERS)
+    )
+    songs = f"vocals: SDR against `classic`, mean of {len(SONGS)} songs"
+    lines = (
+        Line("latency, without the devices'", of_plans("{:.0f}", "ms"), latency),
+        Line(songs, of_plans("{:+.2f}", "dB"), quality),
+        cpu(2),
+        cpu(4),
+        Line("a file of 60 s, 2 stems", "{:.0f} times faster than it plays", file_speed),
+        Line(
+            f"time of one net in {', '.join(PEERS.values())}",
+            ", ".join(["{:.2f}"] * len(PEERS)) + " times rtsep's",
+            ratios,
+        ),
+    )
+    sources = ("quality-ladder", "latency-2stems", "latency-4stems", "offline", "peers")
+    return Table(("", f"live: {plans}"), lines, sources)
+
+
+TABLES = {
+    "main": _main_figures(),
+    "peers": _peers(),
+    "offline": _offline(),
+    "agreement": _agreement(),
+    "load": _load(),
+    "live": _live(),
+    "long-runs": _long_runs(),
+    "demo-song": _demo_song(),
+    "ladder": _ladder(),
+    "speeds": _speeds(),
+    "levels": _levels(),
+    "slide": _slide(),
+}
