@@ -191,7 +191,7 @@ def test_a_gain_that_is_none_is_refused_and_changes_nothing(make, stem, gain, to
         ({"masking": "alone"}, "masking must be one of ratio, independent: got 'alone'"),
         ({"on_late": "wait"}, "on-late must be one of"),
         ({"mask_extension": "up"}, "unknown mask extension 'up'"),
-        ({"adaptive": True}, "adaptive is for sound that is paced"),
+        ({"adaptive": True}, "adaptive needs paced sound"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(make, options, told):
