@@ -140,10 +140,10 @@ class FfmpegSource:
         )
         late_s = max(0.0, (first.time or 0.0) - begin_s)
         declared = declared_s(self._container, self._stream, self._file, self.sample_rate, late_s)
-        self.frames_declared = self._in_frames(declared)
-        self.frames_estimate = self._in_frames(known if declared is None else declared)
+        self.samples_declared = self._in_samples(declared)
+        self.samples_estimate = self._in_samples(known if declared is None else declared)
 
-    def _in_frames(self, seconds: float | None) -> int | None:
+    def _in_samples(self, seconds: float | None) -> int | None:
         return None if seconds is None else round(seconds * self.sample_rate)
 
     def _begin_s(self) -> float:
@@ -219,12 +219,12 @@ class FfmpegSource:
 
     # --- frames to samples --------------------------------------------------------------------------
 
-    def pieces(self, start_frame: int) -> Iterator[NDArray[np.float32]]:
-        """Yield the sound from `start_frame` on, (samples, channels) float32.
+    def pieces(self, start_sample: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the sound from `start_sample` on, (samples, channels) float32.
 
         What lies before is decoded and dropped: seeking is not exact in these formats.
         """
-        skip = start_frame
+        skip = start_sample
         for piece in self._all_pieces():
             dropped = min(skip, len(piece))
             skip -= dropped

@@ -21,7 +21,7 @@ from rtsep.files.source import CannotDecodeError, DecodingStoppedError, NoSoundE
 
 # How much less than declared may be decoded before it is called cut short. An encoder's delay and
 # padding, some 3,000 samples, may be in the declared length or not; estimates are off by a little.
-MISSING_FRAMES_MIN = 4096
+MISSING_SAMPLES_MIN = 4096
 MISSING_S_MAX = 0.5
 MISSING_PART_MAX = 0.05
 
@@ -60,7 +60,7 @@ class AudioReader:
     sample_rate: in Hz.
     channels: of the blocks, 1 or 2; more channels are mixed down to stereo.
     source_channels: of the file.
-    frames_estimate: samples per channel that `blocks` is expected to yield in all, or None.
+    samples_estimate: samples per channel that `blocks` is expected to yield in all, or None.
 
     Raises AudioFileError if the file is missing, a folder, empty, or has no sound.
     """
@@ -80,17 +80,17 @@ class AudioReader:
         self.sample_rate = self._source.sample_rate
         self.channels = self._source.channels
         self.source_channels = self._source.source_channels
-        self._start_frame = round((start_s or 0.0) * self.sample_rate)
-        self._frames_wanted = None if duration_s is None else round(duration_s * self.sample_rate)
-        self.frames_estimate = self._estimate()
+        self._start_sample = round((start_s or 0.0) * self.sample_rate)
+        self._samples_wanted = None if duration_s is None else round(duration_s * self.sample_rate)
+        self.samples_estimate = self._estimate()
         self._mended = Mended()
 
     def _estimate(self) -> int | None:
-        whole = self._source.frames_estimate
+        whole = self._source.samples_estimate
         if whole is None:
-            return self._frames_wanted
-        rest = max(0, whole - self._start_frame)
-        return rest if self._frames_wanted is None else min(rest, self._frames_wanted)
+            return self._samples_wanted
+        rest = max(0, whole - self._start_sample)
+        return rest if self._samples_wanted is None else min(rest, self._samples_wanted)
 
     def __enter__(self) -> AudioReader:
         return self
@@ -112,22 +112,22 @@ class AudioReader:
         """What was found, each a clause that goes after the file's name; complete after `blocks`."""
         return self._source.remarks.all() + self._mended.remarks(self.sample_rate)
 
-    def blocks(self, frames_per_block: int) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, samples_per_block: int) -> Iterator[NDArray[np.float32]]:
         """Yield the sound in blocks; can be called once.
 
-        frames_per_block: samples per channel of every block but the last, at least 1.
+        samples_per_block: samples per channel of every block but the last, at least 1.
         Yields (samples, channels) float32, C-contiguous; full scale is 1. Samples that are NaN,
         infinite or absurd are replaced, see dsp/bad_samples.py.
         Raises AudioFileError where there is no sample at all, and, if strict, at the first damage.
         """
-        frames = 0
-        for block in _in_blocks(self._selected(), frames_per_block):
-            self._mended.mend(block, self._start_frame + frames)
+        count = 0
+        for block in _in_blocks(self._selected(), samples_per_block):
+            self._mended.mend(block, self._start_sample + count)
             self._refuse_damage()
-            frames += len(block)
+            count += len(block)
             yield block
         self._refuse_damage()
-        if frames == 0:
+        if count == 0:
             damage = self._source.remarks.first_damage
             reason = f"{damage}: " if damage else ""
             raise AudioFileError(f"{self.path} {reason}holds no sound, it has 0 samples")
@@ -141,14 +141,14 @@ class AudioReader:
 
     def _selected(self) -> Iterator[NDArray[np.float32]]:
         """Yield the part that was asked for, in pieces of any length."""
-        remarks, left = self._source.remarks, self._frames_wanted
-        frames = 0
+        remarks, left = self._source.remarks, self._samples_wanted
+        count = 0
         try:
-            for piece in self._source.pieces(self._start_frame):
+            for piece in self._source.pieces(self._start_sample):
                 if left is not None:
                     piece = piece[:left]
                     left -= len(piece)
-                frames += len(piece)
+                count += len(piece)
                 yield piece
                 if left == 0:
                     return
@@ -158,22 +158,22 @@ class AudioReader:
             raise AudioFileError(f"{self.path} {error}") from error
         except DecodingStoppedError as error:
             remarks.damage(
-                f"cannot be decoded beyond {self._seconds(self._start_frame + frames)} s ({error})"
+                f"cannot be decoded beyond {self._seconds(self._start_sample + count)} s ({error})"
             )
-        self._check_end(frames)
+        self._check_end(count)
 
-    def _check_end(self, frames: int) -> None:
-        """Compare the end of the sound, `frames` after the start, with what the file declares."""
-        if frames == 0 and self._start_frame:
+    def _check_end(self, count: int) -> None:
+        """Compare the end of the sound, `count` after the start, with what the file declares."""
+        if count == 0 and self._start_sample:
             raise AudioFileError(
-                f"{self.path} ends before {self._seconds(self._start_frame)} s: choose an earlier"
+                f"{self.path} ends before {self._seconds(self._start_sample)} s: choose an earlier"
                 " start"
             )
-        declared = self._source.frames_declared
+        declared = self._source.samples_declared
         if declared is not None:
-            missing = declared - self._start_frame - frames
+            missing = declared - self._start_sample - count
             tolerated = min(MISSING_PART_MAX * declared, MISSING_S_MAX * self.sample_rate)
-            if missing > max(tolerated, MISSING_FRAMES_MIN):
+            if missing > max(tolerated, MISSING_SAMPLES_MIN):
                 self._source.remarks.damage(
                     f"is cut short: {self._seconds(declared - missing)} s of"
                     f" {self._seconds(declared)} s are there"
@@ -184,8 +184,8 @@ class AudioReader:
         if why is not None:
             self._source.remarks.damage(f"is cut short: {why}")
 
-    def _seconds(self, frames: int) -> str:
-        return f"{frames / self.sample_rate:.2f}"
+    def _seconds(self, count: int) -> str:
+        return f"{count / self.sample_rate:.2f}"
 
 
 class Mended:
@@ -193,12 +193,12 @@ class Mended:
 
     def __init__(self) -> None:
         self._count = 0
-        self._first_frame = 0
+        self._first_sample = 0
         self._first_value = 0.0
         self._before: NDArray[np.float32] | None = None
 
-    def mend(self, block: NDArray[np.float32], first_frame: int) -> None:
-        """Replace what is bad in `block`, (samples, channels) float32, which begins at `first_frame`."""
+    def mend(self, block: NDArray[np.float32], first_sample: int) -> None:
+        """Replace what is bad in `block`, (samples, channels) float32, which begins at `first_sample`."""
         from rtsep.dsp.bad_samples import LIMIT, mend
 
         if self._before is None:
@@ -210,7 +210,7 @@ class Mended:
             return
         if not self._count:
             row, channel = np.argwhere(~good)[0]
-            self._first_frame, self._first_value = first_frame + row, block[row, channel]
+            self._first_sample, self._first_value = first_sample + row, block[row, channel]
         self._count += mend(block, self._before)
 
     def remarks(self, sample_rate: int) -> list[Remark]:
@@ -218,7 +218,7 @@ class Mended:
         if not self._count:
             return []
         what = "1 sample that is" if self._count == 1 else f"{self._count} samples that are"
-        first_s = self._first_frame / sample_rate
+        first_s = self._first_sample / sample_rate
         text = (
             f"has {what} no sound, the first at {first_s:.3f} s ({self._first_value:g}):"
             " replaced by a line between the neighbours"
@@ -281,23 +281,23 @@ def _is_playlist(path: Path) -> bool:
 
 
 def _in_blocks(
-    pieces: Iterable[NDArray[np.float32]], frames_per_block: int
+    pieces: Iterable[NDArray[np.float32]], samples_per_block: int
 ) -> Iterator[NDArray[np.float32]]:
     """Cut and join pieces to blocks of one length; the last one may be shorter."""
-    if frames_per_block < 1:
-        raise ValueError(f"frames_per_block must be at least 1: got {frames_per_block}")
+    if samples_per_block < 1:
+        raise ValueError(f"samples_per_block must be at least 1: got {samples_per_block}")
     waiting: list[NDArray[np.float32]] = []
-    frames = 0
+    count = 0
     for piece in pieces:
         waiting.append(piece)
-        frames += len(piece)
-        if frames < frames_per_block:
+        count += len(piece)
+        if count < samples_per_block:
             continue
         joined = np.concatenate(waiting)
-        whole = frames - frames % frames_per_block
-        for start in range(0, whole, frames_per_block):
-            yield joined[start : start + frames_per_block]
+        whole = count - count % samples_per_block
+        for start in range(0, whole, samples_per_block):
+            yield joined[start : start + samples_per_block]
         waiting = [joined[whole:]]
-        frames -= whole
-    if frames:
+        count -= whole
+    if count:
         yield np.concatenate(waiting)

@@ -36,7 +36,7 @@ class RecordingFile:
 
     path: the file; its folder must exist. riff_bytes_max: from which length on it is RF64.
 
-    frames: samples per channel in the file.
+    samples: samples per channel in the file.
 
     All methods raise OSError: FileExistsError from the constructor where there is such a file.
     """
@@ -45,7 +45,7 @@ class RecordingFile:
         self, path: Path, sample_rate: int, channels: int, riff_bytes_max: int = RIFF_BYTES_MAX
     ) -> None:
         self.path = path
-        self.frames = 0
+        self.samples = 0
         self._sample_rate, self._channels = sample_rate, channels
         self._riff_bytes_max = riff_bytes_max
         self._file = path.open("x+b", buffering=0)
@@ -56,9 +56,9 @@ class RecordingFile:
             raise
 
     def append(self, block: NDArray[np.float32]) -> None:
-        """Append (samples, channels) float32. On an error `frames` counts what has arrived whole."""
+        """Append (samples, channels) float32. On an error `samples` counts what has arrived whole."""
         left = memoryview(np.asarray(block, "<f4").tobytes())
-        position = self._end_bytes(self.frames)
+        position = self._end_bytes(self.samples)
         self._file.seek(position)
         try:
             while left:
@@ -67,18 +67,18 @@ class RecordingFile:
                 left = left[written:]
         finally:
             frame_bytes = SAMPLE_BYTES * self._channels
-            self.frames = (position - HEADER_BYTES) // frame_bytes
+            self.samples = (position - HEADER_BYTES) // frame_bytes
 
     def update_header(self) -> None:
         """Let a player find all that has been appended so far."""
         self._file.seek(0)
         self._file.write(self._header())
 
-    def cut(self, frames: int) -> None:
-        """Keep the first `frames` samples per channel."""
-        self.frames = min(self.frames, frames)
+    def cut(self, samples: int) -> None:
+        """Keep the first `samples` per channel."""
+        self.samples = min(self.samples, samples)
         self.update_header()
-        self._file.truncate(self._end_bytes(self.frames))
+        self._file.truncate(self._end_bytes(self.samples))
 
     def is_removed(self) -> bool:
         """Whether the file has been deleted while it is written, as with its folder."""
@@ -113,20 +113,20 @@ class RecordingFile:
         self._file.close()
         self.path.unlink(missing_ok=True)
 
-    def _end_bytes(self, frames: int) -> int:
-        return HEADER_BYTES + SAMPLE_BYTES * self._channels * frames
+    def _end_bytes(self, samples: int) -> int:
+        return HEADER_BYTES + SAMPLE_BYTES * self._channels * samples
 
     def _header(self) -> bytes:
         frame_bytes = SAMPLE_BYTES * self._channels
-        sound_bytes = self._end_bytes(self.frames) - HEADER_BYTES
-        riff_bytes = self._end_bytes(self.frames) - 8
+        sound_bytes = self._end_bytes(self.samples) - HEADER_BYTES
+        riff_bytes = self._end_bytes(self.samples) - 8
         if riff_bytes <= self._riff_bytes_max:
             first = struct.pack("<4sI4s4sI28x", b"RIFF", riff_bytes, b"WAVE", b"JUNK", 28)
-            samples_32, sound_32 = self.frames, sound_bytes
+            samples_32, sound_32 = self.samples, sound_bytes
         else:
             first = struct.pack(
                 "<4sI4s4sIQQQI", b"RF64", IN_DS64, b"WAVE", b"ds64", 28, riff_bytes, sound_bytes,
-                self.frames, 0,
+                self.samples, 0,
             )  # fmt: skip
             samples_32 = sound_32 = IN_DS64
         return first + struct.pack(

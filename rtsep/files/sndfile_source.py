@@ -16,9 +16,9 @@ from rtsep.files.remarks import Remarks
 from rtsep.files.source import CannotDecodeError, DecodingStoppedError, NoSoundError
 
 # libsndfile's "unknown", e.g. for a FLAC stream that was written to a pipe.
-UNKNOWN_FRAMES = 2**63 - 1
+UNKNOWN_LENGTH = 2**63 - 1
 
-FRAMES_PER_READ = 32_768
+SAMPLES_PER_READ = 32_768
 
 
 class SndfileSource:
@@ -50,13 +50,13 @@ class SndfileSource:
             raise NoSoundError(f"has no audio track {track}: it has 1")
         self.sample_rate = int(self._file.samplerate)
         self.channels = self.source_channels = int(self._file.channels)
-        known = 0 <= self._file.frames < UNKNOWN_FRAMES
-        self.frames_estimate = int(self._file.frames) if known else None
-        self.frames_declared = self.frames_estimate
+        known = 0 <= self._file.frames < UNKNOWN_LENGTH
+        self.samples_estimate = int(self._file.frames) if known else None
+        self.samples_declared = self.samples_estimate
 
-    def pieces(self, start_frame: int) -> Iterator[NDArray[np.float32]]:
-        """Yield the sound from `start_frame` on, (samples, channels) float32."""
-        skip = start_frame
+    def pieces(self, start_sample: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the sound from `start_sample` on, (samples, channels) float32."""
+        skip = start_sample
         try:
             if skip and self._file.seekable():
                 self._file.seek(min(skip, self._file.frames))
@@ -70,7 +70,7 @@ class SndfileSource:
 
     def _read(self) -> NDArray[np.float32]:
         piece: NDArray[np.float32] = self._file.read(
-            FRAMES_PER_READ, dtype="float32", always_2d=True
+            SAMPLES_PER_READ, dtype="float32", always_2d=True
         )
         return piece
 

@@ -103,8 +103,8 @@ def run_file(
 def _writer(target: Path, reader: AudioReader) -> StemWriter:
     output = format_of(target)
     estimate = None
-    if reader.frames_estimate is not None:
-        estimate = math.ceil(reader.frames_estimate * SAMPLE_RATE / reader.sample_rate)
+    if reader.samples_estimate is not None:
+        estimate = math.ceil(reader.samples_estimate * SAMPLE_RATE / reader.sample_rate)
     depth = output.best_bit_depth or None
     return StemWriter(target, SAMPLE_RATE, 2, output.name, depth, estimate)
 

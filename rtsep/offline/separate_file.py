@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rtsep.offline.separator import Separator
 
 # 1.5 s at 44.1 kHz: well below what the network wants at once, so reading never lags behind.
-FRAMES_PER_BLOCK = 65_536
+SAMPLES_PER_BLOCK = 65_536
 
 
 @dataclass(frozen=True)
@@ -105,31 +105,31 @@ def separate_file(
     started = time.perf_counter()
     source = Path(source)
     first_output_s = 0.0
-    frames_written = 0
+    samples_written = 0
     with contextlib.ExitStack() as stack:
         reader = stack.enter_context(AudioReader(source, start_s, duration_s, track, strict))
         rate = reader.sample_rate
-        expected_s = None if reader.frames_estimate is None else reader.frames_estimate / rate
+        expected_s = None if reader.samples_estimate is None else reader.samples_estimate / rate
         writers = {
             stem: stack.enter_context(
-                StemWriter(target, rate, reader.channels, format, bit_depth, reader.frames_estimate)
+                StemWriter(target, rate, reader.channels, format, bit_depth, reader.samples_estimate)
             )
             for stem, target in targets.items()
         }
 
         def write(stems: Mapping[str, NDArray[np.float32]]) -> None:
-            nonlocal frames_written, first_output_s
-            frames = len(next(iter(stems.values())))
-            if frames and not frames_written:
+            nonlocal samples_written, first_output_s
+            count = len(next(iter(stems.values())))
+            if count and not samples_written:
                 first_output_s = time.perf_counter() - started
             for stem, writer in writers.items():
                 writer.write(stems[stem])
-            frames_written += frames
+            samples_written += count
             if on_progress is not None:
-                on_progress(frames_written / rate, expected_s)
+                on_progress(samples_written / rate, expected_s)
 
         stream = stack.enter_context(separator.stream(rate, reader.channels))
-        for block in reader.blocks(FRAMES_PER_BLOCK):
+        for block in reader.blocks(SAMPLES_PER_BLOCK):
             write(stream.push(block))
         write(stream.flush())
         commit_all(list(writers.values()))
@@ -137,7 +137,7 @@ def separate_file(
     return SeparationReport(
         source=source,
         targets=dict(targets),
-        duration_s=frames_written / rate,
+        duration_s=samples_written / rate,
         elapsed_s=time.perf_counter() - started,
         first_output_s=first_output_s,
         sample_rate=rate,

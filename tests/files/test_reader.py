@@ -34,9 +34,9 @@ def remarks_of(path) -> list[str]:
         return [str(remark) for remark in reader.remarks]
 
 
-def read(path, start_s=None, duration_s=None, frames_per_block=4096) -> np.ndarray:
+def read(path, start_s=None, duration_s=None, samples_per_block=4096) -> np.ndarray:
     with AudioReader(path, start_s, duration_s) as reader:
-        return np.concatenate(list(reader.blocks(frames_per_block)))
+        return np.concatenate(list(reader.blocks(samples_per_block)))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_every_format_gives_the_sound_in_time(files, kind):
     with AudioReader(files[kind]) as reader:
         assert (reader.sample_rate, reader.channels) == (rate_of(kind), 2)
         # Within two packets of an encoder that fills up the last one.
-        assert abs((reader.frames_estimate or 0) - len(original)) <= 2048
+        assert abs((reader.samples_estimate or 0) - len(original)) <= 2048
         sound = np.concatenate(list(reader.blocks(10_000)))
     if kind in LOSSLESS:
         assert len(sound) == len(original)
@@ -81,21 +81,21 @@ def test_a_part_is_exact_to_the_sample(files, kind):
 
 
 @pytest.mark.parametrize("kind", ["wav", "m4a"])
-@pytest.mark.parametrize("frames_per_block", [1000, 8192, 1_000_000])
-def test_blocks_have_the_length_asked_for(files, kind, frames_per_block):
+@pytest.mark.parametrize("samples_per_block", [1000, 8192, 1_000_000])
+def test_blocks_have_the_length_asked_for(files, kind, samples_per_block):
     with AudioReader(files[kind]) as reader:
-        blocks = list(reader.blocks(frames_per_block))
-    assert all(len(block) == frames_per_block for block in blocks[:-1])
-    assert 1 <= len(blocks[-1]) <= frames_per_block
+        blocks = list(reader.blocks(samples_per_block))
+    assert all(len(block) == samples_per_block for block in blocks[:-1])
+    assert 1 <= len(blocks[-1]) <= samples_per_block
     assert all(block.dtype == np.float32 and block.flags.c_contiguous for block in blocks)
     assert np.array_equal(np.concatenate(blocks), read(files[kind]))
 
 
 def test_the_estimate_is_that_of_the_part(files):
     with AudioReader(files["wav"], 0.5, 0.25) as reader:
-        assert reader.frames_estimate == 11_025
+        assert reader.samples_estimate == 11_025
     with AudioReader(files["wav"], 1.5, 10.0) as reader:
-        assert reader.frames_estimate == 22_050
+        assert reader.samples_estimate == 22_050
 
 
 @pytest.mark.parametrize("kind", ["wav", "mp3", "m4a"])
@@ -143,7 +143,7 @@ def test_an_mp3_of_variable_bit_rate_without_an_index_is_read_to_its_end(tmp_pat
     content = path.read_bytes()
     path.write_bytes(content + bytes(-len(content) % 3200))
     with AudioReader(path) as reader:
-        assert (reader.frames_estimate or 0) > len(sound) + 22_050
+        assert (reader.samples_estimate or 0) > len(sound) + 22_050
         frames = sum(len(block) for block in reader.blocks(4096))
     assert len(sound) <= frames <= len(sound) + 4096
 
@@ -288,7 +288,7 @@ def test_bad_samples_are_replaced_and_told_with_place_and_value(tmp_path, value)
     bad = sound.copy()
     bad[66_150, 1] = bad[70_000, 0] = value
     soundfile.write(tmp_path / "bad.wav", bad, 44_100, subtype="FLOAT")
-    result = read(tmp_path / "bad.wav", frames_per_block=1000)
+    result = read(tmp_path / "bad.wav", samples_per_block=1000)
     good = np.ones(sound.shape, bool)
     good[66_150, 1] = good[70_000, 0] = False
     assert np.array_equal(result[good], sound[good])
