@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 RIFF_BYTES_MAX = 2**32 - 1
 HEADER_BYTES = 92
 IN_DS64 = 0xFFFFFFFF
-IEEE_FLOAT = 3
+INTEGERS, IEEE_FLOAT = 1, 3
 SAMPLE_BYTES = 4
 
 
@@ -66,8 +66,7 @@ class RecordingFile:
                 position += written
                 left = left[written:]
         finally:
-            frame_bytes = SAMPLE_BYTES * self._channels
-            self.samples = (position - HEADER_BYTES) // frame_bytes
+            self.samples = (position - HEADER_BYTES) // (SAMPLE_BYTES * self._channels)
 
     def update_header(self) -> None:
         """Let a player find all that has been appended so far."""
@@ -117,7 +116,6 @@ class RecordingFile:
         return HEADER_BYTES + SAMPLE_BYTES * self._channels * samples
 
     def _header(self) -> bytes:
-        frame_bytes = SAMPLE_BYTES * self._channels
         sound_bytes = self._end_bytes(self.samples) - HEADER_BYTES
         riff_bytes = self._end_bytes(self.samples) - 8
         if riff_bytes <= self._riff_bytes_max:
@@ -129,9 +127,15 @@ class RecordingFile:
                 self.samples, 0,
             )  # fmt: skip
             samples_32 = sound_32 = IN_DS64
-        return first + struct.pack(
-            "<4sIHHIIHH4sII4sI",
-            b"fmt ", 16, IEEE_FLOAT, self._channels, self._sample_rate,
-            self._sample_rate * frame_bytes, frame_bytes, 8 * SAMPLE_BYTES,
-            b"fact", 4, samples_32, b"data", sound_32,
-        )  # fmt: skip
+        fact_and_data = struct.pack("<4sII4sI", b"fact", 4, samples_32, b"data", sound_32)
+        return first + format_chunk("float", self._sample_rate, self._channels) + fact_and_data
+
+
+def format_chunk(bit_depth: str, sample_rate: int, channels: int) -> bytes:
+    """The chunk of a WAV file that says what its samples are. bit_depth: ``16`` or ``float``."""
+    tag, bits = {"16": (INTEGERS, 16), "float": (IEEE_FLOAT, 32)}[bit_depth]
+    bytes_per_sample = bits // 8 * channels
+    return struct.pack(
+        "<4sIHHIIHH", b"fmt ", 16, tag, channels, sample_rate, sample_rate * bytes_per_sample,
+        bytes_per_sample, bits,
+    )  # fmt: skip

@@ -7,11 +7,11 @@ at the length for the truth and stops there, and its decoder prints on stderr.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.files.byte_source import OpenFile
 from rtsep.files.remarks import Remarks
 from rtsep.files.source import CannotDecodeError, DecodingStoppedError, NoSoundError
 
@@ -22,25 +22,25 @@ SAMPLES_PER_READ = 32_768
 
 
 class SndfileSource:
-    """One open file; see `rtsep.files.source.Source` for the attributes.
+    """The sound in one file; see `rtsep.files.source.Source` for the attributes.
 
+    file: stays open when the source is closed.
     track: as for FfmpegSource; there is one.
 
     Raises CannotDecodeError if libsndfile does not know the format, NoSoundError for another track.
     """
 
-    def __init__(self, path: Path, track: int | None = None) -> None:
+    def __init__(self, file: OpenFile, track: int | None = None) -> None:
         import soundfile
 
         self._decoding_error = soundfile.LibsndfileError
         self.remarks = Remarks()
+        file.seek(0)
         # A file object instead of the name: of some names libsndfile opens neighbours, or takes the
         # extension for the format.
-        self._bytes = path.open("rb")
         try:
-            self._file = soundfile.SoundFile(self._bytes)
+            self._file = soundfile.SoundFile(file)
         except soundfile.LibsndfileError as error:
-            self._bytes.close()
             raise CannotDecodeError from error
         if self._file.subtype.startswith("MPEG"):
             self.close()
@@ -75,6 +75,5 @@ class SndfileSource:
         return piece
 
     def close(self) -> None:
-        """Close the file."""
+        """Let go of the decoder; the file is its owner's to close."""
         self._file.close()
-        self._bytes.close()

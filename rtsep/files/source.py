@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from rtsep.files.remarks import Remarks
 
+# No sound is stored at fewer samples per second; a damaged header may say so.
+LOWEST_RATE, HIGHEST_RATE = 1_000, 12_000_000
+
 
 class CannotDecodeError(Exception):
     """This decoder does not know the format: another may."""
@@ -24,7 +27,7 @@ class DecodingStoppedError(Exception):
 
 
 class Source(Protocol):
-    """One open file.
+    """The sound in one file or stream.
 
     sample_rate: in Hz.
     channels: of what `pieces` yields, 1 or 2; or more, if the source cannot mix down.
@@ -50,5 +53,5 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the file."""
+        """Let go of the decoder; the file is its owner's to close."""
         ...

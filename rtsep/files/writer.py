@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rtsep.dsp.resample import StreamResampler
 from rtsep.errors import AudioFileError
-from rtsep.files.formats import DEFAULT_FORMAT, find_format
+from rtsep.files.formats import DEFAULT_FORMAT, OutputFormat, find_format
 from rtsep.system.part_file import PartFile, commit_together
 
 # libsndfile's Vorbis encoder keeps a whole call's samples on the stack.
@@ -35,23 +35,49 @@ HEADER_BYTES_MAX = 4096
 
 
 class StemWriter:
-    """One audio file being written. Use it in a `with` statement: what is not committed is removed.
+    """One audio file being written. Use it in a ``with`` statement: what is not committed is removed.
 
-    path: the final name; missing folders on the way are made. part_path: the name until then.
-    sample_rate: in Hz, of the blocks. Where the format cannot hold it, the sound is resampled to
+    Parameters
+    ----------
+    path
+        The final name; missing folders on the way are made.
+    sample_rate
+        In Hz, of the blocks. Where the format cannot hold it, the sound is resampled to
         `stored_rate`.
-    channels: of the blocks.
-    format: a name in `rtsep.files.formats.FORMATS`.
-    bit_depth: ``16``, ``24``, ``float`` or None for the format's default.
-    samples_estimate: samples per channel that are expected, or None if that is unknown. A WAV file that
-        may pass 4 GB is begun as RF64, and is a plain WAV file again if it does not.
+    channels
+        Of the blocks.
+    format
+        A name in `rtsep.files.formats.FORMATS`, or the format itself.
+    bit_depth
+        ``16``, ``24``, ``float`` or None for the format's default.
+    samples_estimate
+        Samples per channel that are expected, or None if that is unknown. A WAV file that may pass
+        4 GB is begun as RF64, and is a plain WAV file again if it does not.
 
-    clipped_samples: how many samples were beyond full scale and have been limited to it (0 in
-        formats that keep them: float and lossy ones).
-    peak: the greatest absolute value so far; full scale is 1.
+    Attributes
+    ----------
+    part_path : Path
+        The file's name until it is committed.
+    stored_rate : int
+        In Hz, of the file.
+    clipped_samples : int
+        How many samples were beyond full scale and have been limited to it (0 in formats that keep
+        them: float and lossy ones).
+    peak : float
+        The greatest absolute value so far; full scale is 1.
 
-    Raises UsageError for an impossible format or bit depth, AudioFileError if the file cannot be
-    written.
+    Raises
+    ------
+    UsageError
+        For an impossible format or bit depth.
+    AudioFileError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> with StemWriter("vocals.flac", 44100, 2, "flac", "24") as writer:
+    ...     writer.write(block)
+    ...     writer.commit()
     """
 
     def __init__(
@@ -59,14 +85,14 @@ class StemWriter:
         path: str | Path,
         sample_rate: int,
         channels: int,
-        format: str = DEFAULT_FORMAT,
+        format: str | OutputFormat = DEFAULT_FORMAT,
         bit_depth: str | None = None,
         samples_estimate: int | None = None,
     ) -> None:
         import soundfile  # here, because it is slow to import
 
         self.path = Path(path)
-        output = find_format(format)
+        output = find_format(format) if isinstance(format, str) else format
         self.bit_depth = output.bit_depth(bit_depth)
         self.stored_rate = output.stored_rate(sample_rate)
         self.clipped_samples = 0
@@ -138,7 +164,7 @@ class StemWriter:
         self._samples_written += len(block)
 
     def _too_long(self, samples: int) -> bool:
-        """Return whether so many samples per channel at the present bit depth are too long for the format."""
+        """Return whether so many samples per channel are too long for the format."""
         if self._bytes_max is None:
             return False
         bytes_per_sample = {"16": 2, "24": 3, "float": 4}[self.bit_depth]

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from rtsep.errors import AudioFileError
+from rtsep.files.byte_source import OpenFile
 from rtsep.files.ffmpeg_source import FfmpegSource
 from rtsep.files.reader import AudioReader
 from rtsep.files.sndfile_source import SndfileSource
@@ -151,7 +152,7 @@ def test_an_mp3_of_variable_bit_rate_without_an_index_is_read_to_its_end(tmp_pat
 def test_mp3_is_never_left_to_libsndfile(tmp_path, capfd):
     path = write_file(tmp_path / "song.mp3", music(2.0))
     with pytest.raises(CannotDecodeError):
-        SndfileSource(path)
+        SndfileSource(OpenFile(path))
     assert capfd.readouterr().err == ""  # its MP3 decoder would complain here
 
 
@@ -159,7 +160,7 @@ def test_what_ffmpeg_does_not_know_is_read_by_libsndfile(tmp_path):
     sound = music(1.0)
     soundfile.write(tmp_path / "song.mat", sound, 44_100, format="MAT5", subtype="FLOAT")
     with pytest.raises(CannotDecodeError):
-        FfmpegSource(tmp_path / "song.mat")
+        FfmpegSource(OpenFile(tmp_path / "song.mat"))
     assert np.array_equal(read(tmp_path / "song.mat"), sound)
     assert np.array_equal(read(tmp_path / "song.mat", 0.5), sound[22_050:])
 
