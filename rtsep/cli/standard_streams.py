@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from rtsep.cli.surroundings import GuardedOutput
@@ -29,6 +30,11 @@ def add_pcm_argument(parser: argparse._ActionsContainer) -> None:
         " with --channels (default: 2); without it WAV, and on standard input any format that can be"
         " read as it comes",
     )  # fmt: skip
+
+
+def path_or_standard(text: str) -> Path | str:
+    """The path of a file, or STANDARD; for argparse. A file of that name is `./-`."""
+    return text if text == STANDARD else Path(text)
 
 
 def raw_format(

@@ -99,6 +99,8 @@ class FfmpegSource:
         self._frames = self._decode()
         first = next(self._frames, None)
         if first is None:
+            if isinstance(self._file, ByteStream):
+                raise CannotDecodeError  # as where an MP4 has its index behind the sound
             raise NoSoundError("has an audio stream in which not one sample can be decoded")
         self._first_frame: AudioFrame = first
         self._inspect(first)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtsep.constants import SAMPLE_RATE
 from rtsep.dsp.channels import NET_CHANNELS, check_channels
-from rtsep.errors import UsageError
+from rtsep.errors import AudioFileError, UsageError
 from rtsep.files.byte_source import ByteStream
 from rtsep.files.remarks import Remarks
 from rtsep.files.source import HIGHEST_RATE, LOWEST_RATE
@@ -18,6 +18,12 @@ from rtsep.files.source import HIGHEST_RATE, LOWEST_RATE
 # FFmpeg's names of the encodings, and NumPy's types of a sample.
 ENCODINGS = {"s16le": "<i2", "f32le": "<f4"}
 FULL_SCALE_16 = 2**15
+
+# What containers begin with: as raw PCM they would be a burst of noise.
+_CONTAINER_MARKS = {
+    b"RIFF": "WAV", b"RF64": "WAV", b"RIFX": "WAV", b"FORM": "AIFF", b"caff": "CAF", b"fLaC": "FLAC",
+    b"OggS": "Ogg", b"ID3": "MP3", b"\x1aE\xdf\xa3": "Matroska",
+}  # fmt: skip
 
 # No more is read at once than a pipe holds.
 READ_BYTES = 65_536
@@ -63,7 +69,10 @@ def encode(block: NDArray[np.float32], encoding: str) -> bytes:
 
 
 class RawSource:
-    """Raw PCM in a stream; see `rtsep.files.source.Source` for the attributes."""
+    """Raw PCM in a stream; see `rtsep.files.source.Source` for the attributes.
+
+    Raises AudioFileError where nothing comes, or what comes is a container.
+    """
 
     def __init__(self, file: ByteStream, raw: RawFormat) -> None:
         self.sample_rate = raw.sample_rate
@@ -72,12 +81,20 @@ class RawSource:
         self.samples_declared: int | None = None
         self.remarks = Remarks()
         self._file, self._raw = file, raw
+        self._first = file.read(READ_BYTES)
+        if not self._first:
+            raise AudioFileError(f"{file.label} is empty: it has 0 bytes")
+        for mark, container in _CONTAINER_MARKS.items():
+            if self._first.startswith(mark):
+                raise AudioFileError(
+                    f"{file.label} is {container} by its first bytes, not raw PCM: leave out --pcm"
+                )
 
     def pieces(self, start_sample: int) -> Iterator[NDArray[np.float32]]:
         """Yield the sound from `start_sample` on, (samples, channels) float32, as it comes."""
         skip_bytes = start_sample * self._raw.bytes_per_sample
-        rest = b""
-        while content := self._file.read(READ_BYTES):
+        rest, content = b"", self._first
+        while content:
             dropped = min(skip_bytes, len(content))
             skip_bytes -= dropped
             content = rest + content[dropped:]
@@ -85,6 +102,7 @@ class RawSource:
             rest = content[whole:]
             if whole:
                 yield self._decode(content[:whole])
+            content = self._file.read(READ_BYTES)
         if rest:
             self.remarks.damage(
                 f"ends in the middle of a sample: its last {len(rest)} of"
