@@ -3,21 +3,33 @@
     import rtsep
     stems = rtsep.Separator("spleeter:2stems").separate(audio, sample_rate=44_100)
 
+    with rtsep.LiveSeparator("spleeter:2stems", latency="low", sample_rate=48_000) as live:
+        out = live.process(block)
+
 The names below are loaded when they are first used, so that `import rtsep` costs nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rtsep.errors import RtsepError, UsageError
+    from rtsep.live.live_separator import LiveSeparator
     from rtsep.offline.separator import Separator, StreamSeparator
 
 __version__ = "0.1.0"
-__all__ = ["RtsepError", "Separator", "StreamSeparator", "UsageError", "__version__"]
+__all__ = [
+    "LiveSeparator",
+    "RtsepError",
+    "Separator",
+    "StreamSeparator",
+    "UsageError",
+    "__version__",
+]
 
 _HOMES = {
+    "LiveSeparator": "rtsep.live.live_separator",
     "Separator": "rtsep.offline.separator",
     "StreamSeparator": "rtsep.offline.separator",
     "RtsepError": "rtsep.errors",
@@ -25,7 +37,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _HOMES:
         from importlib import import_module
 

@@ -19,10 +19,13 @@ from rtsep.cli.monitor_arguments import (
 )
 from rtsep.environment import versions
 from rtsep.errors import UsageError
+from rtsep.live import INDEPENDENT, RATIO
 from rtsep.live.engine import Engine
 from rtsep.live.plans.ladder import read_plan
 from rtsep.live.plans.plan import PLANS
 from rtsep.live.priority import session_first
+from rtsep.live.process_settings import live_process
+from rtsep.live.session import SessionSettings
 from rtsep.nets.registry import MODELS, ModelConfig, find_model
 from rtsep.nets.unet import UNet
 from rtsep_bench import choose_weights, options
@@ -91,13 +94,13 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     """Run the subcommand; `say` is told what is going on."""
     config = find_model(arguments.model)
     plans = [read_plan(name) for name in arguments.plans.split(",")]
-    alone = _alone(arguments, config)
-    stems = config.stems if alone is None else alone
+    session = _session(arguments, config)
+    (masking,) = session.masking_choices
     gains = dict.fromkeys(arguments.stem or config.stems, 1.0)
     opened = _choose_devices(arguments)
     kind = choose_weights.choose(config, arguments.weights, say)
     arrays = choose_weights.load(config, kind)
-    nets = [UNet(config, arrays.pop(stem)) for stem in stems]
+    nets = [UNet(config, arrays.pop(stem)) for stem in session.net_stems(masking)]
     # Made beforehand: the clock runs once the first block is asked for.
     sound = music(SOUND_S)
     rows = []
@@ -105,12 +108,15 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         for plan in plans:
             say(f"{plan.name}: {arguments.seconds:g} s")
             watch = watch_for_stalls() if arguments.watch else None
-            engine = Engine(config, nets, plan, gains, alone=alone)
+            engine = Engine(
+                config, nets, plan, gains, independent=session.independent_stems(masking)
+            )
             engine.warm_up()
             with ExitStack() as running:
                 if watch:
                     running.enter_context(watch)
                 priority = running.enter_context(session_first(arguments.priority))
+                running.enter_context(live_process())
                 engine.start()
                 running.callback(engine.stop)
                 if opened is None:
@@ -198,18 +204,13 @@ def plot(report: Report, figure: Figure) -> None:
     caption(report, figure, title)
 
 
-def _alone(arguments: argparse.Namespace, config: ModelConfig) -> tuple[str, ...] | None:
-    """The stems whose nets run without the others, in the model's order; None: all nets."""
-    for stem in arguments.stem:
-        if stem not in config.stems:
-            raise UsageError(
-                f"{config.name} has no stem {stem!r}: choose from {', '.join(config.stems)}"
-            )
-    if arguments.nets == "all":
-        return None
-    if not 0 < len(set(arguments.stem)) < len(config.stems):
+def _session(arguments: argparse.Namespace, config: ModelConfig) -> SessionSettings:
+    """The model, the stems heard and the masking, which decide on the nets that run."""
+    masking = RATIO if arguments.nets == "all" else INDEPENDENT
+    session = SessionSettings(config.name, tuple(arguments.stem), masking=masking)
+    if masking == INDEPENDENT and not 0 < len(session.named) < len(config.stems):
         raise UsageError("--nets needed: name with --stem the stems that are to be heard, not all")
-    return tuple(stem for stem in config.stems if stem in arguments.stem)
+    return session
 
 
 def _choose_devices(arguments: argparse.Namespace) -> OpenDevices | None:

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +31,6 @@ from rtsep_bench.memory import rss_mb
 if TYPE_CHECKING:
     from rtsep.devices.choice import Devices, DeviceSettings
 
-# As in rtsep-monitor: how long a thread that holds Python's lock keeps the audio thread waiting.
-SWITCH_INTERVAL_S = 0.0005
 TICK_S = 0.05
 # Memory is looked at from then on, and at the end.
 SETTLED_S = 2.0
@@ -73,13 +70,12 @@ def run_on_sound(
             failures.append(RtsepError(f"the audio callback failed: {error!r}"))
 
     audio = threading.Thread(target=work, name="rtsep paced", daemon=True)
-    with _quick_switching():
-        audio.start()
-        try:
-            seen = _look_after(engine, _display(engine, display), np.inf, audio.is_alive)
-        finally:
-            stopping.set()
-            audio.join()
+    audio.start()
+    try:
+        seen = _look_after(engine, _display(engine, display), np.inf, audio.is_alive)
+    finally:
+        stopping.set()
+        audio.join()
     if failures:
         raise failures[0]
     return {**engine.stats(), "latency_ms": latency_parts_ms(engine.plan.latency_ms), **seen}
@@ -93,22 +89,22 @@ def run_on_devices(
     Raises RtsepError where the devices cannot be opened or stop, or a worker or the callback fails.
     """
     from rtsep.live.device_session import DeviceSession
+    from rtsep.live.live_separator import LiveSeparator
 
     devices = opened.devices
-    session = DeviceSession(engine, opened.settings, devices)
+    session = DeviceSession(LiveSeparator.around(engine), opened.settings, devices)
     say(f"{devices.input_name} to {devices.output_name}, {devices.output_rate} Hz")
 
     def running() -> bool:
         session.tick(time.monotonic())
         return True
 
-    with _quick_switching():
-        try:
-            session.start()
-            seen = _look_after(engine, _display(engine, display), seconds, running)
-            device_stats = session.stats()
-        finally:
-            session.close()
+    try:
+        session.start()
+        seen = _look_after(engine, _display(engine, display), seconds, running)
+        device_stats = session.stats()
+    finally:
+        session.close()
     return {**engine.stats(), "latency_ms": session.latency_ms, **seen, **device_stats}
 
 
@@ -166,13 +162,3 @@ def _display(engine: Engine, wanted: bool) -> Display:
         nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         console = Console(file=nowhere, force_terminal=True, width=WIDTH, height=HEIGHT)
     return LiveDisplay(engine, MixControls(engine, gains), [], console)
-
-
-@contextmanager
-def _quick_switching() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)

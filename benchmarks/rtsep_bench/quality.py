@@ -236,14 +236,14 @@ def _separate(
     song: true_stems.Song,
     setting: Setting,
 ) -> NDArray[np.float32]:
-    alone = None if setting.ratio else [stem]
+    independent = None if setting.ratio else [stem]
     gain = np.float32(10 ** (setting.level_db / 20))
     engine = Engine(
         config,
-        [nets[name] for name in alone or config.stems],
+        [nets[name] for name in independent or config.stems],
         plan,
         {stem: 1.0},
-        alone=alone,
+        independent=independent,
         auto_level=setting.auto_level,
     )
     engine.start()

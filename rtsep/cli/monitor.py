@@ -11,30 +11,34 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rtsep.cli.collisions import Output, check_collisions, check_folder, check_place
 from rtsep.cli.common import run
-from rtsep.cli.engine_maker import EngineMaker
 from rtsep.cli.monitor_arguments import (
     PROGRAM,
     build_parser,
-    chosen_model,
     device_latency,
-    parse_gains,
+    session_settings,
 )
 from rtsep.cli.surroundings import prepare
+from rtsep.cli.terminal.download_progress import download_progress
 from rtsep.cli.terminal.progress import clock
 from rtsep.errors import RtsepError, UsageError
 from rtsep.files.formats import format_of
+from rtsep.live.engine_maker import EngineMaker
 from rtsep.live.priority import ORDINARY, REAL_TIME, session_first
-from rtsep.nets.registry import find_model
+from rtsep.live.process_settings import live_process
 from rtsep.system.part_file import is_special, write_whole
 from rtsep.system.signals import shielded
 
 if TYPE_CHECKING:
+    from rtsep.cli.terminal.display import Display
+    from rtsep.live.device_session import DeviceSession
+    from rtsep.live.live_engine import LiveEngine
+    from rtsep.live.mixing_desk import MixControls
     from rtsep.live.recorder import Recorder
 
 # In words for the person, by what session_first has got.
@@ -64,19 +68,22 @@ def monitor(args: argparse.Namespace) -> int:
         raise UsageError("--output-file needs --input-file: to record a device use --record DIR")
     if (args.track or args.strict) and not args.input_file:
         raise UsageError("--track and --strict are about files: use them with --input-file")
-    gains = parse_gains(args.gain)
-    config = find_model(chosen_model(args, gains))
-    make_engine = EngineMaker(args, config, gains)
-    _check_files(args, make_engine.stems)
-    session = _file_session if args.input_file else _device_session
-    return session(args, make_engine)
+    settings = session_settings(args)
+    make_engine = EngineMaker(
+        settings, progress=download_progress, say=(lambda line: None) if args.quiet else _say
+    )
+    stems = settings.outputs(settings.masking_choices[-1])
+    _check_files(args, stems)
+    if args.input_file:
+        return _file_session(args, make_engine)
+    return _device_session(args, make_engine, stems)
 
 
 def _say(line: str) -> None:
     print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
 
 
-def _check_files(args, stems) -> None:
+def _check_files(args: argparse.Namespace, stems: tuple[str, ...]) -> None:
     """Raise UsageError or AudioFileError for files that must not be written, or cannot be."""
     from rtsep.live.recorder import already_recorded, recording_paths
 
@@ -103,7 +110,9 @@ def _check_files(args, stems) -> None:
         check_place(args.stats)
 
 
-def _recorder(args, stems, stack: contextlib.ExitStack) -> Recorder | None:
+def _recorder(
+    args: argparse.Namespace, stems: tuple[str, ...], stack: contextlib.ExitStack
+) -> Recorder | None:
     """Begin to record, if asked to; `stack` ends it."""
     from rtsep.live.recorder import Recorder
 
@@ -131,10 +140,14 @@ def _failure_watch(recorder: Recorder | None) -> Callable[[], None]:
 # --- devices ------------------------------------------------------------------------------------
 
 
-def _device_session(args, make_engine) -> int:
+def _device_session(
+    args: argparse.Namespace, make_engine: EngineMaker, stems: tuple[str, ...]
+) -> int:
     from rtsep.cli.terminal.display import make_display
     from rtsep.devices.choice import DeviceSettings, choose_devices
+    from rtsep.live.device_adapter import MIX, STEMS
     from rtsep.live.device_session import DeviceSession
+    from rtsep.live.live_separator import LiveSeparator
     from rtsep.live.mixing_desk import MixControls
 
     settings = DeviceSettings(
@@ -142,22 +155,24 @@ def _device_session(args, make_engine) -> int:
         None if args.all_stems else args.channels, args.blocksize,
         device_latency(args.device_latency), args.one_clock,
     )  # fmt: skip
-    channels_out = 2 * len(make_engine.stems) if args.all_stems else 2
+    channels_out = 2 * len(stems) if args.all_stems else 2
     devices = choose_devices(settings, channels_out)
     engine = make_engine()
     controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
-    # A thread that holds the GIL lets the audio thread wait this long, in place of 5 ms.
-    sys.setswitchinterval(0.0005)
     engine.warm_up()
     session = recorder = None
     try:
         with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
+            stack.enter_context(live_process())
             recorder = _recorder(args, engine.stems, stack)
+            live = LiveSeparator.around(
+                engine, heard=STEMS if args.all_stems else MIX, recorder=recorder
+            )
             with shielded():
-                engine.start()
-                stack.callback(engine.stop)
+                live.start()
+                stack.callback(live.close)
             session = DeviceSession(
-                engine, settings, devices, channels_out, all_stems=args.all_stems,
+                live, settings, devices, channels_out,
                 recorder=recorder, patience_s=args.reconnect, say=_say,
             )  # fmt: skip
             stack.callback(session.close)
@@ -174,7 +189,9 @@ def _device_session(args, make_engine) -> int:
     return 0
 
 
-def _describe(engine, latency_ms, why, priority) -> list[str]:
+def _describe(
+    engine: LiveEngine, latency_ms: Mapping[str, float | None], why: str, priority: str | None
+) -> list[str]:
     heard = ", ".join(stem for stem, gain in zip(engine.stems, engine.gains) if gain > 0)
     return [
         f"heard   {heard or 'nothing'} ({engine.config.name}, {len(engine.workers)} of"
@@ -187,7 +204,14 @@ def _describe(engine, latency_ms, why, priority) -> list[str]:
     ]
 
 
-def _loop(args, engine, controls, display, session, recorder) -> None:
+def _loop(
+    args: argparse.Namespace,
+    engine: LiveEngine,
+    controls: MixControls,
+    display: Display,
+    session: DeviceSession,
+    recorder: Recorder | None,
+) -> None:
     """Look after devices, display and keys until it is over; raises where something failed."""
     from rtsep.cli.terminal.keys import KeyReader, handle_key
 
@@ -213,7 +237,7 @@ def _loop(args, engine, controls, display, session, recorder) -> None:
 # --- files --------------------------------------------------------------------------------------
 
 
-def _file_session(args, make_engine) -> int:
+def _file_session(args: argparse.Namespace, make_engine: EngineMaker) -> int:
     from rtsep.files.reader import AudioReader
     from rtsep.live.file_session import run_file
     from rtsep.live.stats import latency_parts_ms
@@ -226,6 +250,7 @@ def _file_session(args, make_engine) -> int:
             session_first(args.priority if args.realtime else "ordinary") as priority,
             contextlib.ExitStack() as stack,
         ):
+            stack.enter_context(live_process())
             recorder = _recorder(args, engine.stems, stack)
             with shielded():
                 engine.start()
@@ -253,7 +278,13 @@ def _file_session(args, make_engine) -> int:
 # --- afterwards ---------------------------------------------------------------------------------
 
 
-def _report(args, engine, latency_ms, recorder, more) -> None:
+def _report(
+    args: argparse.Namespace,
+    engine: LiveEngine,
+    latency_ms: Mapping[str, float | None],
+    recorder: Recorder | None,
+    more: Mapping[str, Any],
+) -> None:
     from rtsep.cli.terminal.summary import summary
     from rtsep.environment import versions
 
@@ -282,7 +313,7 @@ def _check_recorded(recorder: Recorder | None) -> None:
         raise RtsepError(f"{recorder.lost_samples} samples are missing from the recording")
 
 
-def _write_json(path: Path, stats: dict) -> None:
+def _write_json(path: Path, stats: Mapping[str, Any]) -> None:
     text = json.dumps(stats, indent=2) + "\n"
     try:
         write_whole(path, lambda file: file.write(text.encode()))

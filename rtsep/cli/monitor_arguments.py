@@ -11,10 +11,10 @@ from rtsep.cli.standard_streams import add_pcm_argument, path_or_standard
 from rtsep.cli.terminal.keys import help_table
 from rtsep.errors import UsageError
 from rtsep.files.formats import FORMATS
-from rtsep.live import ON_LATE, PRIORITIES
+from rtsep.live import INDEPENDENT, ON_LATE, PRIORITIES, RATIO
 from rtsep.live.plans.choice import AUTO
 from rtsep.live.plans.plan import PLANS
-from rtsep.nets.registry import MODELS, SUFFIX_16KHZ, ModelConfig
+from rtsep.live.session import SessionSettings
 
 PROGRAM = "rtsep-monitor"
 
@@ -166,28 +166,36 @@ def add_priority(parser: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
-def chosen_model(args: argparse.Namespace, gains: dict[str, float]) -> str:
-    """The model asked for, or the smallest that has every stem that was named."""
-    if args.model:
-        return args.model
-    named = {*args.stem, *args.mute, *gains} or {"vocals"}
-    fitting = [
-        config
-        for config in MODELS.values()
-        if not config.name.endswith(SUFFIX_16KHZ) and named <= set(config.stems)
-    ]
-    if not fitting:
-        known = sorted({stem for config in MODELS.values() for stem in config.stems})
+def session_settings(args: argparse.Namespace) -> SessionSettings:
+    """What the options mean for the engine. Raises UsageError."""
+    paced = args.input_file is None or args.realtime
+    if args.adaptive and not paced:
         raise UsageError(
-            f"no model has the stems {', '.join(sorted(named))} together: known stems are "
-            f"{', '.join(known)}"
+            "--adaptive needs a device, or a file played with --realtime: where nobody waits, "
+            "nothing is late"
         )
-    return min(fitting, key=lambda config: len(config.stems)).name
+    masking = {None: None, True: RATIO, False: INDEPENDENT}[args.ratio]
+    return SessionSettings(
+        model=args.model,
+        stems=tuple(args.stem),
+        muted=tuple(args.mute),
+        gains=parse_gains(args.gain),
+        latency=args.latency,
+        masking=masking,
+        separate_stems=bool(args.record or args.all_stems),
+        on_late=args.on_late,
+        auto_level=not args.no_auto_level,
+        mask_extension=args.mask_extension,
+        adaptive=args.adaptive,
+        paced=paced,
+        retime=args.retime,
+        block_samples=args.blocksize,
+    )
 
 
 def parse_gains(options: list[str]) -> dict[str, float]:
     """``NAME=DB`` options as linear gains by stem."""
-    gains = {}
+    gains: dict[str, float] = {}
     for option in options:
         name, separator, decibels = option.partition("=")
         try:
@@ -197,44 +205,6 @@ def parse_gains(options: list[str]) -> dict[str, float]:
         if not separator:
             raise UsageError(f"--gain must look like vocals=-6: got {option!r}")
     return gains
-
-
-def ratio_choices(
-    args: argparse.Namespace, config: ModelConfig, gains: dict[str, float]
-) -> tuple[bool, ...]:
-    """Whether all nets may run (True), or only some of them (False); the better first.
-
-    Raises UsageError where a stem is not the model's.
-    """
-    for name in (*args.stem, *args.mute, *gains):
-        if name not in config.stems:
-            raise UsageError(f"unknown stem {name!r}: choose from {', '.join(config.stems)}")
-    if args.ratio is not None:
-        return (args.ratio,)
-    if args.record or args.all_stems or config.output == "softmax":
-        return (True,)
-    return (True, False)
-
-
-def stems_alone(
-    args: argparse.Namespace, config: ModelConfig, gains: dict[str, float]
-) -> tuple[str, ...]:
-    """The stems whose nets run where not all of them do, in the model's order.
-
-    Of stems that are all named, or all to be given out, the last is what the others leave.
-    """
-    every_stem = set(config.stems) if args.record or args.all_stems else {"vocals"}
-    wanted = {*args.stem, *args.mute, *gains} or every_stem
-    alone = tuple(stem for stem in config.stems if stem in wanted)
-    return alone if len(alone) < len(config.stems) else alone[:-1]
-
-
-def mix_gains(
-    args: argparse.Namespace, stems: tuple[str, ...], gains: dict[str, float]
-) -> dict[str, float]:
-    """Linear gain in the mix of each of `stems`, among which are all that were named."""
-    heard = set(args.stem) or (set(stems) if args.mute else set(gains) or {"vocals"})
-    return {stem: gains.get(stem, 1.0) if stem in heard - set(args.mute) else 0.0 for stem in stems}
 
 
 def device_latency(text: str) -> float | str:

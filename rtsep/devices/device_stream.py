@@ -16,7 +16,7 @@ from rtsep.devices.choice import Devices, DeviceSettings
 from rtsep.devices.portaudio import reason, refusals, sounddevice
 from rtsep.errors import RtsepError
 
-Process: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], None]
+Process: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], object]
 
 # Longest that closing a device may take before it is left behind: its buffers, generously.
 CLOSE_S = 3.0

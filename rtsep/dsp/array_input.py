@@ -40,6 +40,20 @@ def as_samples(
     Raises UsageError for another type or shape, and where a sample is NaN, infinite or absurd (see
     dsp/bad_samples.py), with its place.
     """
+    samples = as_float32(audio, channels)
+    # NaN makes both comparisons false.
+    if samples.size and not (samples.min() >= -LIMIT and samples.max() <= LIMIT):
+        row, side = np.argwhere(~(np.abs(samples) <= LIMIT))[0]
+        value = np.reshape(audio, samples.shape)[row, side]
+        raise UsageError(
+            f"audio must be finite, and at most {LIMIT:g} where full scale is 1: sample {first + row} "
+            f"({(first + row) / rate:.3f} s) is {value:g}; replace such samples first"
+        )
+    return samples
+
+
+def as_float32(audio: ArrayLike, channels: int | None = None) -> NDArray[np.float32]:
+    """As `as_samples`, but the values are not looked at."""
     try:
         source = np.asarray(audio)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -49,15 +63,7 @@ def as_samples(
     if source.ndim == 1:
         source = source[:, np.newaxis]
     _check_shape(source.shape, np.shape(audio), channels)
-    samples = _scaled(source)
-    # NaN makes both comparisons false.
-    if samples.size and not (samples.min() >= -LIMIT and samples.max() <= LIMIT):
-        row, side = np.argwhere(~(np.abs(samples) <= LIMIT))[0]
-        raise UsageError(
-            f"audio must be finite, and at most {LIMIT:g} where full scale is 1: sample {first + row} "
-            f"({(first + row) / rate:.3f} s) is {source[row, side]:g}; replace such samples first"
-        )
-    return samples
+    return _scaled(source)
 
 
 def _check_shape(shape: tuple[int, ...], given: tuple[int, ...], channels: int | None) -> None:

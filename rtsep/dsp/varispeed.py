@@ -11,13 +11,16 @@ was written for (1.1, libsoxr 0.1.3): noise and distortion below -105 dB, flat w
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.dsp.ring import Ring
+
 # soxr is told the greatest ratio beforehand: this much above the nominal one.
 MOST_CORRECTION = 0.02
-# Blocks of silence that `_measure_held` runs through, of so many samples, and those not yet counted.
+# Blocks of silence that a resampler is rehearsed with, of so many samples, and those not yet counted.
 REHEARSAL_BLOCKS, REHEARSAL_BLOCK, UNCOUNTED_BLOCKS = 200, 97, 100
 
 
@@ -42,7 +45,7 @@ class Varispeed:
         self.most_held_samples = max(
             self._measure_held(octave * side, channels) for side in (0.999, 1.001)
         )
-        self._queue = np.zeros((2 * longest, channels), np.float32)
+        self._queue = Ring(2 * longest, channels)
         self.clear()
 
     @property
@@ -51,7 +54,7 @@ class Varispeed:
 
         Counted through the ratios: off by a constant, 4 samples at most, and by less than one a day.
         """
-        return self._pushed - (self._position - self._ready * self.ratio)
+        return self._pushed - (self._position - self._queue.waiting * self.ratio)
 
     def set_correction(self, correction: float) -> None:
         """Play faster by this much: 0.001 takes 1001 input samples in place of 1000."""
@@ -62,7 +65,8 @@ class Varispeed:
         """Forget what was pushed: the next sample pushed is the next that comes out."""
         self._soxr.clear()
         self._soxr.set_io_ratio(self.ratio, 1.0)
-        self._ready = self._pushed = 0
+        self._queue.clear()
+        self._pushed = 0
         self._position = 0.0  # in input samples, of the end of what is ready
 
     def lacking(self, count: int) -> int:
@@ -70,31 +74,50 @@ class Varispeed:
 
         The first samples after `clear` and some others are held, so it takes more than one push.
         """
-        return math.ceil((count - self._ready) * self.ratio) if self._ready < count else 0
+        return max(0, math.ceil((count - self._queue.waiting) * self.ratio))
 
     def push(self, block: NDArray[np.float32]) -> None:
         """Take (samples, channels) float32, at most what `lacking` said."""
         ready = self._soxr.resample_chunk(block)
-        self._queue[self._ready : self._ready + len(ready)] = ready
-        self._ready += len(ready)
+        self._queue.push(ready)
         self._position += len(ready) * self.ratio
         self._pushed += len(block)
 
     def take(self, out: NDArray[np.float32]) -> int:
         """Fill `out`, (samples, channels) float32, as far as samples are ready; returns how far."""
-        count = min(len(out), self._ready)
-        out[:count] = self._queue[:count]
-        self._ready -= count
-        self._queue[: self._ready] = self._queue[count : count + self._ready]
-        return count
+        return self._queue.pull(out)
 
     def _measure_held(self, ratio: float, channels: int) -> float:
         """Input samples that soxr has taken and not yet turned into output, at most."""
         self._soxr.clear()
         self._soxr.set_io_ratio(ratio, 1.0)
-        block = np.zeros((REHEARSAL_BLOCK, channels), np.float32)
-        given, held = 0, []
-        for pushed in range(1, REHEARSAL_BLOCKS + 1):
-            given += len(self._soxr.resample_chunk(block))
-            held.append(pushed * REHEARSAL_BLOCK - given * ratio)
-        return max(held[UNCOUNTED_BLOCKS:])
+        return most_held(
+            self._soxr.resample_chunk,
+            REHEARSAL_BLOCK,
+            REHEARSAL_BLOCKS,
+            channels=channels,
+            ratio=ratio,
+            uncounted_blocks=UNCOUNTED_BLOCKS,
+        )
+
+
+def most_held(
+    through: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    block: int,
+    blocks: int,
+    *,
+    channels: int = 1,
+    ratio: float = 1.0,
+    uncounted_blocks: int = 0,
+) -> float:
+    """Input samples that a resampler has taken and not yet turned into output, at most.
+
+    Found by sending `blocks` blocks of silence `through` it, each of `block` samples, of which the first
+    `uncounted_blocks` do not count. ratio: input samples per output sample.
+    """
+    silence = np.zeros((block, channels), np.float32)
+    given, held = 0, []
+    for pushed in range(1, blocks + 1):
+        given += len(through(silence))
+        held.append(pushed * block - given * ratio)
+    return max(held[uncounted_blocks:])

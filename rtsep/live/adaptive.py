@@ -66,7 +66,7 @@ class AdaptiveEngine:
         # writer: audio thread, from then on; readers: all
         self._current = make_engine(plan)
         self.config, self.stems = self._current.config, self._current.stems
-        self.ratio, self.output_channels = self._current.ratio, self._current.output_channels
+        self.masking, self.output_channels = self._current.masking, self._current.output_channels
         self.counters, self.callback_durations = Counters(), Durations()
         # Of all engines; writer: whoever controls the mix; reader: audio thread
         self.gains: NDArray[np.float32] = self._current.gains
@@ -109,15 +109,14 @@ class AdaptiveEngine:
             self._watcher = threading.Thread(target=self._watch, name="rtsep plans", daemon=True)
             self._watcher.start()
 
-    def stop(self) -> None:
-        """End the workers, and the watching."""
+    def stop(self, *, wait: bool = True) -> None:
+        """End the workers, and the watching; wait: until they have ended."""
         self._stopping.set()
-        if self._watcher is not None:
+        if wait and self._watcher is not None:
             self._watcher.join()
-        for engine in (self._offered or (None,))[0], self._next:
+        for engine in (self._offered or (None,))[0], self._next, self._current:
             if engine is not None:
-                _end_workers(engine)
-        self._current.stop()
+                engine.stop(wait=wait)
 
     # --- the audio thread -----------------------------------------------------------------------
 
@@ -199,7 +198,7 @@ class AdaptiveEngine:
         # The frames that are no longer to be heard go by; their masks do not matter.
         fed = max(first, now - heard_hops(plan)) * hop
         self._feed(engine, first * hop, fed, waiting=False)
-        _end_workers(old)
+        old.stop()
         passes = 0
         while (until := self._past.taken // hop * hop) > fed:
             self._feed(engine, fed, until, waiting=passes < MOST_PASSES)
@@ -294,9 +293,3 @@ class AdaptiveEngine:
             "callback_ms": self.callback_durations.summary(),
             "plan_changes": list(self.plan_changes),
         }
-
-
-def _end_workers(engine: Engine) -> None:
-    # Not Engine.stop, which lets the garbage collector at everything while the sound goes on.
-    for worker in engine.workers:
-        worker.stop()

@@ -4,7 +4,7 @@
        ^                        |
        +------ opened anew -----+   once a second, until patience ends
 
-The engine and its workers stay; each opening has a DeviceBridge of its own, as rates may differ.
+The engine and its workers stay; each opening has a DeviceAdapter of its own, as rates may differ.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from rtsep.devices.choice import Devices, DeviceSettings, choose_devices
 from rtsep.devices.open import open_stream
 from rtsep.devices.portaudio import rescan
 from rtsep.errors import RtsepError
-from rtsep.live.device_adapter import DeviceBridge
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.priority import audio_first
 from rtsep.live.stats import latency_parts_ms
 
 if TYPE_CHECKING:
-    from rtsep.live.engine import Engine
+    from rtsep.live.live_separator import LiveSeparator
     from rtsep.live.recorder import Recorder
 
 # How often it is looked whether devices have come back.
@@ -32,11 +31,12 @@ RETRY_S = 1.0
 
 
 class DeviceSession:
-    """Devices in, a started engine, devices out. For the main thread.
+    """Devices in, a started LiveSeparator, devices out. For the main thread.
 
     settings, channels_out: which devices, as for `choose_devices`, which has chosen `devices`.
-    all_stems, recorder: as for DeviceBridge. patience_s: how long devices that have gone are waited for.
-    say: is told, in a line, that they have gone or come back.
+    What is heard is what `live` gives out, the mix, or each stem on a pair of channels of its own.
+    recorder: receives what the engine still holds when devices have gone. patience_s: how long these are
+    waited for. say: is told, in a line, that they have gone or come back.
 
     devices: those of now. returns: how often they have come back.
 
@@ -45,19 +45,17 @@ class DeviceSession:
 
     def __init__(
         self,
-        engine: Engine,
+        live: LiveSeparator,
         settings: DeviceSettings,
         devices: Devices,
         channels_out: int = 2,
         *,
-        all_stems: bool = False,
         recorder: Recorder | None = None,
         patience_s: float = 0.0,
         say: Callable[[str], None] = lambda line: None,
     ):
-        self._engine, self._settings, self._channels_out = engine, settings, channels_out
-        self._all_stems, self._recorder = all_stems, recorder
-        self._patience_s, self._say = patience_s, say
+        self._live, self._settings, self._channels_out = live, settings, channels_out
+        self._recorder, self._patience_s, self._say = recorder, patience_s, say
         self.returns = 0
         self._is_open = False
         self._gone_s = self._retry_s = 0.0
@@ -91,9 +89,12 @@ class DeviceSession:
         device_in_s, device_out_s = self._stream.latency_s
         measured_s = self._stream.measured_latency_s
         if measured_s is not None:
-            measured_s += self._bridge_s
+            measured_s += self._resampling_s
         return latency_parts_ms(
-            self._engine.plan.latency_ms, device_in_s, device_out_s + self._bridge_s, measured_s
+            self._live.engine.plan.latency_ms,
+            device_in_s,
+            device_out_s + self._resampling_s,
+            measured_s,
         )
 
     def describe(self) -> list[str]:
@@ -110,19 +111,14 @@ class DeviceSession:
         return {**self._stream.stats(), "device_returns": self.returns}
 
     def _open(self, devices: Devices) -> None:
-        bridge = DeviceBridge(
-            self._engine, devices.output_rate, devices.channels_in, devices.channels_out,
-            all_stems=self._all_stems, recorder=self._recorder,
-        )  # fmt: skip
-        counters = self._engine.counters
+        live, counters = self._live, self._live.engine.counters
+        live.connect(devices.output_rate, devices.channels_in, devices.channels_out)
         # The last one, where devices have gone.
         with audio_first():
-            self._stream = open_stream(
-                devices, self._settings, bridge.process, counters.count_xruns
-            )
+            self._stream = open_stream(devices, self._settings, live.callback, counters.count_xruns)
         self._stream.on_bad_samples = counters.count_bad_samples
         self._is_open = True
-        self._bridge_s = bridge.delay_samples / devices.output_rate
+        self._resampling_s = live.resampling_s
         self.devices = devices
 
     def _leave(self, now_s: float) -> None:
@@ -137,8 +133,8 @@ class DeviceSession:
 
     def _empty_engine(self) -> None:
         """What the engine still holds is recorded; the devices will begin with silence again."""
-        silence = np.zeros((self._engine.plan.latency_samples, 2), np.float32)
-        for out in run_unpaced(self._engine, [silence]):
+        silence = np.zeros((self._live.engine.plan.latency_samples, 2), np.float32)
+        for out in run_unpaced(self._live.engine, [silence]):
             if self._recorder is not None:
                 self._recorder.push(out, wait=True)
 

@@ -11,7 +11,6 @@ time is a counted state (see mask_source.py).
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -27,7 +26,7 @@ from rtsep.dsp.masking import mask_extension as find_mask_extension
 from rtsep.dsp.mixing import mix_frame
 from rtsep.dsp.stft import Analysis, Synthesis
 from rtsep.errors import RtsepError, UsageError
-from rtsep.live import ON_LATE
+from rtsep.live import INDEPENDENT, ON_LATE, RATIO
 from rtsep.live.bell import Bell
 from rtsep.live.exchange import FrameHistory
 from rtsep.live.mask_source import MaskSource
@@ -42,9 +41,10 @@ from rtsep.nets.unet import UNet
 class Engine:
     """One stereo stream at 44.1 kHz through the nets of one model.
 
-    config: the model. plan: see plan.py. nets: one per stem of the model, or of `alone`, in that order.
-    alone: stems whose nets run without the others, each with the mask of its own net. All that they
-        leave is one more output, which comes last in `stems`. None: all nets, and the ratio mask.
+    config: the model. plan: see plan.py. nets: one per stem of the model, or of `independent`, in that
+        order.
+    independent: stems whose nets run without the others, each with the mask of its own net. All that
+        they leave is one more output, which comes last in `stems`. None: all nets, and the ratio mask.
     gains: linear gain in the mix of each of `stems`, by name; those left out are silent.
     separate_stems: give out each of `stems` after the mix, on a pair of channels of its own.
     on_late: what is heard when masks are late: ``hold`` keeps the last ones, ``dry`` and ``mute`` do so
@@ -65,7 +65,7 @@ class Engine:
         plan: StreamPlan,
         gains: Mapping[str, float],
         *,
-        alone: Sequence[str] | None = None,
+        independent: Sequence[str] | None = None,
         separate_stems: bool = False,
         on_late: str = "hold",
         auto_level: bool = True,
@@ -74,8 +74,8 @@ class Engine:
         if on_late not in ON_LATE:
             raise UsageError(f"on-late must be one of {', '.join(ON_LATE)}: got {on_late!r}")
         self.config, self.plan = config, plan
-        self.stems = config.outputs(alone)
-        self.ratio = alone is None
+        self.stems = config.outputs(independent)
+        self.masking = RATIO if independent is None else INDEPENDENT
         for stem in gains:
             if stem not in self.stems:
                 raise UsageError(
@@ -94,11 +94,11 @@ class Engine:
         self.history = FrameHistory(plan, config.bins)
         self.workers = [
             Worker(stem, net, plan, self.history, self._bell.ring)
-            for stem, net in zip(config.stems if alone is None else alone, nets, strict=True)
+            for stem, net in zip(independent or config.stems, nets, strict=True)
         ]
         self._source = MaskSource(
             config, self.workers, self.history, self.counters, self._bell,
-            alone=not self.ratio, on_late=on_late, extension=find_mask_extension(mask_extension),
+            masking=self.masking, on_late=on_late, extension=find_mask_extension(mask_extension),
         )  # fmt: skip
         # All below: writer and reader are the audio thread.
         self._recent = np.zeros((plan.frame_length, NET_CHANNELS), np.float32)
@@ -133,16 +133,13 @@ class Engine:
         """Begin to work, warmed up."""
         if not self._warm:
             self.warm_up()
-        gc.collect()
-        gc.freeze()
         for worker in self.workers:
             worker.start()
 
-    def stop(self) -> None:
-        """End the workers."""
+    def stop(self, *, wait: bool = True) -> None:
+        """End the workers; wait: until they have ended. Again: nothing."""
         for worker in self.workers:
-            worker.stop()
-        gc.unfreeze()
+            worker.stop(wait=wait)
 
     def _warm_up_hop(self) -> None:
         frame = self.history.begin()
@@ -292,7 +289,7 @@ class Engine:
         """What the stream has counted so far, as written by `--stats`; from any thread."""
         return {
             "stems": list(self.stems),
-            "ratio": self.ratio,
+            "ratio": self.masking == RATIO,
             "latency_samples": self.plan.latency_samples,
             "hops": self.counters.hops,
             "late_masks": self.counters.late_masks,

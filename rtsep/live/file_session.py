@@ -17,13 +17,13 @@ from rtsep.dsp.resample import StreamResampler
 from rtsep.files.formats import format_of
 from rtsep.files.reader import AudioReader
 from rtsep.files.writer import StemWriter
-from rtsep.live.engine import Engine
+from rtsep.live.live_engine import LiveEngine, process_timed, process_unpaced
 from rtsep.live.priority import audio_first
 from rtsep.live.recorder import Recorder
 
 
 def run_unpaced(
-    engine: Engine, blocks: Iterable[NDArray[np.float32]]
+    engine: LiveEngine, blocks: Iterable[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.float32]]:
     """Push stereo blocks of any length through a started engine; yield as many samples each.
 
@@ -32,17 +32,12 @@ def run_unpaced(
     """
     for block in blocks:
         out = np.zeros((len(block), engine.output_channels), np.float32)
-        at = 0
-        while at < len(block):
-            engine.wait_for_workers()
-            part = slice(at, at + engine.samples_to_hop)
-            _timed_process(engine, block[part], out[part])
-            at = part.stop
+        process_unpaced(engine, block, out)
         yield out
 
 
 def run_paced(
-    engine: Engine, blocks: Iterable[NDArray[np.float32]]
+    engine: LiveEngine, blocks: Iterable[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.float32]]:
     """Like run_unpaced, but each block at the time a device would ask for it; masks may be late."""
     with audio_first():
@@ -52,18 +47,12 @@ def run_paced(
             time.sleep(max(0.0, due - time.perf_counter()))
             engine.check()
             out = np.zeros((len(block), engine.output_channels), np.float32)
-            _timed_process(engine, block, out)
+            process_timed(engine, block, out)
             yield out
 
 
-def _timed_process(engine: Engine, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-    begun = time.perf_counter()
-    engine.process(block, out)
-    engine.callback_durations.add(time.perf_counter() - begun)
-
-
 def run_file(
-    engine: Engine,
+    engine: LiveEngine,
     reader: AudioReader,
     target: Path | None,
     recorder: Recorder | None,
@@ -109,7 +98,7 @@ def _writer(target: Path, reader: AudioReader) -> StemWriter:
     return StemWriter(target, SAMPLE_RATE, 2, output.name, depth, estimate)
 
 
-def _stereo_blocks(engine: Engine, reader: AudioReader) -> Iterator[NDArray[np.float32]]:
+def _stereo_blocks(engine: LiveEngine, reader: AudioReader) -> Iterator[NDArray[np.float32]]:
     """The file at 44.1 kHz in stereo, in blocks of a hop, and as much silence as the latency."""
     resampler = StreamResampler(reader.sample_rate, SAMPLE_RATE, reader.channels)
     hop = engine.plan.hop

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.constants import HOP, SAMPLE_RATE
-from rtsep.live.engine import Engine
+from rtsep.live.live_engine import LiveEngine
 
 # Hops that are looked at: two seconds.
 WATCHED_HOPS = round(2 * SAMPLE_RATE / HOP)
@@ -52,7 +52,7 @@ class LoadWatch:
         return f"late masks in {(late_masks - first_late) / (hops - first_hops):.0%} of hops"
 
 
-def recent_runs_s(engine: Engine) -> NDArray[np.float64]:
+def recent_runs_s(engine: LiveEngine) -> NDArray[np.float64]:
     """Durations of the slowest worker's runs of late, in seconds; 0 where there are none."""
     count = max(1, WATCHED_HOPS // engine.plan.stride)
     runs = [worker.durations.newest(count) for worker in engine.workers]

@@ -1,7 +1,7 @@
 """From the workers' masks to those of the outputs, frame by frame, late ones included.
 
 With all nets running the outputs are the stems of the model, which share each bin by the ratio mask.
-With some of the nets (`alone`) the outputs are their stems, each with the mask of its own net, and
+With independent nets the outputs are their stems, each with the mask of its own net, and
 one more: all that these leave. Either way the outputs add up to the input.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.masking import own_masks, ratio_mask, softmax_across_stems
+from rtsep.live import INDEPENDENT
 from rtsep.live.bell import Bell
 from rtsep.live.exchange import FrameHistory
 from rtsep.live.stats import Counters
@@ -26,7 +27,7 @@ HOLD_HOPS = 8
 class MaskSource:
     """The masks of one stream. One user: the audio thread.
 
-    workers: those of all stems of the model, or of the stems that run `alone`, each of which rings
+    workers: those of all stems of the model, or of those whose nets are independent, each of which rings
         `bell` when it has finished a run or failed.
     on_late: see engine.Engine. extension: see dsp/masking.py.
     """
@@ -39,15 +40,15 @@ class MaskSource:
         counters: Counters,
         bell: Bell,
         *,
-        alone: bool,
+        masking: str,
         on_late: str,
         extension: int,
     ):
-        self._config, self._plan, self._alone = config, history.plan, alone
+        self._config, self._plan, self._masking = config, history.plan, masking
         self._workers, self._history, self._counters = workers, history, counters
         self._bell, self._on_late, self._extension = bell, on_late, extension
         all_bins = self._plan.frame_length // 2 + 1
-        outputs = len(workers) + (1 if alone else 0)
+        outputs = len(workers) + (1 if masking == INDEPENDENT else 0)
         # (outputs, channels, all bins) float32
         self.masks = np.zeros((outputs, NET_CHANNELS, all_bins), np.float32)
         self._net_masks = np.zeros((len(workers), NET_CHANNELS, config.bins), np.float32)
@@ -97,7 +98,7 @@ class MaskSource:
                 self.masks[:] = 1.0 / len(self.masks)
 
     def _share_bins(self, frame: int) -> None:
-        if self._alone:
+        if self._masking == INDEPENDENT:
             own_masks(self._net_masks, self._extension, self.masks)
             return
         nets = self._net_masks[:, np.newaxis]

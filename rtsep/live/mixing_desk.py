@@ -19,7 +19,7 @@ from rtsep.errors import UsageError
 LOWEST_TRIM_DB, HIGHEST_TRIM_DB = -60.0, 24.0
 
 
-class Mixed(Protocol):
+class MixTarget(Protocol):
     """What the desk needs of an engine."""
 
     @property
@@ -77,7 +77,7 @@ class MixControls:
     Raises UsageError for a stem that the engine does not give out.
     """
 
-    def __init__(self, engine: Mixed, gains: Mapping[str, float]):
+    def __init__(self, engine: MixTarget, gains: Mapping[str, float]):
         self._engine = engine
         self.stems = engine.stems
         # One per stem, in the order of the engine.

@@ -70,11 +70,12 @@ class Worker:
         """The window of `run` is complete."""
         self._inbox.put(run)
 
-    def stop(self) -> None:
-        """End the thread after the run it is in; nothing where it was not started."""
+    def stop(self, *, wait: bool = True) -> None:
+        """End the thread after the run it is in, and wait for that; nothing where it was not started."""
         if self._thread is not None:
             self._inbox.put(None)
-            self._thread.join()
+            if wait:
+                self._thread.join()
 
     def _work(self) -> None:
         flush_denormals()

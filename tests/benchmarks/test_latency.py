@@ -19,7 +19,7 @@ from rtsep.devices.device_stream import DeviceStream
 from rtsep.devices.two_clock_stream import Xruns
 from rtsep.errors import RtsepError
 from rtsep.live import device_session
-from rtsep.live.device_adapter import DeviceBridge
+from rtsep.live.device_adapter import DeviceAdapter
 from rtsep.live.engine import Engine
 from rtsep.live.worker import Worker
 from rtsep.nets.sliding import SlidingState
@@ -177,7 +177,7 @@ def test_a_callback_that_fails_is_told_in_one_line(
     def broken(*_):
         raise ValueError("no such sample")
 
-    monkeypatch.setattr(DeviceBridge, "process", broken)
+    monkeypatch.setattr(DeviceAdapter, "process", broken)
     status, _, err = run(capsys, "--backend", "device", "--plans", "low", "--seconds", 1)
     assert status == 1
     assert err.splitlines()[-1].endswith("the audio callback failed: ValueError('no such sample')")

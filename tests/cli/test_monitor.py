@@ -119,7 +119,7 @@ def test_what_would_destroy_a_file_is_refused_before_anything_is_touched(
 def test_places_that_cannot_be_written_are_told_before_anything_is_loaded(
     song, tmp_path, monkeypatch, capsys, words
 ):
-    from rtsep.cli.engine_maker import EngineMaker
+    from rtsep.live.engine_maker import EngineMaker
 
     monkeypatch.setattr(EngineMaker, "__call__", lambda make: pytest.fail("nets were loaded"))
     monkeypatch.chdir(tmp_path)

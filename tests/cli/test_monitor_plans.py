@@ -7,11 +7,12 @@ import pytest
 import soundfile
 
 from rtsep.cli.monitor import main
+from rtsep.live import RATIO
 from rtsep.live.adaptive import AdaptiveEngine
 from rtsep.live.plans.choice import AUTO_FLOOR_DB
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.plan import PLANS
-from rtsep.live.plans.timing import Timing
+from rtsep.live.plans.timing import PlanTiming
 
 RATE = 44_100
 
@@ -33,7 +34,7 @@ def machine(made_up_weights, tmp_path, monkeypatch):
 
         def time_engine(engine):
             timed.append((engine.plan.stride, len(engine.workers)))
-            return Timing(ms_per_net * len(engine.workers), 0.1)
+            return PlanTiming(ms_per_net * len(engine.workers), 0.1)
 
         monkeypatch.setattr("rtsep.live.plans.timing.time_engine", time_engine)
         return timed
@@ -58,7 +59,7 @@ def _play(song, *words):
 def test_auto_is_the_default_times_once_and_says_what_it_chose(machine, song, capsys):
     timed = machine(0.5)
     stats = _play(song)
-    shortest = next(rung.plan for rung in LADDER if rung.ratio_db >= AUTO_FLOOR_DB)
+    shortest = next(rung.plan for rung in LADDER if rung.quality_db[RATIO] >= AUTO_FLOOR_DB)
     assert stats["plan"]["name"] == shortest.name
     assert stats["ratio"] and set(stats["worker_ms"]) == {"vocals", "accompaniment"}
     err = capsys.readouterr().err
@@ -94,7 +95,8 @@ def test_a_bound_takes_the_best_within_or_says_what_this_machine_can_do(machine,
     machine(0.5)
     plan = _play(song, "--latency", "0.12 s")["plan"]
     best = max(
-        (rung for rung in LADDER if rung.plan.latency_ms <= 120), key=lambda rung: rung.ratio_db
+        (rung for rung in LADDER if rung.plan.latency_ms <= 120),
+        key=lambda rung: rung.quality_db[RATIO],
     )
     assert plan["name"] == best.plan.name
     assert "best within 120 ms" in capsys.readouterr().err
@@ -130,7 +132,7 @@ def test_impossible_options_are_told_in_one_line(machine, words, told, capsys):
 def test_a_file_as_fast_as_it_goes_is_not_timed_and_gets_the_best(machine, song, tmp_path):
     timed, stats = machine(1e6), tmp_path / "stats.json"
     assert _run("--input-file", song, "--stats", stats, "-q") == 0
-    best = max(LADDER, key=lambda rung: rung.ratio_db)
+    best = max(LADDER, key=lambda rung: rung.quality_db[RATIO])
     written = json.loads(stats.read_text())
     assert written["plan"]["name"] == best.plan.name
     assert written["ratio"] and not timed

@@ -7,8 +7,7 @@ import pytest
 import soundfile
 
 from rtsep.cli.monitor import main
-from rtsep.cli.monitor_arguments import build_parser, parse_gains, stems_alone
-from rtsep.nets.registry import find_model
+from rtsep.cli.monitor_arguments import build_parser, session_settings
 
 pytestmark = pytest.mark.usefixtures("made_up_weights")
 RATE = 44_100
@@ -54,7 +53,7 @@ def test_what_is_recorded_are_the_stems_named_and_the_rest(song, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "alone"),
+    ("words", "independent"),
     [
         ("", ["vocals"]),
         ("--mute vocals", ["vocals"]),
@@ -65,10 +64,9 @@ def test_what_is_recorded_are_the_stems_named_and_the_rest(song, tmp_path):
         ("--mute vocals --mute drums --mute bass --mute other", ["vocals", "drums", "bass"]),
     ],
 )
-def test_the_nets_that_run_are_those_of_the_stems_named(words, alone):
-    args = build_parser().parse_args(words.split())
-    config = find_model("spleeter:4stems")
-    assert list(stems_alone(args, config, parse_gains(args.gain))) == alone
+def test_the_nets_that_run_are_those_of_the_stems_named(words, independent):
+    args = build_parser().parse_args(["-m", "spleeter:4stems", "--no-ratio", *words.split()])
+    assert list(session_settings(args).net_stems("independent")) == independent
 
 
 def test_five_stems_need_all_their_nets(capsys):

@@ -22,16 +22,19 @@ def two_stems(_made_up_weights_folder):
 def start_engine(two_stems):
     """Makes and starts engines; ends them after the test.
 
-    alone: stems whose nets run alone. Gains are those of the vocals alone where none are given.
+    independent: stems whose nets run without the others. Gains are those of the vocals alone where
+        none are given.
     """
     engines = []
 
-    def start(plan, gains=None, *, model=two_stems, alone=None, **options):
+    def start(plan, gains=None, *, model=two_stems, independent=None, **options):
         config, nets = model
-        if alone is not None:
-            nets = [nets[config.stems.index(stem)] for stem in alone]
+        if independent is not None:
+            nets = [nets[config.stems.index(stem)] for stem in independent]
         gains = {"vocals": 1.0} if gains is None else gains
-        engine = Engine(config, nets, plan, gains, alone=alone, **{"auto_level": False, **options})
+        engine = Engine(
+            config, nets, plan, gains, independent=independent, **{"auto_level": False, **options}
+        )
         engine.start()
         engines.append(engine)
         return engine

@@ -34,10 +34,10 @@ def through(engine, audio, sizes=(HOP,)):
     return push(engine, np.concatenate([audio, silence]), sizes)
 
 
-def offline(config, nets, plan, audio, alone=False):
+def offline(config, nets, plan, audio, independent=False):
     """The first stem by the plan's masks, window by window, and the transform, all in float64.
 
-    By the ratio mask of the nets, or by the first one's own mask (`alone`); above its
+    By the ratio mask of the nets, or by the first one's own mask (`independent`); above its
     bins by the mean of all or of the top ones, the lower of the two.
     """
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(4096) / 4096)
@@ -48,7 +48,7 @@ def offline(config, nets, plan, audio, alone=False):
     )
     magnitude = np.abs(spectra[:, :, : config.bins]).transpose(0, 2, 1).astype(np.float32)
     estimates = [_masks(config, net, plan, magnitude) for net in nets]
-    if not alone:
+    if not independent:
         shown = magnitude.transpose(0, 2, 1)
         power = [(estimate * shown) ** plan.ratio_exponent for estimate in estimates]
         mask = (power[0] + 0.5e-10) / (sum(power) + 1e-10)

@@ -11,7 +11,7 @@ import rtsep
 from rtsep.dsp.bad_samples import LIMIT
 from rtsep.errors import RtsepError
 from rtsep.live.adaptive import AdaptiveEngine
-from rtsep.live.device_adapter import DeviceBridge
+from rtsep.live.device_adapter import DeviceAdapter
 from rtsep.live.engine import Engine
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.nets.sliding import SlidingState
@@ -74,7 +74,7 @@ def test_a_bad_sample_from_a_device_is_heard_for_no_longer_than_a_click(
     kept = audio.copy()
     heard = []
     for sound in (audio, clean):
-        bridge = DeviceBridge(start_engine(SLIDING, ALL), rate, channels_in, 2)
+        bridge = DeviceAdapter(start_engine(SLIDING, ALL), rate, channels_in, 2)
         heard.append(_played(bridge, sound))
         if sound is audio:
             assert bridge.engine.counters.bad_samples == 1

@@ -5,7 +5,8 @@ import pytest
 import soundfile
 
 from rtsep.errors import UsageError
-from rtsep.live.device_adapter import DeviceBridge
+from rtsep.live import device_adapter
+from rtsep.live.device_adapter import DeviceAdapter
 from rtsep.live.engine import Engine
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.recorder import Recorder
@@ -67,7 +68,7 @@ def _lag(tone, rate, begins):
 def test_blocks_of_any_length_are_one_stream(make_engine, rate):
     engine = make_engine()
     engine.bypass = True
-    bridge = DeviceBridge(engine, rate, 2, 2)
+    bridge = DeviceAdapter(engine, rate, 2, 2)
     audio = _tone(rate, 2 * rate, 2)
     out = np.zeros_like(audio)
     rng, at = np.random.default_rng(1), 0
@@ -90,7 +91,7 @@ def test_blocks_of_any_length_are_one_stream(make_engine, rate):
 def test_another_rate_is_a_delay_that_is_told(make_engine, rate, size):
     engine = make_engine()
     engine.bypass = True
-    bridge = DeviceBridge(engine, rate, 2, 2)
+    bridge = DeviceAdapter(engine, rate, 2, 2)
     audio = _tone(rate, size * (2 * rate // size), 2)
     out = _through(bridge, audio, size)
     delay = engine.plan.latency_samples * rate / 44_100 + bridge.delay_samples
@@ -105,7 +106,7 @@ def test_another_rate_is_a_delay_that_is_told(make_engine, rate, size):
 
 def test_mono_in_and_out(make_engine):
     engine = make_engine()
-    bridge = DeviceBridge(engine, 44_100, 1, 1)
+    bridge = DeviceAdapter(engine, 44_100, 1, 1)
     audio = _tone(44_100, 60 * 1024, 1)
     out = _through(bridge, audio, 1024)
     latency = engine.plan.latency_samples
@@ -114,20 +115,20 @@ def test_mono_in_and_out(make_engine):
 
 def test_each_stem_on_its_own_pair(make_engine):
     engine = make_engine(separate_stems=True)
-    bridge = DeviceBridge(engine, 44_100, 2, 4, all_stems=True)
+    bridge = DeviceAdapter(engine, 44_100, 2, 4, heard=device_adapter.STEMS)
     audio = _tone(44_100, 60 * 1024, 2)
     out = _through(bridge, audio, 1024)
     latency = engine.plan.latency_samples
     total = out[:, :2] + out[:, 2:]
     np.testing.assert_allclose(total[latency:], audio[:-latency], atol=3e-6)
     with pytest.raises(UsageError, match="needs 4 output channels: got 2"):
-        DeviceBridge(engine, 44_100, 2, 2, all_stems=True)
+        DeviceAdapter(engine, 44_100, 2, 2, heard=device_adapter.STEMS)
 
 
 def test_what_is_recorded_is_what_was_heard(make_engine, tmp_path):
     engine = make_engine(separate_stems=True)
     recorder = Recorder(tmp_path, STEMS)
-    bridge = DeviceBridge(engine, 44_100, 2, 2, recorder=recorder)
+    bridge = DeviceAdapter(engine, 44_100, 2, 2, recorder=recorder)
     out = _through(bridge, _tone(44_100, 80 * 1024, 2), 1024)
     recorder.close()
     assert recorder.failure is None
@@ -145,7 +146,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_sound(make_engine, tmp_path,
     monkeypatch.setattr(RecordingFile, "append", full)
     engine = make_engine(separate_stems=True)
     recorder = Recorder(tmp_path / "rec", STEMS)
-    bridge = DeviceBridge(engine, 44_100, 2, 2, recorder=recorder)
+    bridge = DeviceAdapter(engine, 44_100, 2, 2, recorder=recorder)
     audio = _tone(44_100, 60 * 1024, 2)
     out = _through(bridge, audio, 1024)
     recorder.close()

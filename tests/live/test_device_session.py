@@ -9,6 +9,7 @@ from rtsep.devices import device_stream
 from rtsep.devices.choice import DeviceSettings, choose_devices
 from rtsep.errors import RtsepError
 from rtsep.live.device_session import DeviceSession
+from rtsep.live.live_separator import LiveSeparator
 from rtsep.live.plans.plan import PLANS
 from tests.devices.fake_portaudio import NO_FLAGS, NO_TIMES, device, install
 from tests.live.streams import HOP, noise
@@ -42,7 +43,8 @@ def fake(monkeypatch):
 def start_session(start_engine):
     def start(settings=DeviceSettings(), **options):  # noqa: B008
         engine = start_engine(PLAN, {"vocals": 1.0, "accompaniment": 1.0}, mask_extension="average")
-        session = DeviceSession(engine, settings, choose_devices(settings, 2), **options)
+        live = LiveSeparator.around(engine, recorder=options.get("recorder"))
+        session = DeviceSession(live, settings, choose_devices(settings, 2), **options)
         session.start()
         return session, engine
 

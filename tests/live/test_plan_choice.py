@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rtsep.errors import RtsepError, UsageError
+from rtsep.live import INDEPENDENT, MASKING, RATIO
 from rtsep.live.plans.choice import (
     AUTO_FLOOR_DB,
     HEAD_ROOM,
@@ -21,16 +22,16 @@ from rtsep.live.plans.ladder import LADDER, MEASURED_DB, read_plan
 from rtsep.live.plans.plan import PLANS
 from rtsep_bench.measurements import RECORDED
 
-RATIO, ALONE = True, False
 
-
-def _machine(run_ms, alone_run_ms=None, asked=None):
+def _machine(run_ms, independent_run_ms=None, asked=None):
     """Loads of a machine on which every run takes so long; `asked` collects what was asked for."""
 
     def load_of(option):
         if asked is not None:
             asked.append(option)
-        took = run_ms if option.ratio or alone_run_ms is None else alone_run_ms
+        took = (
+            run_ms if option.masking == RATIO or independent_run_ms is None else independent_run_ms
+        )
         return took / option.plan.deadline_ms
 
     return load_of
@@ -87,7 +88,7 @@ def test_plans_spelt_wrongly_are_refused(text):
 
 
 def test_auto_takes_the_shortest_good_plan_that_leaves_head_room():
-    good = [rung for rung in LADDER if rung.ratio_db >= AUTO_FLOOR_DB]
+    good = [rung for rung in LADDER if rung.quality_db[RATIO] >= AUTO_FLOOR_DB]
     fast = choose(Request(), (RATIO,), _machine(0.1), "2 nets")
     assert fast.option.plan == good[0].plan
     assert fast.option.quality_db >= AUTO_FLOOR_DB
@@ -102,19 +103,19 @@ def test_auto_takes_the_shortest_good_plan_that_leaves_head_room():
 
 def test_auto_asks_for_no_more_loads_than_it_needs():
     asked = []
-    choose(Request(), (RATIO, ALONE), _machine(0.1, asked=asked), "2 nets")
+    choose(Request(), (RATIO, INDEPENDENT), _machine(0.1, asked=asked), "2 nets")
     assert len(asked) == 1
 
 
-def test_auto_runs_the_nets_alone_where_that_is_what_fits():
-    shortest = next(rung for rung in LADDER if rung.alone_db >= AUTO_FLOOR_DB)
+def test_auto_runs_independent_nets_where_that_is_what_fits():
+    shortest = next(rung for rung in LADDER if rung.quality_db[INDEPENDENT] >= AUTO_FLOOR_DB)
     deadline_ms = shortest.plan.deadline_ms
     load_of = _machine(0.9 * deadline_ms, 0.5 * deadline_ms)
-    choice = choose(Request(), (RATIO, ALONE), load_of, "1 net")
-    assert choice.option == Option(shortest.plan, ALONE, shortest.alone_db)
+    choice = choose(Request(), (RATIO, INDEPENDENT), load_of, "1 net")
+    assert choice.option == Option(shortest.plan, INDEPENDENT, shortest.quality_db[INDEPENDENT])
     # Both fit: at the same latency the better one.
-    choice = choose(Request(), (RATIO, ALONE), _machine(0.1, 0.05), "1 net")
-    assert choice.option.ratio
+    choice = choose(Request(), (RATIO, INDEPENDENT), _machine(0.1, 0.05), "1 net")
+    assert choice.option.masking == RATIO
 
 
 def test_auto_on_a_machine_that_sustains_nothing_takes_the_lightest_and_says_so():
@@ -138,7 +139,7 @@ def test_a_bound_gets_the_best_that_is_sustained_within(bound_ms, run_ms):
             choose(request, (RATIO,), _machine(run_ms), "2 nets")
         return
     choice = choose(request, (RATIO,), _machine(run_ms), "2 nets")
-    assert choice.option.quality_db == max(rung.ratio_db for rung in candidates)
+    assert choice.option.quality_db == max(rung.quality_db[RATIO] for rung in candidates)
     assert choice.option.plan.latency_ms <= bound_ms
     assert f"best within {bound_ms} ms" in choice.why
 
@@ -168,23 +169,27 @@ def test_a_name_is_obeyed_and_the_load_decides_on_the_nets():
     request = Request(plan=low)
     asked = []
     choice = choose(request, (RATIO,), _machine(1e6, asked=asked), "2 nets")
-    assert (choice.option.plan, choice.option.ratio, asked) == (low, RATIO, [])
+    assert (choice.option.plan, choice.option.masking, asked) == (low, RATIO, [])
     half, all_of_it = 0.5 * low.deadline_ms, 0.95 * low.deadline_ms
-    assert choose(request, (RATIO, ALONE), _machine(half), "1 net").option.ratio
-    choice = choose(request, (RATIO, ALONE), _machine(all_of_it, half), "1 net")
-    assert choice.option.plan is low and not choice.option.ratio
+    assert choose(request, (RATIO, INDEPENDENT), _machine(half), "1 net").option.masking == RATIO
+    choice = choose(request, (RATIO, INDEPENDENT), _machine(all_of_it, half), "1 net")
+    assert choice.option.plan is low and choice.option.masking == INDEPENDENT
     assert "all nets would take 95% of their deadline" in choice.why
 
 
 def test_a_file_that_waits_gets_the_best_and_nothing_is_timed():
     asked = []
     load_of = _machine(1e6, asked=asked)
-    best = choose(Request(), (RATIO, ALONE), load_of, "2 nets", hurried=False).option
-    assert best.ratio and best.quality_db == max(rung.ratio_db for rung in LADDER)
-    within = choose(Request(bound_ms=100), (RATIO, ALONE), load_of, "2 nets", hurried=False).option
+    best = choose(Request(), (RATIO, INDEPENDENT), load_of, "2 nets", paced=False).option
+    assert best.masking == RATIO and best.quality_db == max(
+        rung.quality_db[RATIO] for rung in LADDER
+    )
+    within = choose(
+        Request(bound_ms=100), (RATIO, INDEPENDENT), load_of, "2 nets", paced=False
+    ).option
     assert within.plan.latency_ms <= 100
-    named = choose(Request(plan=PLANS["low"]), (RATIO, ALONE), load_of, "2 nets", hurried=False)
-    assert named.option.plan is PLANS["low"] and named.option.ratio
+    named = choose(Request(plan=PLANS["low"]), (RATIO, INDEPENDENT), load_of, "2 nets", paced=False)
+    assert named.option.plan is PLANS["low"] and named.option.masking == RATIO
     assert not asked
 
 
@@ -222,10 +227,11 @@ def test_the_ladder_says_what_was_measured():
         for row in json.loads(file.read_text())["rows"]:
             if row["level_db"] == 0 and row["auto_level"]:
                 sdr_db[row["contender"], row["ratio"]].append(row["sdr_db"])
-    reference = np.mean(sdr_db["classic", RATIO])
+    reference = np.mean(sdr_db["classic", True])
     measured = {
         name: tuple(
-            round(float(np.mean(sdr_db[name, masks]) - reference), 2) for masks in (RATIO, ALONE)
+            round(float(np.mean(sdr_db[name, masking == RATIO]) - reference), 2)
+            for masking in MASKING
         )
         for name in MEASURED_DB
     }

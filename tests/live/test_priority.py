@@ -12,6 +12,7 @@ from rtsep.devices.choice import DeviceSettings, choose_devices
 from rtsep.live import device_session, priority
 from rtsep.live.device_session import DeviceSession
 from rtsep.live.file_session import run_paced
+from rtsep.live.live_separator import LiveSeparator
 from rtsep.live.plans.plan import PLANS
 from rtsep.live.priority import (
     AUDIO,
@@ -190,7 +191,7 @@ def test_the_devices_threads_are_started_as_audio_threads(start_engine, monkeypa
     with priority.session_first():
         engine = start_engine(PLANS["low"])
         settings = DeviceSettings()
-        session = DeviceSession(engine, settings, choose_devices(settings, 2))
+        session = DeviceSession(LiveSeparator.around(engine), settings, choose_devices(settings, 2))
         session.start()
         assert level() == SESSION
         session.close()

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from rtsep.live.device_adapter import DeviceBridge
+from rtsep.live.device_adapter import DeviceAdapter
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.stats import KEPT, Durations
@@ -24,7 +24,7 @@ class SlowRecorder:
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 def test_a_callback_is_timed_as_a_whole_and_once(start_engine, rate):
     engine = start_engine(PLAN)
-    bridge = DeviceBridge(engine, rate, 2, 2, recorder=SlowRecorder())
+    bridge = DeviceAdapter(engine, rate, 2, 2, recorder=SlowRecorder())
     silence, out = np.zeros((2, 512, 2), np.float32)
     for _ in range(3):
         bridge.process(silence, out)

@@ -9,7 +9,7 @@ from rtsep.live.engine import Engine
 from rtsep.live.plans import timing_cache
 from rtsep.live.plans.ladder import read_plan
 from rtsep.live.plans.plan import PLANS
-from rtsep.live.plans.timing import FEWEST_RUNS, RUNS, WARM_HOPS, Timing, time_engine
+from rtsep.live.plans.timing import FEWEST_RUNS, RUNS, WARM_HOPS, PlanTiming, time_engine
 from rtsep.live.plans.timing_cache import TimingCache, timing_name
 
 
@@ -46,7 +46,7 @@ def test_a_slow_machine_is_not_timed_for_long(two_stems):
 
 
 def test_a_load_is_the_run_and_the_callbacks_that_fall_into_its_deadline():
-    timing = Timing(run_ms=10.0, callback_ms=1.0)
+    timing = PlanTiming(run_ms=10.0, callback_ms=1.0)
     hop_ms = 1024 / 44.1
     assert timing.load(PLANS["low"]) == pytest.approx(10 / hop_ms)
     assert timing.load(PLANS["balanced"]) == pytest.approx(11 / (2 * hop_ms))
@@ -55,7 +55,7 @@ def test_a_load_is_the_run_and_the_callbacks_that_fall_into_its_deadline():
 
 
 def test_a_load_depends_on_the_blocks_of_the_device():
-    timing = Timing(run_ms=10.0, callback_ms=1.0)
+    timing = PlanTiming(run_ms=10.0, callback_ms=1.0)
     assert timing.load(PLANS["low"], 4096) == np.inf  # no time between two blocks
     assert timing.load(PLANS["low"], 256) == timing.load(PLANS["low"])
     assert timing.load(PLANS["low"], 441) > timing.load(PLANS["low"])
@@ -66,11 +66,11 @@ def test_a_load_depends_on_the_blocks_of_the_device():
 
 def test_a_timing_is_found_again_by_its_name_only(tmp_path):
     cache = TimingCache(tmp_path / "folder" / "timings.json")
-    cache.put("one", Timing(1.5, 0.5))
-    cache.put("two", Timing(2.5, 0.5))
+    cache.put("one", PlanTiming(1.5, 0.5))
+    cache.put("two", PlanTiming(2.5, 0.5))
     again = TimingCache(cache.path)
-    assert again.get("one") == Timing(1.5, 0.5)
-    assert again.get("two") == Timing(2.5, 0.5)
+    assert again.get("one") == PlanTiming(1.5, 0.5)
+    assert again.get("two") == PlanTiming(2.5, 0.5)
     assert again.get("three") is None
     assert [path.name for path in cache.path.parent.iterdir()] == ["timings.json"]
 
@@ -96,15 +96,15 @@ def test_a_damaged_file_holds_nothing_and_is_replaced(tmp_path, text):
     path.write_text(text, encoding="latin-1")
     cache = TimingCache(path)
     assert cache.get("one") is None
-    cache.put("one", Timing(1.5, 0.5))
-    assert cache.get("one") == Timing(1.5, 0.5)
+    cache.put("one", PlanTiming(1.5, 0.5))
+    assert cache.get("one") == PlanTiming(1.5, 0.5)
     json.loads(path.read_text())
 
 
 def test_a_folder_that_cannot_be_written_is_no_error_but_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     cache = TimingCache(tmp_path / "file" / "timings.json")
-    cache.put("one", Timing(1.5, 0.5))
+    cache.put("one", PlanTiming(1.5, 0.5))
     assert "cannot write" in cache.failure and "timings.json" in cache.failure
     assert cache.get("one") is None
 
@@ -113,7 +113,7 @@ def test_without_a_folder_nothing_is_kept_and_that_is_told(monkeypatch):
     monkeypatch.setattr(timing_cache, "CACHE_FOLDER", None)
     cache = TimingCache()
     assert cache.get("one") is None
-    cache.put("one", Timing(1.5, 0.5))
+    cache.put("one", PlanTiming(1.5, 0.5))
     assert "no home folder" in cache.failure and "set RTSEP_KERNEL_CACHE" in cache.failure
 
 
@@ -123,12 +123,12 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
     try:
-        cache.put("one", Timing(1.5, 0.5))
+        cache.put("one", PlanTiming(1.5, 0.5))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "File too large: make room" in cache.failure
     assert list(tmp_path.iterdir()) == []
-    cache.put("one", Timing(1.5, 0.5))
+    cache.put("one", PlanTiming(1.5, 0.5))
     assert cache.failure is None
 
 

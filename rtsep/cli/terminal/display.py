@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rtsep.cli.terminal.screen import Counter, Meter
-    from rtsep.live.engine import Engine
+    from rtsep.live.live_engine import LiveEngine
     from rtsep.live.mixing_desk import MixControls
     from rtsep.live.recorder import Recorder
 
@@ -55,7 +55,7 @@ class Display(Protocol):
 
 
 def make_display(
-    engine: Engine,
+    engine: LiveEngine,
     controls: MixControls,
     header: Sequence[str],
     *,
@@ -82,7 +82,7 @@ class LiveDisplay:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: LiveEngine,
         controls: MixControls,
         header: Sequence[str],
         console: Console | None = None,

@@ -16,7 +16,7 @@ from rtsep.cli.terminal.stream_status import (
 )
 
 if TYPE_CHECKING:
-    from rtsep.live.engine import Engine
+    from rtsep.live.live_engine import LiveEngine
     from rtsep.live.recorder import Recorder
 
 INTERVAL_S = 5.0
@@ -27,7 +27,7 @@ class PlainStatus:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: LiveEngine,
         header: Sequence[str],
         interval_s: float = INTERVAL_S,
         recorder: Recorder | None = None,

@@ -12,7 +12,7 @@ import numpy as np
 from rtsep.constants import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from rtsep.live.engine import Engine
+    from rtsep.live.live_engine import LiveEngine
     from rtsep.live.recorder import Recorder
     from rtsep.live.stats import Durations
 
@@ -62,7 +62,7 @@ class LoadReader:
     The callback's limit is the mean time between two calls, which is one block.
     """
 
-    def __init__(self, engine: Engine):
+    def __init__(self, engine: LiveEngine):
         self._engine = engine
         self._recent: dict[str, RecentCount] = {}
 

@@ -1,6 +1,6 @@
 """Which plan to run: by name, within a bound of latency, or what this machine makes of it.
 
-Options are plans of the ladder, with the ratio mask of all nets or with the nets needed alone. What one
+Options are plans of the ladder, each with a way of masking (see session.py). What one
 costs on this machine is asked of `load_of`, one option at a time and no more of them than needed,
 because each may have to be timed first. An option is sustained if it leaves HEAD_ROOM.
 
@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rtsep.errors import RtsepError, UsageError
+from rtsep.live import INDEPENDENT, RATIO
 from rtsep.live.plans.ladder import LADDER, read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 
@@ -42,10 +43,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Option:
-    """A way to run. ratio: all nets for the ratio mask. quality_db: see plan_ladder.Rung."""
+    """A way to run. masking: one of live.MASKING. quality_db: see ladder.Rung."""
 
     plan: StreamPlan
-    ratio: bool
+    masking: str
     quality_db: float = math.nan
 
 
@@ -81,32 +82,31 @@ def parse_latency(text: str) -> Request:
 
 def choose(
     request: Request,
-    ratios: Sequence[bool],
+    maskings: Sequence[str],
     load_of: Callable[[Option], float],
     nets: str,
     *,
-    hurried: bool = True,
+    paced: bool = True,
 ) -> Choice:
     """The option that `request` is best served by on this machine.
 
-    ratios: the ways to be considered, the ratio mask (True) or the nets alone (False), the better
-        first.
+    maskings: the ways of masking to be considered, the better first.
     load_of: part of its deadline that a run of an option takes here.
     nets: in words, for messages, what has to run with the fewest nets, like ``4 nets``.
-    hurried: False for a file that is played as fast as it goes, which any machine sustains, and for
+    paced: False for a file that is played as fast as it goes, which any machine sustains, and for
         which latency costs nothing: the best measured quality is chosen.
 
     Raises UsageError where no plan is as short as asked for, RtsepError where this machine does not
     sustain any that is.
     """
     if request.plan is not None:
-        if len(ratios) == 1 or not hurried:
-            return Choice(Option(request.plan, ratios[0]), None, "as asked for")
+        if len(maskings) == 1 or not paced:
+            return Choice(Option(request.plan, maskings[0]), None, "as asked for")
         return _named(request.plan, load_of)
     options = [
-        Option(rung.plan, ratio, rung.ratio_db if ratio else rung.alone_db)
+        Option(rung.plan, masking, rung.quality_db[masking])
         for rung in LADDER
-        for ratio in ratios
+        for masking in maskings
     ]
     bound_ms = math.inf if request.bound_ms is None else request.bound_ms
     within = [option for option in options if option.plan.latency_ms <= bound_ms]
@@ -115,7 +115,7 @@ def choose(
         raise UsageError(
             f"no plan takes {bound_ms:g} ms or less: the shortest takes {shortest_ms} ms"
         )
-    if not hurried:
+    if not paced:
         best = min(within, key=_quality_then_latency)
         return Choice(best, None, "the best measured: this file waits for the nets")
     if request.bound_ms is None:
@@ -136,13 +136,13 @@ def choose(
 
 
 def _named(plan: StreamPlan, load_of: Callable[[Option], float]) -> Choice:
-    with_ratio, alone = Option(plan, True), Option(plan, False)
+    with_ratio, independent = Option(plan, RATIO), Option(plan, INDEPENDENT)
     load = load_of(with_ratio)
     if load <= 1 - HEAD_ROOM:
         return Choice(with_ratio, load, f"as asked for, with all nets: {in_words(load)}")
-    alone_load = load_of(alone)
-    why = f"as asked for; all nets would take {load:.0%} of their deadline: {in_words(alone_load)}"
-    return Choice(alone, alone_load, why)
+    independent_load = load_of(independent)
+    why = f"as asked for; all nets would take {load:.0%} of their deadline: {in_words(independent_load)}"
+    return Choice(independent, independent_load, why)
 
 
 def _shortest(options: Sequence[Option], load_of: Callable[[Option], float]) -> Choice:

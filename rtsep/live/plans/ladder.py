@@ -8,14 +8,16 @@ and into MEASURED_DB, and nowhere else. Other stems and models are taken to beha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rtsep.errors import UsageError
+from rtsep.live import MASKING
 from rtsep.live.plans.plan import PLANS, StreamPlan
 
 WINDOWS = {"hann": False, "asymmetric": True}
 
-# plan: dB with the ratio mask of all nets, dB with the net of the stem alone.
+# plan: dB with the ratio mask of all nets, dB with the independent mask of the stem's net.
 MEASURED_DB = {
     "64/1/0/1/asymmetric/4": (-0.25, -0.39),
     "64/1/1/0.5/asymmetric/4": (-0.05, -0.19),
@@ -43,12 +45,11 @@ MEASURED_DB = {
 class Rung:
     """A plan and its measured quality in dB relative to `classic` with ratio masks.
 
-    ratio_db: with the ratio mask of all nets. alone_db: with the net of the wanted stem alone.
+    quality_db: by live.MASKING; ``independent`` is with the net of the wanted stem only.
     """
 
     plan: StreamPlan
-    ratio_db: float
-    alone_db: float
+    quality_db: Mapping[str, float]
 
 
 def read_plan(text: str) -> StreamPlan:
@@ -79,7 +80,10 @@ def read_plan(text: str) -> StreamPlan:
 # By latency, the shortest first.
 LADDER = tuple(
     sorted(
-        (Rung(read_plan(name), *measured) for name, measured in MEASURED_DB.items()),
+        (
+            Rung(read_plan(name), dict(zip(MASKING, measured_db)))
+            for name, measured_db in MEASURED_DB.items()
+        ),
         key=lambda rung: rung.plan.latency_samples,
     )
 )

@@ -28,7 +28,7 @@ NOISE_RMS = 0.1
 
 
 @dataclass(frozen=True)
-class Timing:
+class PlanTiming:
     """What was measured, in milliseconds.
 
     run_ms: from the block that completes a window to the masks of all nets, in 90 % of the runs.
@@ -52,7 +52,7 @@ class Timing:
         return (self.run_ms + further_callbacks * self.callback_ms) / deadline_ms
 
 
-def time_engine(engine: Engine, clock: Callable[[], float] = time.perf_counter) -> Timing:
+def time_engine(engine: Engine, clock: Callable[[], float] = time.perf_counter) -> PlanTiming:
     """Start `engine`, time it for about half a second, and stop it.
 
     clock: seconds. Raises RtsepError where a worker fails.
@@ -86,6 +86,6 @@ def time_engine(engine: Engine, clock: Callable[[], float] = time.perf_counter) 
                 callbacks_s.append(handed_over - before)
     finally:
         engine.stop()
-    return Timing(
+    return PlanTiming(
         1e3 * float(np.percentile(runs_s, PERCENTILE)), 1e3 * float(np.median(callbacks_s))
     )

@@ -21,7 +21,7 @@ from pathlib import Path
 import rtsep
 from rtsep.environment import cpu_name, usable_cores
 from rtsep.live.plans.plan import StreamPlan
-from rtsep.live.plans.timing import Timing
+from rtsep.live.plans.timing import PlanTiming
 from rtsep_kernels.jit import CACHE_FOLDER
 from rtsep_kernels.user_cache import NO_HOME
 
@@ -43,15 +43,15 @@ class TimingCache:
         self.path = path
         self.failure: str | None = None
 
-    def get(self, name: str) -> Timing | None:
+    def get(self, name: str) -> PlanTiming | None:
         """The timing called `name`, or None."""
         entry = self._read().get(name)
         if not isinstance(entry, dict):
             return None
         run_ms, callback_ms = _positive(entry.get("run_ms")), _positive(entry.get("callback_ms"))
-        return None if run_ms is None or callback_ms is None else Timing(run_ms, callback_ms)
+        return None if run_ms is None or callback_ms is None else PlanTiming(run_ms, callback_ms)
 
-    def put(self, name: str, timing: Timing) -> None:
+    def put(self, name: str, timing: PlanTiming) -> None:
         """Keep `timing` under `name`, beside what else is there."""
         if self.path is None:
             self.failure = f"{NO_HOME}: set RTSEP_KERNEL_CACHE to a folder that can be written"

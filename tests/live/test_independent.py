@@ -31,37 +31,37 @@ def level_db(samples):
 @pytest.mark.parametrize("plan", [PLAN, SURE], ids=["early", "sure"])
 def test_a_stem_is_what_its_own_mask_leaves_of_the_input(two_stems, start_engine, plan):
     config, nets = two_stems
-    engine = start_engine(plan, alone=["vocals"])
+    engine = start_engine(plan, independent=["vocals"])
     assert [worker.stem for worker in engine.workers] == ["vocals"]
     audio = noise(40 * HOP, seed=1)
     out = through(engine, audio)[plan.latency_samples :]
     sure = len(audio) - (plan.stride + plan.look_ahead + 3) * HOP
-    expected = offline(config, nets[:1], plan, audio, alone=True)
+    expected = offline(config, nets[:1], plan, audio, independent=True)
     np.testing.assert_allclose(out[:sure], expected[:sure], atol=1e-5)
 
 
 # The ratio masks of all stems are zero above the model's bins with `zeros`, as in Spleeter.
 @pytest.mark.parametrize(
-    ("alone", "extension"),
+    ("independent", "extension"),
     [(None, "average"), (None, "top"), *((["vocals"], name) for name in MASK_EXTENSIONS)],
 )
-def test_a_stem_and_all_but_that_stem_add_up_to_the_input(start_engine, alone, extension):
+def test_a_stem_and_all_but_that_stem_add_up_to_the_input(start_engine, independent, extension):
     audio = noise(30 * HOP, seed=2)
     parts = []
     for gains in ({"vocals": 1.0}, {"accompaniment": 1.0}):
-        engine = start_engine(SURE, gains, alone=alone, mask_extension=extension)
+        engine = start_engine(SURE, gains, independent=independent, mask_extension=extension)
         parts.append(through(engine, audio)[SURE.latency_samples :])
         assert level_db(parts[-1]) > -60
     assert level_db(sum(parts) - audio) < level_db(audio) - 130
 
 
 def test_two_of_four_and_the_rest_add_up_and_none_exceeds_the_input(start_engine, four_stems):
-    alone = ["drums", "bass"]
+    independent = ["drums", "bass"]
     engine = start_engine(
-        PLAN, {"rest": 1.0}, model=four_stems, alone=alone, separate_stems=True
+        PLAN, {"rest": 1.0}, model=four_stems, independent=independent, separate_stems=True
     )  # fmt: skip
     assert engine.stems == ("drums", "bass", "rest")
-    assert [worker.stem for worker in engine.workers] == alone
+    assert [worker.stem for worker in engine.workers] == independent
     audio = noise(30 * HOP, seed=3)
     out = through(engine, audio)[PLAN.latency_samples :]
     mix, *stems = (out[:, at : at + 2] for at in range(0, 8, 2))
@@ -74,7 +74,7 @@ def test_two_of_four_and_the_rest_add_up_and_none_exceeds_the_input(start_engine
 
 
 def test_the_desk_has_the_outputs(start_engine, four_stems):
-    engine = start_engine(PLAN, model=four_stems, alone=["vocals"])
+    engine = start_engine(PLAN, model=four_stems, independent=["vocals"])
     desk = MixControls(engine, {"vocals": 1.0})
     assert desk.stems == ("vocals", "rest")
     desk.solo("rest")
@@ -84,7 +84,7 @@ def test_the_desk_has_the_outputs(start_engine, four_stems):
 
 
 @pytest.mark.parametrize(
-    ("model", "alone", "outputs"),
+    ("model", "independent", "outputs"),
     [
         ("spleeter:2stems", None, ("vocals", "accompaniment")),
         ("spleeter:2stems", ["accompaniment"], ("accompaniment", "vocals")),
@@ -93,12 +93,12 @@ def test_the_desk_has_the_outputs(start_engine, four_stems):
         ("spleeter:5stems", None, ("vocals", "piano", "drums", "bass", "other")),
     ],
 )
-def test_what_is_left_has_a_name(model, alone, outputs):
-    assert find_model(model).outputs(alone) == outputs
+def test_what_is_left_has_a_name(model, independent, outputs):
+    assert find_model(model).outputs(independent) == outputs
 
 
 @pytest.mark.parametrize(
-    ("model", "alone", "told"),
+    ("model", "independent", "told"),
     [
         ("spleeter:5stems", ["vocals"], "softmax across all of them"),
         ("spleeter:2stems", ["drums"], "no stem 'drums': choose from vocals, accompaniment"),
@@ -107,12 +107,12 @@ def test_what_is_left_has_a_name(model, alone, outputs):
         ("spleeter:4stems", ["bass", "bass"], "got bass, bass"),
     ],
 )
-def test_nets_that_cannot_run_alone_are_refused(model, alone, told):
+def test_nets_that_cannot_run_alone_are_refused(model, independent, told):
     with pytest.raises(UsageError, match=told):
-        find_model(model).outputs(alone)
+        find_model(model).outputs(independent)
 
 
 def test_a_stem_that_is_not_given_out_has_no_gain(four_stems):
     config, nets = four_stems
     with pytest.raises(UsageError, match="no stem 'drums': choose from vocals, rest"):
-        Engine(config, nets[:1], PLAN, {"drums": 1.0}, alone=["vocals"])
+        Engine(config, nets[:1], PLAN, {"drums": 1.0}, independent=["vocals"])

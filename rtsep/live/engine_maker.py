@@ -1,0 +1,151 @@
+"""From SessionSettings to an engine: nets loaded, plan chosen for this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from rtsep.live.plans.choice import Choice, Option, choose, parse_latency
+from rtsep.live.plans.ladder import LADDER
+from rtsep.live.session import SessionSettings
+
+if TYPE_CHECKING:
+    from rtsep.live.engine import Engine
+    from rtsep.live.live_engine import LiveEngine
+    from rtsep.live.plans.plan import StreamPlan
+    from rtsep.live.plans.timing import PlanTiming
+    from rtsep.live.plans.timing_cache import TimingCache
+    from rtsep.nets.unet import UNet
+    from rtsep.weights.download import Progress
+
+
+class EngineMaker:
+    """Makes the engine that the settings ask for; all that can be wrong with them is told at once.
+
+    Parameters
+    ----------
+    settings : SessionSettings
+        What is asked for.
+    progress : callable, optional
+        Gives a context manager, and that the function to call while weights are fetched (see
+        rtsep.weights.download), or None.
+    say : callable, optional
+        Is told in a line what takes time, and of changes of the plan, from any thread.
+
+    Attributes
+    ----------
+    why : str
+        What the plan was chosen for, in words, once it has been.
+
+    Raises
+    ------
+    UsageError
+        For a latency that is none.
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        *,
+        progress: Callable[[], AbstractContextManager[Progress | None]] = nullcontext,
+        say: Callable[[str], None] = lambda line: None,
+    ):
+        self._settings, self._progress, self._say = settings, progress, say
+        self._request = parse_latency(settings.latency)
+        self.why = ""
+        self._choice: Choice | None = None
+        self._nets: dict[str, UNet] = {}
+        self._timings: dict[str, PlanTiming] = {}
+        self._cache: TimingCache | None = None
+
+    def __call__(self, plan: StreamPlan | None = None) -> LiveEngine:
+        """Load the nets, time them if need be, and make the engine; it is not started.
+
+        plan: the plan to run, None for the one that is chosen. The nets are loaded and timed once.
+
+        Raises UsageError and RtsepError where no plan does what was asked, WeightsError.
+        """
+        if self._choice is None:
+            self._choice = self._choose()
+        self.why = self._choice.why
+        masking = self._choice.option.masking
+        self._nets = self._loaded(masking)
+        plan = plan or self._choice.option.plan
+        if not self._settings.adaptive:
+            return self._engine(plan, masking)
+        from rtsep.live.adaptive import AdaptiveEngine
+
+        return AdaptiveEngine(lambda longer: self._engine(longer, masking), plan, self._say)
+
+    def _choose(self) -> Choice:
+        settings = self._settings
+        choices = settings.masking_choices
+        count = len(settings.net_stems(choices[-1]))
+        nets = f"{count} net{'s' if count > 1 else ''}"
+        return choose(self._request, choices, self._load_of, nets, paced=settings.paced)
+
+    def _loaded(self, masking: str) -> dict[str, UNet]:
+        """The nets needed, and no others, by stem."""
+        from rtsep.weights.load_nets import load_nets
+
+        stems = self._settings.net_stems(masking)
+        if not set(stems) <= set(self._nets):
+            with self._progress() as progress:
+                self._nets = dict(zip(stems, load_nets(self._settings.config, progress, stems)))
+        return {stem: self._nets[stem] for stem in stems}
+
+    def _engine(self, plan: StreamPlan, masking: str) -> Engine:
+        from rtsep.live.engine import Engine
+
+        settings = self._settings
+        return Engine(
+            settings.config,
+            list(self._loaded(masking).values()),
+            plan,
+            settings.mix_gains(masking),
+            independent=settings.independent_stems(masking),
+            separate_stems=settings.separate_stems,
+            on_late=settings.on_late,
+            auto_level=settings.auto_level,
+            mask_extension=settings.mask_extension,
+        )
+
+    # --- what an option costs ---------------------------------------------------------------------
+
+    def _load_of(self, option: Option) -> float:
+        from rtsep.live.plans.timing_cache import TimingCache, timing_name
+
+        settings, plan = self._settings, _representative(option.plan)
+        name = timing_name(settings.config.name, len(settings.net_stems(option.masking)), plan)
+        if name not in self._timings:
+            self._cache = self._cache or TimingCache()
+            kept = None if settings.retime else self._cache.get(name)
+            self._timings[name] = kept or self._time(plan, option.masking, name, self._cache)
+        return self._timings[name].load(option.plan, settings.block_samples)
+
+    def _time(self, plan: StreamPlan, masking: str, name: str, cache: TimingCache) -> PlanTiming:
+        from rtsep.live.plans.timing import time_engine
+
+        engine = self._engine(plan, masking)
+        if not self._timings:
+            self._say("timing the nets on this machine, a second or two; later starts remember ...")
+        timing = time_engine(engine)
+        failed_before = cache.failure is not None
+        cache.put(name, timing)
+        if cache.failure is not None and not failed_before:
+            self._say(f"the timing is measured anew at every start: {cache.failure}")
+        return timing
+
+
+def _representative(plan: StreamPlan) -> StreamPlan:
+    """The plan that is timed for `plan`: of those that run as often on as much, the costliest.
+
+    That is the one with the most frames behind those heard: fewer of its rows lie at the window's edge.
+    """
+    alike = [
+        rung.plan
+        for rung in LADDER
+        if (rung.plan.frames, rung.plan.stride) == (plan.frames, plan.stride)
+    ]
+    return max([plan, *alike], key=lambda p: p.look_ahead + p.presumed)
