@@ -123,8 +123,8 @@ def build_parser() -> argparse.ArgumentParser:
     session.add_argument(
         "--output-file", type=path_or_standard, metavar="F",
         help=f"a file for the mix, in the format of its extension (.{', .'.join(FORMATS)}); it appears"
-        " when it is complete: an interrupted run leaves what was there before; - is standard output, which"
-        " gets float WAV, or raw PCM, as it is made",
+        " when it is complete: an interrupted run leaves what was there before; - is standard output,"
+        " which gets float WAV, or raw PCM, as it is made",
     )  # fmt: skip
     add_pcm_argument(session)
     session.add_argument("--realtime", action="store_true", help="pace files as a device would")
