@@ -56,7 +56,8 @@ class ByteStream:
     """
 
     def __init__(self, file: BinaryIO, label: str | None = None) -> None:
-        self.label = label or str(getattr(file, "name", "the stream"))
+        name = getattr(file, "name", None)  # of a pipe, the number of its descriptor
+        self.label = label or (name if isinstance(name, str) else "the stream")
         # read1 gives what has come, where read would wait for all that it is asked for.
         self._read = getattr(file, "read1", file.read)
         self._head = bytearray()

@@ -31,9 +31,12 @@ SAFE_OPTIONS = {
     "protocol_whitelist": PROTOCOL_WHITELIST,
 }
 
-# Of WAV files: packets of 16,384 stereo samples in place of 1,024 cost a sixteenth of the calls. Not
-# of streams, whose sound is to go on as it comes.
+# Of WAV files: packets of 16,384 stereo samples in place of 1,024 cost a sixteenth of the calls.
 FILE_OPTIONS = {"max_size": "65536"}
+
+# The sound of a stream is to go on as it comes: packets are small, and FFmpeg is to look at half a
+# second at the beginning (in microseconds), in place of five.
+STREAM_OPTIONS = {"max_size": "4096", "analyzeduration": "500000"}
 
 # Formats whose stream states its own length. The others estimate it from bit rate or time stamps.
 THAT_COUNT = frozenset(("mov", "flac", "tta", "wv", "wav", "w64", "aiff", "caf", "au"))

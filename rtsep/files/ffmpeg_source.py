@@ -21,6 +21,7 @@ from rtsep.files.ffmpeg_formats import (
     ELEMENTARY,
     FILE_OPTIONS,
     SAFE_OPTIONS,
+    STREAM_OPTIONS,
     THAT_MAY_HAVE_GAPS,
     WITH_COARSE_STAMPS,
     names_of,
@@ -68,7 +69,8 @@ class FfmpegSource:
         self.remarks = Remarks()
         # A file object instead of a name: FFmpeg takes names like "concat:a" for orders.
         self._file = file
-        options = SAFE_OPTIONS if isinstance(file, ByteStream) else {**SAFE_OPTIONS, **FILE_OPTIONS}
+        is_stream = isinstance(file, ByteStream)
+        options = {**SAFE_OPTIONS, **(STREAM_OPTIONS if is_stream else FILE_OPTIONS)}
         try:
             self._container: InputContainer = av.open(
                 file, mode="r", options=options, **_lenient_tags(av)
