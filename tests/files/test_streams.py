@@ -99,7 +99,7 @@ def test_sound_is_there_before_the_pipe_ends(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["wav", "ogg", "matroska", "au"])
-@pytest.mark.parametrize("seconds", [1.0, 8.0])
+@pytest.mark.parametrize("seconds", [4.0, 20.0])
 def test_a_stream_that_is_cut_short_is_told(tmp_path, kind, seconds):
     content = cut_short(make(tmp_path, kind, seconds), 0.8).read_bytes()
     _, remarks = read_pipe(content)

@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from rtsep.errors import WeightsError
-from rtsep.weights.disk import sha256_of
+from rtsep.weights.checksum import sha256_of
 from rtsep.weights.store import (
     Provenance,
     read_provenance,
