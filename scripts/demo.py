@@ -54,8 +54,7 @@ def demo(file: Path | None, output: Path, model: str) -> int:
 
     from rtsep.cli.collisions import check_collisions
     from rtsep.cli.targets import DEFAULT_PATTERN, outputs_of, targets_of
-    from rtsep.cli.terminal.download_progress import download_progress
-    from rtsep.cli.terminal.progress import clock, show_progress
+    from rtsep.cli.terminal.progress import clock, download_progress, show_progress
     from rtsep.constants import SAMPLE_RATE
     from rtsep.live.recorder import recording_paths
     from rtsep.nets.registry import find_model
@@ -123,12 +122,12 @@ def stream(song: Path, folder: Path, model: str) -> Streamed:
     from rtsep.files.reader import AudioReader
     from rtsep.live.engine import Engine
     from rtsep.live.file_session import run_file
-    from rtsep.live.plans.plan import find_plan
+    from rtsep.live.plans.notation import read_plan
     from rtsep.live.recorder import Recorder
     from rtsep.nets.registry import find_model
     from rtsep.weights.load_nets import load_nets
 
-    config, plan = find_model(model), find_plan(PLAN)
+    config, plan = find_model(model), read_plan(PLAN)
     engine = Engine(config, load_nets(config), plan, {}, separate_stems=True)
     recorder = Recorder(folder, config.stems)
     engine.start()

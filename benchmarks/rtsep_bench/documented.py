@@ -176,11 +176,11 @@ def _slide() -> Iterator[Claim]:
         return of
 
     for about, text, cases in (
-        ("T 64, h 1", "h 1, d 1 {:.0f} % ({:.0f} %)", ("T64-h1-d1",)),
-        ("T 64, h 1, presuming", "presumed frames {:.0f} % ({:.0f} %)", ("T64-h1-d1-p4",)),
+        ("T 64, h 1", "h 1, d 1 {:.0f} % ({:.0f} %)", ("64/1/1/1/hann",)),
+        ("T 64, h 1, presuming", "presumed frames {:.0f} % ({:.0f} %)", ("64/1/1/1/hann/4",)),
         (
             "T 128, h 1, 4, 8", "{0:.0f}, {2:.0f} and {4:.0f} % at h 1, 4 and 8 "
-            "({1:.0f}, {3:.0f}, {5:.0f} %)", ("T128-h1-d1", "T128-h4-d1", "T128-h8-d1"),
+            "({1:.0f}, {3:.0f}, {5:.0f} %)", ("128/1/1/1/hann", "128/4/1/4/hann", "128/8/1/8/hann"),
         ),
     ):  # fmt: skip
         yield Claim(f"a run's time (operations): {about}", text, percent(*cases), LATENCY)

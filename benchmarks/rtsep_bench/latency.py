@@ -21,7 +21,7 @@ from rtsep.environment import versions
 from rtsep.errors import UsageError
 from rtsep.live import INDEPENDENT, RATIO
 from rtsep.live.engine import Engine
-from rtsep.live.plans.ladder import read_plan
+from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS
 from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process

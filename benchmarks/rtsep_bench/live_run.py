@@ -24,7 +24,7 @@ from rtsep.environment import usable_cores
 from rtsep.errors import RtsepError
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_paced
-from rtsep.live.mixing_desk import MixControls
+from rtsep.live.mixer import MixControls
 from rtsep.live.stats import latency_parts_ms
 from rtsep_bench.memory import rss_mb
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from rtsep.errors import UsageError
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
-from rtsep.live.plans.ladder import LADDER, read_plan
+from rtsep.live.plans.ladder import LADDER
+from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.nets.unet import UNet
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stem", default="vocals", help="default: %(default)s")
     parser.add_argument(
         "--plans", default=",".join(PLANS), metavar="PLAN,...",
-        help="names, or frames/stride/look-ahead/compute-delay/hann|asymmetric[/presumed]; "
+        help="names, or frames/stride/look-ahead/compute-delay/hann|asymmetric[/extrapolated]; "
         f"{ALL_OF_THE_LADDER} for all that --latency chooses from (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtsep.errors import RtsepError, UsageError
+from rtsep.errors import RtsepError
+from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.nets.registry import MODELS, find_model
 from rtsep.nets.rows import rows_for
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 WHOLE, HEARD, KEPT = "whole net", "rows heard", "rows heard and new"
 WAYS = (WHOLE, HEARD, KEPT)
-DEFAULT_SLIDES = "64/1/1,64/1/1/4,64/2/4,64/4/4,128/1/1,128/4/1,128/8/1,128/8/8"
+DEFAULT_PLANS = (
+    "64/1/1/1/hann,64/1/1/1/hann/4,64/2/4/2/hann,64/4/4/4/hann,"
+    "128/1/1/1/hann,128/4/1/4/hann,128/8/1/8/hann,128/8/8/8/hann"
+)
 DEFAULT_ROUNDS = 30
 CALLS = 3
 
@@ -43,27 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_bins(parser)
     options.add_rounds(parser, DEFAULT_ROUNDS)
     parser.add_argument(
-        "--slides", type=_slides, default=_slides(DEFAULT_SLIDES), metavar="T/h/d[/p],...",
-        help=f"frames, stride, look-ahead, presumed frames (default: {DEFAULT_SLIDES})",
+        "--plans", type=_plans, default=DEFAULT_PLANS, metavar="PLAN,...",
+        help="names, or plans spelt out like 64/1/2/1/hann; compute delay and windows make no"
+        " difference here (default: %(default)s)",
     )  # fmt: skip
 
 
-def _slides(text: str) -> list[StreamPlan]:
-    slides = []
-    for word in text.split(","):
-        try:
-            frames, stride, look_ahead, *more = (int(number) for number in word.split("/"))
-            (presumed,) = more or [0]
-        except ValueError:
-            raise UsageError(
-                f"--slides wants T/h/d or T/h/d/p, as 64/1/1/4: got {word!r}"
-            ) from None
-        name = f"T{frames}-h{stride}-d{look_ahead}" + (f"-p{presumed}" if presumed else "")
-        try:
-            slides.append(StreamPlan(name, frames, stride, look_ahead, stride, presumed=presumed))
-        except UsageError as error:
-            raise UsageError(f"--slides {word}: {error}") from None
-    return slides
+def _plans(text: str) -> list[StreamPlan]:
+    return [read_plan(word) for word in text.split(",")]
 
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
@@ -73,8 +64,8 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     stem = config.stems[0]
     net = UNet(config, choose_weights.load(config, kind)[stem])
     rows = []
-    for slide in arguments.slides:
-        case = _Case(net, arguments.bins, slide)
+    for plan in arguments.plans:
+        case = _Case(net, arguments.bins, plan)
         say(f"{case.name}, rounds: {arguments.rounds}")
         rows += case.rows(arguments.rounds)
     settings = {
@@ -100,7 +91,7 @@ class _Case:
         self._rows = rows_for(frames, plan.rows.start, plan.rows.stop)
         self._state = UNetState(frames, bins)
         self._sliding = SlidingState(
-            frames, bins, stride, plan.rows.start, plan.rows.stop, plan.presumed
+            frames, bins, stride, plan.rows.start, plan.rows.stop, plan.extrapolated
         )
         self._masks = np.zeros((3, frames, 2, bins), np.float32)
         # A multiple of 64 frames that repeats: every phase comes by.
@@ -128,7 +119,7 @@ class _Case:
 
     def _window(self) -> np.ndarray:
         seen = np.roll(self._magnitudes, -self._start, axis=0)[: self._plan.real_frames]
-        return np.concatenate([seen, (seen[-1] + seen[::-1][: self._plan.presumed]) / 2])
+        return np.concatenate([seen, (seen[-1] + seen[::-1][: self._plan.extrapolated]) / 2])
 
     def _whole(self) -> None:
         self._state.forward(self._net, self._masks[0], self._state.all_rows)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.system.part_file import remove_leftovers
@@ -22,7 +22,7 @@ class OneLineParser(argparse.ArgumentParser):
         """Print the message and where to find help; never the whole usage."""
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
-    def _print_message(self, message: str, file=None) -> None:
+    def _print_message(self, message: str, file: Any = None) -> None:
         # Help goes to stdout, which may be full.
         try:
             super()._print_message(message, file)

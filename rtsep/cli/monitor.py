@@ -31,8 +31,7 @@ from rtsep.cli.standard_streams import (
     standard_output,
 )
 from rtsep.cli.surroundings import prepare
-from rtsep.cli.terminal.download_progress import download_progress
-from rtsep.cli.terminal.progress import clock
+from rtsep.cli.terminal.progress import clock, download_progress
 from rtsep.errors import RtsepError, UsageError
 from rtsep.files.byte_source import ByteStream
 from rtsep.files.formats import format_of
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from rtsep.cli.terminal.display import Display
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_engine import LiveEngine
-    from rtsep.live.mixing_desk import MixControls
+    from rtsep.live.mixer import MixControls
     from rtsep.live.recorder import Recorder
 
 # In words for the person, by what session_first has got.
@@ -161,7 +160,7 @@ def _device_session(
     from rtsep.live.device_adapter import MIX, STEMS
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_separator import LiveSeparator
-    from rtsep.live.mixing_desk import MixControls
+    from rtsep.live.mixer import MixControls
 
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,

@@ -82,7 +82,7 @@ def _separate_all(
 
 def _load_separator(arguments: argparse.Namespace, stems: tuple[str, ...]) -> Separator:
     """Load the model; its weights are fetched first if they are not there."""
-    from rtsep.cli.terminal.download_progress import download_progress
+    from rtsep.cli.terminal.progress import download_progress
     from rtsep.offline.separator import Separator  # here: compiled kernels take their time to load
 
     def load(progress: Progress | None) -> Separator:

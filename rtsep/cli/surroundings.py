@@ -85,7 +85,7 @@ def _fill_closed() -> None:
             setattr(sys, f"__{name}__", stream)
 
 
-def _guarded(stream, name_for_errors: str | None) -> io.TextIOWrapper:
+def _guarded(stream: Any, name_for_errors: str | None) -> io.TextIOWrapper:
     stream.flush()
     return io.TextIOWrapper(
         io.BufferedWriter(GuardedOutput(stream.fileno(), name_for_errors)),

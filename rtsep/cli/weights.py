@@ -11,7 +11,7 @@ from typing import Any
 
 from rtsep.cli.common import OneLineParser, run
 from rtsep.cli.surroundings import prepare
-from rtsep.cli.terminal.download_progress import download_progress
+from rtsep.cli.terminal.progress import download_progress
 from rtsep.errors import RtsepError, WeightsError
 from rtsep.weights import library as weights
 from rtsep.weights.manifest import Manifest, WeightsEntry, read_manifest

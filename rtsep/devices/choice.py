@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from rtsep.devices.portaudio import reason, refusals, sounddevice
 from rtsep.errors import RtsepError, UsageError
+
+# As sounddevice describes one: name, index, hostapi, channels and rates.
+PortAudioDevice: TypeAlias = dict[str, Any]
 
 # One server, one clock, whichever of its clients is chosen.
 ONE_CLOCK_HOSTAPIS = ("JACK Audio Connection Kit",)
@@ -86,7 +90,7 @@ def choose_devices(settings: DeviceSettings, channels_out: int) -> Devices:
     )  # fmt: skip
 
 
-def _check_format(kind: str, device, channels: int, rate: int) -> None:
+def _check_format(kind: str, device: PortAudioDevice, channels: int, rate: int) -> None:
     sd = sounddevice()
     limit = device[f"max_{kind}_channels"]
     if channels > limit:
@@ -104,11 +108,11 @@ def _check_format(kind: str, device, channels: int, rate: int) -> None:
         ) from None
 
 
-def _hostapi_name(device) -> str:
+def _hostapi_name(device: PortAudioDevice) -> str:
     return sounddevice().query_hostapis(device["hostapi"])["name"]
 
 
-def _find(wanted: str | None, hostapi: str | None, kind: str):
+def _find(wanted: str | None, hostapi: str | None, kind: str) -> PortAudioDevice:
     sd = sounddevice()
     with refusals("the audio devices cannot be listed: restart the sound server"):
         devices = [d for d in sd.query_devices() if d[f"max_{kind}_channels"] > 0]
@@ -134,7 +138,7 @@ def _find(wanted: str | None, hostapi: str | None, kind: str):
     raise UsageError(f"{kind} device {wanted!r} is ambiguous: choose one by number: {several}")
 
 
-def _of_hostapi(devices, hostapi: str):
+def _of_hostapi(devices: list[PortAudioDevice], hostapi: str) -> list[PortAudioDevice]:
     apis = sounddevice().query_hostapis()
     matches = [i for i, api in enumerate(apis) if hostapi.lower() in api["name"].lower()]
     if len(matches) != 1:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rtsep.devices.drift_loop import DriftLoop
 from rtsep.dsp.bad_samples import mend
+from rtsep.dsp.ring import Ring
 from rtsep.dsp.varispeed import Varispeed
 
 # What a thread may be late by, beyond what the devices' buffers cover.
@@ -58,16 +59,14 @@ class ClockBridge:
             self._most_in + (most_out_s + SPARE_S) * rate_in + self._varispeed.most_held_samples
         )
         # writer: input's thread; reader: output's, behind. (samples, channels)
-        self._ring = np.zeros((4 * self._target + LONGEST_BLOCK, channels), np.float32)
+        self._ring = Ring(4 * self._target + LONGEST_BLOCK, channels)
         # When the last block had been written, and how many samples by then: one reference, so that
         # the reader never sees the one without the other. None before the first.
         self._newest: tuple[float, int] | None = None
-        self._written = 0  # by the input's thread, samples since the start
         # All below: writer and reader are the output's thread.
-        self._piece = np.zeros_like(self._ring)  # of the ring, mended
+        self._piece = np.zeros((len(self._ring), channels), np.float32)  # of the ring, mended
         self._last_in = np.zeros(channels, np.float32)
         mend(self._piece[:1], self._last_in)  # compiles it
-        self._read = 0
         self._settled_s = math.inf
         self._playing = False
         # While nothing is heard: blocks that passed, input samples they would have taken, and by how
@@ -100,14 +99,8 @@ class ClockBridge:
 
         Real-time safe: where the reader has stopped, old sound is written over.
         """
-        length = len(self._ring)
-        block = block[-length:]
-        at = self._written % length
-        first = min(len(block), length - at)
-        self._ring[at : at + first] = block[:first]
-        self._ring[: len(block) - first] = block[first:]
-        self._written += len(block)
-        self._newest = (now_s, self._written)
+        self._ring.push(block)
+        self._newest = (now_s, self._ring.written)
 
     # --- the output's thread --------------------------------------------------------------------
 
@@ -120,7 +113,7 @@ class ClockBridge:
         if newest is None:
             out[:] = 0.0
             return
-        if self._playing and newest[1] - self._read > 2 * self._target:
+        if self._playing and newest[1] - self._ring.read > 2 * self._target:
             self.overflows += 1
             self._stop()
         if not self._playing:
@@ -150,10 +143,10 @@ class ClockBridge:
         self._passed_blocks += 1
         self._lead += (lead - self._lead) / self._passed_blocks
         start = round(self._passed + self._lead) - self._target
-        if self._passed < self._observed or start < self._read or self._faded < 1.0:
+        if self._passed < self._observed or start < self._ring.read or self._faded < 1.0:
             self._passed += count * self._varispeed.ratio
             return
-        self._read = start
+        self._ring.read = start
         self._observed = 0
         self._varispeed.clear()
         self._loop.restart()
@@ -165,19 +158,18 @@ class ClockBridge:
 
     def _play(self, out: NDArray[np.float32], newest: tuple[float, int], now_s: float) -> int:
         """Fill `out` as far as the input goes; returns how far."""
-        heard = self._read - self._varispeed.delay_samples
+        heard = self._ring.read - self._varispeed.delay_samples
         error = self._arrived(newest, now_s) - heard - self._target
         block_s = len(out) / self._rate_out
         self._varispeed.set_correction(self._loop.update(error / self._rate_in, block_s))
-        while (lacking := self._varispeed.lacking(len(out))) and self._read < newest[1]:
-            at = self._read % len(self._ring)
-            count = min(lacking, newest[1] - self._read, len(self._ring) - at)
-            piece = self._piece[:count]
-            piece[:] = self._ring[at : at + count]
+        while (lacking := self._varispeed.lacking(len(out))) and self._ring.read < newest[1]:
+            stored = self._ring.view(self._ring.read, min(lacking, newest[1] - self._ring.read))
+            piece = self._piece[: len(stored)]
+            piece[:] = stored
             # One bad sample in the resampler would silence all that comes after.
             self.bad_samples += mend(piece, self._last_in)
             self._varispeed.push(piece)
-            self._read += count
+            self._ring.advance(len(piece))
         got = self._varispeed.take(out)
         if self._faded < 1.0:
             out[:got] *= np.minimum(1.0, self._faded + self._ramp[:got])

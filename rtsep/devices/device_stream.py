@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class DeviceStream:
         self._process, self._on_xruns = process, on_xruns
         self.on_bad_samples: Callable[[int], None] = lambda instants: None
         # PortAudio's streams, in the order in which they start.
-        self._streams: list = []
+        self._streams: list[Any] = []
         self._begun: list[bool] = []  # whether a first block has come; writers: audio threads
 
     @property
@@ -96,7 +96,7 @@ class DeviceStream:
         self.on_bad_samples = lambda instants: None
         return True
 
-    def _open(self, kind: str, names: str, **options) -> None:
+    def _open(self, kind: str, names: str, **options: Any) -> None:
         """Add a stream of sounddevice's class `kind`; those before it are closed if it is refused."""
         sd = sounddevice()
         try:
@@ -108,7 +108,7 @@ class DeviceStream:
             ) from None
         self._begun.append(False)
 
-    def _start(self, index: int, stream) -> None:
+    def _start(self, index: int, stream: Any) -> None:
         for _ in range(START_ATTEMPTS):
             with refusals(
                 "the audio device cannot be started: choose another --blocksize or device"
@@ -180,14 +180,21 @@ class DuplexStream(DeviceStream):
         """Mean of what PortAudio's clocks said with each block."""
         return self._there_and_back_s / self._timed_blocks if self._timed_blocks else None
 
-    def _callback(self, indata, outdata, frames, times, status) -> None:
+    def _callback(
+        self,
+        indata: NDArray[np.float32],
+        outdata: NDArray[np.float32],
+        samples: int,
+        times: Any,
+        status: Any,
+    ) -> None:
         self._begun[0] = True
-        self._note(frames, times, status)
+        self._note(samples, times, status)
         self._run(indata, outdata)
 
-    def _note(self, frames, times, status) -> None:
+    def _note(self, samples: int, times: Any, status: Any) -> None:
         if status.input_underflow and self._to_fill >= 0:
-            self._to_fill -= frames
+            self._to_fill -= samples
             return
         self._to_fill = -1
         if status:

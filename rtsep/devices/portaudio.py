@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from rtsep.errors import MissingLibraryError, RtsepError
 
@@ -25,7 +26,7 @@ CANNOT_START = "PortAudio does not start: " + (
 NO_DEVICES = "there are no audio devices: connect one, or start the sound server"
 
 
-def sounddevice():
+def sounddevice() -> Any:
     """The module; raises MissingLibraryError naming the package of each system.
 
     Raises RtsepError where PortAudio is there and does not start.

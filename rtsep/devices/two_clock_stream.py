@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.devices.choice import Devices, DeviceSettings
 from rtsep.devices.clock_bridge import LONGEST_BLOCK, ClockBridge
@@ -79,7 +80,9 @@ class TwoClockStream(DeviceStream):
         """The drift: how much faster the input's clock runs than the output's, in 1e-6."""
         return {"clock_drift_ppm": round(self._clocks.drift_ppm, 2)}
 
-    def _on_input(self, indata, _frames, _time, status) -> None:
+    def _on_input(
+        self, indata: NDArray[np.float32], _samples: int, _times: Any, status: Any
+    ) -> None:
         now_s = time.perf_counter()
         self._begun[0] = True
         if status:
@@ -87,10 +90,12 @@ class TwoClockStream(DeviceStream):
             self._device_underflows += bool(status.input_underflow)
         self._clocks.write(indata, now_s)
 
-    def _on_output(self, outdata, frames, _time, status) -> None:
+    def _on_output(
+        self, outdata: NDArray[np.float32], samples: int, _times: Any, status: Any
+    ) -> None:
         now_s = time.perf_counter()
         self._begun[1] = True
-        for start in range(0, frames, LONGEST_BLOCK):
+        for start in range(0, samples, LONGEST_BLOCK):
             out = outdata[start : start + LONGEST_BLOCK]
             block = self._block[: len(out)]
             bad_before = self._clocks.bad_samples

@@ -4,7 +4,7 @@
                         ^ read        ^ written
 
 It stands in `dsp` because `devices` and `live` both use it, and neither of the two may need the other
-for that.
+for that. Where it is not known beforehand how much will wait, as offline, sample_queue.py grows.
 """
 
 from __future__ import annotations

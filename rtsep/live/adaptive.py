@@ -23,6 +23,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +32,13 @@ from rtsep.constants import SAMPLE_RATE
 from rtsep.errors import RtsepError
 from rtsep.live.engine import Engine
 from rtsep.live.load_watch import LoadWatch, recent_runs_s
+from rtsep.live.mixer import Mixable
 from rtsep.live.past import Past, heard_hops, past_hops
 from rtsep.live.plans.choice import slower_plan
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.plan import StreamPlan
-from rtsep.live.stats import Counters, Durations
+from rtsep.live.stats import Counters, Durations, StreamFigures
+from rtsep.live.worker import Worker
 
 # How often the load is looked at, and how far the audio thread may run ahead of what is fed.
 LOOK_S, MARGIN_S = 0.2, 4.0
@@ -43,15 +46,15 @@ LOOK_S, MARGIN_S = 0.2, 4.0
 MOST_PASSES = 8
 
 
-class AdaptiveEngine:
-    """Stands for an Engine, and is a row of them: each with a longer plan than the one before.
+class AdaptiveEngine(Mixable, StreamFigures):
+    """A row of Engines as one LiveEngine: each has a longer plan than the one before.
 
     make_engine: makes one for a plan, always with the same outputs. plan: the first. say: is told in a
         line what happens, by the watching thread.
     watching: change by itself where the load is too high, and not only by `change_plan`.
 
-    Attributes are those of Engine. counters: of the whole stream. plan_changes: what has happened, as
-    in `stats`. failure: why the last change failed, or None.
+    counters: of the whole stream. plan_changes: what has happened, as in `stats`. failure: why the last
+    change failed, or None.
     """
 
     def __init__(
@@ -68,10 +71,8 @@ class AdaptiveEngine:
         self.config, self.stems = self._current.config, self._current.stems
         self.masking, self.output_channels = self._current.masking, self._current.output_channels
         self.counters, self.callback_durations = Counters(), Durations()
-        # Of all engines; writer: whoever controls the mix; reader: audio thread
-        self.gains: NDArray[np.float32] = self._current.gains
-        self.bypass = False
-        self.plan_changes: list[dict] = []
+        self.mix = self._current.mix  # shared by all engines
+        self.plan_changes: list[dict[str, Any]] = []
         self.failure: BaseException | None = None
 
         hop = plan.hop
@@ -129,7 +130,6 @@ class AdaptiveEngine:
         while self._next is not None and done < len(block):
             done += self._fade(block[done:], out[done:])
         if done < len(block):
-            self._current.bypass = self.bypass
             self._current.process(block[done:], out[done:])
             self._count()
 
@@ -147,7 +147,6 @@ class AdaptiveEngine:
         assert engine is not None
         count = min(len(block), len(self._rise) - self._faded)
         piece, coming = slice(self._faded, self._faded + count), self._coming[:count]
-        self._current.bypass = engine.bypass = self.bypass
         self._current.process(block[:count], out[:count])
         self._count()
         engine.process(block[:count], coming)
@@ -175,7 +174,7 @@ class AdaptiveEngine:
         nothing is paced. Raises RtsepError where the new workers fail or cannot follow.
         """
         old, engine = self._current, self._make_engine(plan)
-        engine.gains = self.gains
+        engine.mix = self.mix
         engine.start()
         fed = self._replay(old, engine)
         at_s = self._past.taken / SAMPLE_RATE
@@ -208,7 +207,6 @@ class AdaptiveEngine:
         return fed
 
     def _feed(self, engine: Engine, begin: int, end: int, *, waiting: bool) -> None:
-        engine.bypass = self.bypass
         self._past.feed(engine, begin, end, self._coming, waiting=waiting)
 
     def _watch(self) -> None:
@@ -244,20 +242,9 @@ class AdaptiveEngine:
         return self._current.plan
 
     @property
-    def workers(self):
+    def workers(self) -> list[Worker]:
         """The workers of now."""
         return self._current.workers
-
-    @property
-    def played_s(self) -> float:
-        """As Engine.played_s, of the whole stream."""
-        return self.counters.hops * self.plan.hop / SAMPLE_RATE
-
-    @property
-    def block_ms(self) -> float:
-        """As Engine.block_ms, of the whole stream."""
-        calls = self.callback_durations.count
-        return 1000 * self.played_s / calls if calls else 0.0
 
     @property
     def samples_to_hop(self) -> int:
@@ -280,16 +267,6 @@ class AdaptiveEngine:
         """As Engine.levels_dbfs."""
         return self._current.levels_dbfs()
 
-    def stats(self) -> dict:
+    def stats(self) -> dict[str, Any]:
         """As Engine.stats, and `plan_changes`. Plan, deadline and worker_ms are those of now."""
-        return {
-            **self._current.stats(),
-            "hops": self.counters.hops,
-            "late_masks": self.counters.late_masks,
-            "bad_samples": self.counters.bad_samples,
-            "nonfinite_blocks": self.counters.nonfinite_blocks,
-            "xruns": dict(self.counters.xruns),
-            "block_ms": self.block_ms,
-            "callback_ms": self.callback_durations.summary(),
-            "plan_changes": list(self.plan_changes),
-        }
+        return {**super().stats(), "plan_changes": list(self.plan_changes)}

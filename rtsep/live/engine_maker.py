@@ -148,4 +148,4 @@ def _representative(plan: StreamPlan) -> StreamPlan:
         for rung in LADDER
         if (rung.plan.frames, rung.plan.stride) == (plan.frames, plan.stride)
     ]
-    return max([plan, *alike], key=lambda p: p.look_ahead + p.presumed)
+    return max([plan, *alike], key=lambda p: p.look_ahead + p.extrapolated)

@@ -1,12 +1,19 @@
-"""What passes between the audio thread and the workers: frames one way, masks the other.
+"""What passes between the audio thread and the workers: frames one way, masks the other, and a bell.
 
-Nobody waits for anybody. Frames stand in a ring that is long enough for a window to stay whole
-until its masks are due: with the plan `classic` it is the pair of 128-frame images that gives the
-design its name. Masks stand in slots with a sequence number each; a reader that does not find the
-number it expects takes the masks for late.
+    audio thread --FrameHistory--> workers --MaskSlots, Bell--> audio thread
+
+Nobody waits for anybody, unless a plan without compute delay, or a file, waits for the bell. Frames
+stand in a ring that is long enough for a window to stay whole until its masks are due: with the plan
+`classic` it is the pair of 128-frame images that gives the design its name. Masks stand in slots with
+a sequence number each; a reader that does not find the number it expects takes the masks for late.
 """
 
 from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +39,8 @@ class FrameHistory:
         self.spectra = np.zeros((self.length, NET_CHANNELS, all_bins), np.complex64)
         # (frames, bins, channels) float32; readers: workers, audio thread
         self.magnitudes = np.zeros((self.length, bins, NET_CHANNELS), np.float32)
-        # (frames,) float32, what the nets are to see of it is magnitudes x gains; readers: workers
-        self.gains = np.ones(self.length, np.float32)
+        # (frames,) float32: the nets see magnitudes x net_gains; readers: workers
+        self.net_gains = np.ones(self.length, np.float32)
         # Number of the newest frame whose rows may be in writing: published before they change.
         self.newest = -1
 
@@ -46,11 +53,11 @@ class FrameHistory:
         """Where `frame` stands."""
         return frame % self.length
 
-    def finish(self, frame: int, gain: float) -> None:
-        """The spectrum of `frame` is written: derive what the nets see of it, `gain` times as loud."""
+    def finish(self, frame: int, net_gain: float) -> None:
+        """The spectrum of `frame` is written: derive what the nets see, `net_gain` times as loud."""
         row = self.row(frame)
         magnitudes(self.spectra[row : row + 1], self.magnitudes[row : row + 1])
-        self.gains[row] = gain
+        self.net_gains[row] = net_gain
 
     def holds(self, first: int) -> bool:
         """Whether the frames from `first` on were still whole up to now."""
@@ -77,3 +84,31 @@ class MaskSlots:
         """The masks of `run`, whole until its slot's next run; None if they are not there."""
         slot = run % self.count
         return self.masks[slot] if self.runs[slot] == run else None
+
+
+class Bell:
+    """A flag that many raise and one waits for. Neither side ever holds a lock while it works.
+
+    It is a lock used as a binary semaphore: held while nothing has happened. A condition variable
+    would have the waiting thread stand behind whichever worker was put to sleep while notifying.
+    """
+
+    def __init__(self) -> None:
+        self._silent = threading.Lock()
+        self._silent.acquire()
+
+    def ring(self) -> None:
+        """Something has happened. From any thread; never blocks."""
+        with contextlib.suppress(RuntimeError):  # it is ringing already
+            self._silent.release()
+
+    def wait_for(self, done: Callable[[], bool], until_s: float) -> bool:
+        """Wait, ring by ring, until `done()`; False where it is not by `until_s` of perf_counter.
+
+        For one thread only. Whoever makes `done()` true must ring afterwards.
+        """
+        while not done():
+            left_s = until_s - time.perf_counter()
+            if left_s <= 0 or not self._silent.acquire(timeout=left_s):
+                return done()
+        return True

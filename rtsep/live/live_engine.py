@@ -18,15 +18,18 @@ from rtsep.nets.registry import ModelConfig
 class LiveEngine(Protocol):
     """One stereo stream at 44.1 kHz through the nets of one model; see engine.Engine.
 
-    `process` belongs to one thread, the audio thread; `gains` and `bypass` are written by whoever
-    controls the mix. `warm_up`, `start`, `stop` and `wait_for_workers` are for any other thread, one
-    at a time, all else for any.
+    Engine is one, and AdaptiveEngine, a row of them. `process` belongs to one thread, the audio thread;
+    `gains` and `bypass` are written by whoever controls the mix. `warm_up`, `start`, `stop` and
+    `wait_for_workers` are for any other thread, one at a time, all else for any.
     """
 
-    # (stems,) float32, linear. writer: whoever controls the mix; reader: audio thread
-    gains: NDArray[np.float32]
-    # Pass the input in place of the mix. writer and reader as above
+    # Pass the input in place of the mix. writer: whoever controls the mix; reader: audio thread
     bypass: bool
+
+    @property
+    def gains(self) -> NDArray[np.float32]:
+        """(stems,) float32, linear, written in place; writer and reader as of `bypass`."""
+        ...
 
     @property
     def config(self) -> ModelConfig:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rtsep.constants import SAMPLE_RATE
+from rtsep.devices.clock_bridge import LONGEST_BLOCK
 from rtsep.dsp.array_input import as_float32, check_rate
 from rtsep.dsp.channels import NET_CHANNELS, check_channels
 from rtsep.errors import UsageError
@@ -171,7 +172,7 @@ class LiveSeparator:
         self._engine, self._remake = engine, remake
         self._heard, self._paced, self._recorder = heard, paced, recorder
         self._closed = False
-        self._gains = StemGains(lambda: self._engine)
+        self._gains = StemGains(engine)
         # Ends the threads of an engine whose LiveSeparator was dropped without `close`.
         self._abandoned: weakref.finalize[Any, Any] | None = None
 
@@ -215,6 +216,9 @@ class LiveSeparator:
             heard=self._heard, recorder=self._recorder, paced=self._paced,
         )  # fmt: skip
         self._channels_out = channels_out // self._outputs
+        # writer and reader: audio thread; used where either the mix or the stems are wanted
+        longest = LONGEST_BLOCK if self._heard == MIX_AND_STEMS else 0
+        self._mix_and_stems = np.zeros((longest, channels_out), np.float32)
 
     @property
     def _outputs(self) -> int:
@@ -235,7 +239,7 @@ class LiveSeparator:
         engine = self._remake(old.plan)
         engine.gains[:], engine.bypass = old.gains, old.bypass
         self._stop()
-        self._engine = engine
+        self._engine = self._gains.target = engine
         self.set_format(adapter.rate, adapter.channels_in, self._channels_out)
         self.start()
 
@@ -308,7 +312,7 @@ class LiveSeparator:
         if self._heard == MIX:
             self._adapter.process(samples, out)
         else:
-            out[:] = self._all_outputs(samples)[:, : self._channels_out]
+            self._select(samples, slice(0, self._channels_out), out)
         return out
 
     def process_stems(
@@ -344,7 +348,7 @@ class LiveSeparator:
         if self._heard == STEMS:
             self._adapter.process(samples, out)
         else:
-            out[:] = self._all_outputs(samples)[:, width:]
+            self._select(samples, slice(width, None), out)
         return {stem: out[:, i * width : (i + 1) * width] for i, stem in enumerate(stems)}
 
     @property
@@ -378,10 +382,15 @@ class LiveSeparator:
             raise UsageError(f"out must have the shape {(samples, channels)}: got {out.shape}")
         return out
 
-    def _all_outputs(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        outputs = np.empty((len(samples), self._adapter.channels_out), np.float32)
-        self._adapter.process(samples, outputs)
-        return outputs
+    def _select(
+        self, samples: NDArray[np.float32], columns: slice, out: NDArray[np.float32]
+    ) -> None:
+        """Process `samples`; `out` gets some of the columns of what is given out."""
+        for at in range(0, len(samples), len(self._mix_and_stems)):
+            block = samples[at : at + len(self._mix_and_stems)]
+            given = self._mix_and_stems[: len(block)]
+            self._adapter.process(block, given)
+            out[at : at + len(block)] = given[:, columns]
 
     # --- any thread -----------------------------------------------------------------------------
 

@@ -14,8 +14,7 @@ import numpy as np
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.masking import own_masks, ratio_mask, softmax_across_stems
 from rtsep.live import INDEPENDENT
-from rtsep.live.bell import Bell
-from rtsep.live.exchange import FrameHistory
+from rtsep.live.exchange import Bell, FrameHistory
 from rtsep.live.stats import Counters
 from rtsep.live.worker import Worker
 from rtsep.nets.registry import ModelConfig

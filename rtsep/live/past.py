@@ -8,52 +8,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.dsp.channels import NET_CHANNELS
+from rtsep.dsp.ring import Ring
 from rtsep.errors import RtsepError
-from rtsep.live.engine import Engine
+from rtsep.live.live_engine import LiveEngine
 from rtsep.live.plans.plan import StreamPlan
 
 
 class Past:
     """Samples are counted from the start of the stream.
 
-    length: samples kept, at least. taken: samples so far. writer: audio thread; readers: any.
+    length: samples kept, at least. writer: audio thread; readers: any.
     """
 
     def __init__(self, length: int):
-        # (samples, 2) float32, sample n in row n modulo the length. writer: audio thread; reader:
-        # whoever feeds, up to `taken` and no longer ago than the length
-        self._samples = np.empty((length, NET_CHANNELS), np.float32)
-        self._samples.fill(0.0)  # touches every page before the sound starts
-        self.taken = 0
+        # writer: audio thread, over the oldest; reader: whoever feeds, who looks whether it was whole
+        self._samples = Ring(length, NET_CHANNELS)
+
+    @property
+    def taken(self) -> int:
+        """Samples so far."""
+        return self._samples.written
 
     def remember(self, block: NDArray[np.float32]) -> None:
         """Take the next samples, (samples, 2) float32. Real-time safe."""
-        length = len(self._samples)
-        kept = block[-length:]
-        at = (self.taken + len(block) - len(kept)) % length
-        first = min(len(kept), length - at)
-        self._samples[at : at + first] = kept[:first]
-        self._samples[: len(kept) - first] = kept[first:]
-        self.taken += len(block)
+        self._samples.push(block)
 
     def feed(
-        self, engine: Engine, begin: int, end: int, out: NDArray[np.float32], *, waiting: bool
+        self, engine: LiveEngine, begin: int, end: int, out: NDArray[np.float32], *, waiting: bool
     ) -> None:
         """Give samples `begin` to `end` to `engine`, at most to the end of a hop at a time.
 
         out: (hop, engine.output_channels) float32, for what it gives back. waiting: for its workers, so
         that no mask is late. Raises RtsepError if the audio thread has overwritten what is read.
         """
-        length, hop = len(self._samples), engine.plan.hop
+        hop = engine.plan.hop
         while begin < end:
-            at = begin % length
-            count = min(end - begin, hop - begin % hop, length - at)
+            piece = self._samples.view(begin, min(end - begin, hop - begin % hop))
             if waiting:
                 engine.wait_for_workers()
-            engine.process(self._samples[at : at + count], out[:count])
-            if self.taken - begin > length:
+            engine.process(piece, out[: len(piece)])
+            if not self._samples.holds(begin):
                 raise RtsepError(f"the plan {engine.plan.name} cannot catch up: too slow a machine")
-            begin += count
+            begin += len(piece)
 
 
 def heard_hops(plan: StreamPlan) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.constants import SAMPLE_RATE
+from rtsep.dsp.ring import Ring
 from rtsep.errors import AudioFileError, RtsepError, UsageError
 from rtsep.files.recording_file import RecordingFile
 from rtsep.system.signals import shielded
@@ -47,10 +48,8 @@ class Recorder:
         self._files: list[RecordingFile] = []
         self._make_files(folder)
         # writer: audio thread; reader: the recorder's thread. (samples, 2 channels per stem)
-        self._ring = np.zeros((RING_S * SAMPLE_RATE, 2 * len(stems)), np.float32)
-        self._written = 0  # by the audio thread, samples since the start
+        self._ring = Ring(RING_S * SAMPLE_RATE, 2 * len(stems))
         self._refused = 0  # by the audio thread, samples that came when the ring was full
-        self._saved = 0  # by the recorder's thread
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="rtsep recorder", daemon=True)
         self._thread.start()
@@ -58,13 +57,13 @@ class Recorder:
     @property
     def lost_samples(self) -> int:
         """Samples per channel that were played and are not in the recording."""
-        unsaved = self._written - self._saved if self.failure is not None else 0
+        unsaved = self._ring.waiting if self.failure is not None else 0
         return self._refused + unsaved
 
     @property
     def recorded_s(self) -> float:
         """Seconds in the files."""
-        return self._saved / SAMPLE_RATE
+        return self._ring.read / SAMPLE_RATE
 
     def push(self, block: NDArray[np.float32], wait: bool = False) -> None:
         """Take the engine's output, (samples, mix and stems) float32.
@@ -72,17 +71,13 @@ class Recorder:
         wait: wait for room where the disk is behind. An audio thread never does: it loses samples,
         which are counted.
         """
-        count, length = len(block), len(self._ring)
-        while wait and self.failure is None and self._written + count - self._saved > length:
+        count = len(block)
+        while wait and self.failure is None and self._ring.room < count:
             time.sleep(POLL_S / 10)
-        if self.failure is not None or self._written + count - self._saved > length:
+        if self.failure is not None or self._ring.room < count:
             self._refused += count
             return
-        at = self._written % length
-        first = min(count, length - at)
-        self._ring[at : at + first] = block[:first, 2:]
-        self._ring[: count - first] = block[first:, 2:]
-        self._written += count
+        self._ring.push(block[:, 2:])
 
     def close(self) -> None:
         """Write the rest and close the files; those that hold nothing are removed."""
@@ -126,14 +121,11 @@ class Recorder:
         self._finish()
 
     def _save(self) -> None:
-        length = len(self._ring)
-        while (count := self._written - self._saved) > 0:
-            at = self._saved % length
-            count = min(count, length - at, SAMPLES_PER_WRITE)
-            part = self._ring[at : at + count]
+        while (waiting := self._ring.waiting) > 0:
+            part = self._ring.view(self._ring.read, min(waiting, SAMPLES_PER_WRITE))
             for stem, file in enumerate(self._files):
                 file.append(part[:, 2 * stem : 2 * stem + 2])
-            self._saved += count
+            self._ring.advance(len(part))
 
     def _make_playable(self) -> None:
         for file in self._files:
@@ -145,7 +137,7 @@ class Recorder:
 
     def _finish(self) -> None:
         """Leave files that are equally long and play, as far as the disk lets us."""
-        samples = self._saved = min(file.samples for file in self._files)
+        samples = self._ring.read = min(file.samples for file in self._files)
         if samples == 0:
             self._remove_files()
             return

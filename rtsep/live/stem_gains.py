@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 
 from rtsep.errors import UsageError
-from rtsep.live.mixing_desk import MixTarget
+from rtsep.live.mixer import MixTarget
 
 
 class StemGains(MutableMapping[str, float]):
@@ -16,33 +16,33 @@ class StemGains(MutableMapping[str, float]):
     The audio thread reads the gains once per hop and fades from one to the next, so that no change
     clicks. May be read and written from any thread.
 
-    target: gives the engine of now.
+    target: the engine, which may be exchanged for another one with the same stems.
     """
 
-    def __init__(self, target: Callable[[], MixTarget]) -> None:
-        self._target = target
+    def __init__(self, target: MixTarget) -> None:
+        self.target = target
 
     def __getitem__(self, stem: str) -> float:
-        return float(self._target().gains[self._place(stem)])
+        return float(self.target.gains[self._place(stem)])
 
     def __setitem__(self, stem: str, gain: float) -> None:
         place = self._place(stem)
-        self._target().gains[place] = check_gain(stem, gain)
+        self.target.gains[place] = check_gain(stem, gain)
 
     def __delitem__(self, stem: str) -> None:
         raise UsageError(f"the gain of {stem!r} cannot be removed: set it to 0 to silence the stem")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._target().stems)
+        return iter(self.target.stems)
 
     def __len__(self) -> int:
-        return len(self._target().stems)
+        return len(self.target.stems)
 
     def __repr__(self) -> str:
         return repr(dict(self))
 
     def _place(self, stem: str) -> int:
-        stems = tuple(self._target().stems)
+        stems = tuple(self.target.stems)
         if stem not in stems:
             raise UsageError(f"there is no stem {stem!r}: choose from {', '.join(stems)}")
         return stems.index(stem)

@@ -64,12 +64,12 @@ def test_slide(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     json_file, plot_file = tmp_path / "s.json", tmp_path / "s.png"
     status, out, err = run(
-        capsys, "slide", "--slides", "64/1/1/4,128/4/2", "--bins", 64, "--rounds", 1,
+        capsys, "slide", "--plans", "64/1/1/1/hann/4,128/4/2/4/hann", "--bins", 64, "--rounds", 1,
         "--json", json_file, "--plot", plot_file,
     )  # fmt: skip
     assert status == 0, err
     rows = rows_by_contender(json_file)
-    for case in ("T64-h1-d1-p4", "T128-h4-d2"):
+    for case in ("64/1/1/1/hann/4", "128/4/2/4/hann"):
         assert case in out
         whole, heard, kept = (
             rows[way, case]["mflop"] for way in ("whole net", "rows heard", "rows heard and new")
@@ -80,11 +80,19 @@ def test_slide(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "slides", ["64/1", "60/1/1", "64/40/30", "64/0/1", "64/1/1/33", "64/1/1/4/2"]
+    "plan",
+    [
+        "64/1",
+        "60/1/1/1/hann",
+        "64/40/30/40/hann",
+        "64/0/1/1/hann",
+        "64/1/1/1/hann/33",
+        "64/1/1/1/hann/4/2",
+    ],
 )
-def test_slide_refuses_impossible_windows(capsys: pytest.CaptureFixture[str], slides: str) -> None:
-    status, _, err = run(capsys, "slide", "--slides", slides)
-    assert status == 2 and slides in err
+def test_slide_refuses_impossible_windows(capsys: pytest.CaptureFixture[str], plan: str) -> None:
+    status, _, err = run(capsys, "slide", "--plans", plan)
+    assert status == 2 and plan in err
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from rtsep_bench.documented import Claim, claims
 from rtsep_bench.measurements import LONG, RECORDED, SHORT, read_results
 
 ROOT = Path(__file__).parent.parent.parent
-SMALL_SLIDE = "slide --weights made-up --bins 64 --rounds 1 --slides 64/1/1,64/1/1/4"
+SMALL_SLIDE = "slide --weights made-up --bins 64 --rounds 1 --plans 64/1/1/1/hann,64/1/1/1/hann/4"
 
 
 @pytest.mark.parametrize("claim", list(claims()), ids=lambda claim: claim.about)

@@ -21,6 +21,7 @@ from rtsep.errors import RtsepError
 from rtsep.live import device_session
 from rtsep.live.device_adapter import DeviceAdapter
 from rtsep.live.engine import Engine
+from rtsep.live.signal_path import SignalPath
 from rtsep.live.worker import Worker
 from rtsep.nets.sliding import SlidingState
 from rtsep_bench import busy
@@ -187,7 +188,7 @@ def test_a_callback_that_fails_is_told_in_one_line(
     ("owner", "method", "told"),
     [
         (Worker, "_run", "the worker of"),
-        (Engine, "_on_hop", "the audio callback failed"),
+        (SignalPath, "_on_hop", "the audio callback failed"),
     ],
 )
 def test_what_fails_on_paced_sound_ends_the_run(
@@ -238,7 +239,7 @@ def test_a_busy_program_that_does_not_start_is_an_error(monkeypatch) -> None:
     ("words", "told"),
     [
         (["--nets", "needed"], "--nets needed: name with --stem the stems that are to be heard"),
-        (["--stem", "drums"], "spleeter:2stems has no stem 'drums': choose from vocals"),
+        (["--stem", "drums"], "unknown stem 'drums': choose from vocals"),
         (["-i", "3"], "--input-device needs --backend device"),
         (["--samplerate", "48000"], "--samplerate needs --backend device"),
         (["--busy", "-1"], "--busy: must be a whole number of at least 1: got '-1'"),

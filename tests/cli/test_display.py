@@ -20,7 +20,7 @@ from rtsep.cli.terminal.stream_status import (
     RecentRise,
 )
 from rtsep.live.engine import Engine
-from rtsep.live.mixing_desk import MixControls
+from rtsep.live.mixer import MixControls
 from rtsep.live.plans.plan import PLANS
 from rtsep.live.stats import Counters, Durations
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtsep.cli.terminal.keys import KEYS, KeyReader, handle_key, help_line, help_table
-from rtsep.live.mixing_desk import MixControls
+from rtsep.live.mixer import MixControls
 from rtsep.nets.registry import find_model
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

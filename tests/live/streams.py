@@ -72,8 +72,8 @@ def _masks(config, net, plan, magnitude):
     masks = np.zeros((plan.frames, 2, config.bins), np.float32)
     out = np.zeros((frames, 2, config.bins))
     for newest in range(plan.stride - 1, frames, plan.stride):
-        seen = history[: newest + 1 + plan.frames][-plan.frames + plan.presumed :]
-        behind = (seen[-1:] + seen[::-1][: plan.presumed]) / 2
+        seen = history[: newest + 1 + plan.frames][-plan.frames + plan.extrapolated :]
+        behind = (seen[-1:] + seen[::-1][: plan.extrapolated]) / 2
         state.run(net, np.concatenate([seen, behind]), masks)
         for back in range(plan.stride):
             t = newest - plan.look_ahead - back

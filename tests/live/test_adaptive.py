@@ -11,7 +11,7 @@ from rtsep.live.adaptive import AdaptiveEngine
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_paced
 from rtsep.live.load_watch import WATCHED_HOPS, LoadWatch
-from rtsep.live.plans.ladder import read_plan
+from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS
 from rtsep.nets.sliding import SlidingState
 from tests.live.streams import HOP, noise, push
@@ -123,7 +123,7 @@ def test_the_level_goes_on_as_if_nothing_had_happened(start_adaptive, start_engi
     push(engine, audio[150 * HOP :])
     unchanged = start_engine(LONG, auto_level=True)
     push(unchanged, audio)
-    assert engine._current._level.gain == pytest.approx(unchanged._level.gain, rel=1e-9)
+    assert engine._current._path._level.gain == pytest.approx(unchanged._path._level.gain, rel=1e-9)
 
 
 def test_gains_and_bypass_are_those_of_the_stream(start_adaptive):

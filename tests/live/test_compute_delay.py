@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtsep.live.bell import Bell
 from rtsep.live.engine import Engine
-from rtsep.live.exchange import FrameHistory
+from rtsep.live.exchange import Bell, FrameHistory
 from rtsep.live.plans.plan import MOST_WAITED, StreamPlan
 from rtsep.nets.sliding import SlidingState
 from tests.live.streams import HOP, noise, offline, through
@@ -37,15 +36,15 @@ def test_the_latency_is_the_formula(compute_delay, asymmetric):
 @given(
     compute_delay=st.sampled_from(DELAYS),
     sizes=st.lists(st.integers(1, 3 * HOP), min_size=1, max_size=6),
-    alone=st.booleans(),
+    independent=st.booleans(),
     asymmetric=st.booleans(),
 )
-def test_a_pure_delay_for_any_block_sizes(two_stems, compute_delay, sizes, alone, asymmetric):
+def test_a_pure_delay_for_any_block_sizes(two_stems, compute_delay, sizes, independent, asymmetric):
     config, nets = two_stems
     plan = with_delay(compute_delay, asymmetric=asymmetric)
-    stems, nets = (("vocals",), nets[:1]) if alone else (None, nets)
+    stems, nets = (("vocals",), nets[:1]) if independent else (None, nets)
     gains = dict.fromkeys(config.stems, 1.0)
-    engine = Engine(config, nets, plan, gains, alone=stems, auto_level=False)
+    engine = Engine(config, nets, plan, gains, independent=stems, auto_level=False)
     engine.start()
     try:
         audio = noise(5 * HOP + 5, seed=1)
@@ -80,7 +79,7 @@ def test_without_compute_delay_the_callback_waits(two_stems, start_engine, monke
 
     monkeypatch.setattr(SlidingState, "run", dawdle)
     # So long that nothing comes late however busy the machine is.
-    monkeypatch.setattr("rtsep.live.engine.MOST_WAITED", 100.0)
+    monkeypatch.setattr("rtsep.live.signal_path.MOST_WAITED", 100.0)
     plan = with_delay(0, stride=1)
     engine = start_engine(plan)
     audio = noise(40 * HOP, seed=5)

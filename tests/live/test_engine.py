@@ -12,7 +12,8 @@ from rtsep.errors import RtsepError, UsageError
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.mask_source import HOLD_HOPS
-from rtsep.live.plans.plan import PLANS, StreamPlan, find_plan
+from rtsep.live.plans.notation import read_plan
+from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.nets.sliding import SlidingState
 from tests.live.streams import HOP, noise, offline, through
 
@@ -20,7 +21,9 @@ CLASSIC = PLANS["classic"]
 SMALL = StreamPlan("small", frames=64, stride=64, look_ahead=0, compute_delay=61)
 SLIDING = StreamPlan("sliding", frames=64, stride=8, look_ahead=3, compute_delay=5)
 EVERY_HOP = StreamPlan("every hop", frames=64, stride=1, look_ahead=0, compute_delay=2)
-PRESUMING = StreamPlan("presuming", 64, stride=2, look_ahead=1, compute_delay=2, presumed=5)
+EXTRAPOLATING = StreamPlan(
+    "extrapolating", 64, stride=2, look_ahead=1, compute_delay=2, extrapolated=5
+)
 
 
 def test_classic_is_two_images_of_128_frames():
@@ -31,7 +34,7 @@ def test_classic_is_two_images_of_128_frames():
 
 
 @pytest.mark.parametrize(
-    "plan", [*PLANS.values(), SMALL, SLIDING, EVERY_HOP, PRESUMING], ids=lambda p: p.name
+    "plan", [*PLANS.values(), SMALL, SLIDING, EVERY_HOP, EXTRAPOLATING], ids=lambda p: p.name
 )
 def test_a_unit_mask_is_a_pure_delay(start_engine, plan):
     engine = start_engine(plan)
@@ -64,7 +67,7 @@ def test_all_stems_together_are_the_delayed_input(start_engine):
     np.testing.assert_allclose(out[SLIDING.latency_samples :], audio, atol=2e-6)
 
 
-@pytest.mark.parametrize("plan", [SMALL, SLIDING, EVERY_HOP, PRESUMING], ids=lambda p: p.name)
+@pytest.mark.parametrize("plan", [SMALL, SLIDING, EVERY_HOP, EXTRAPOLATING], ids=lambda p: p.name)
 @pytest.mark.parametrize("sizes", [(HOP,), (256,), (3000, 17, 999)], ids=str)
 def test_streaming_equals_offline_however_workers_are_scheduled(
     start_engine, two_stems, plan, sizes, monkeypatch
@@ -178,18 +181,18 @@ def test_stats_name_what_was_measured(start_engine):
         ((64, 1, 0, float("nan")), "compute_delay=nan"),
         ((64, 1, 0, 1, 33), "at most half of frames: got 33 of 64"),
         ((64, 1, 0, 1, -1), "got -1 of 64"),
-        ((64, 58, 3, 1, 4), "less those presumed: got 58 \\+ 3 > 60"),
+        ((64, 58, 3, 1, 4), "less those extrapolated: got 58 \\+ 3 > 60"),
     ],
 )
 def test_impossible_plans_are_refused(numbers, words):
-    frames, stride, look_ahead, compute_delay, *presumed = numbers
+    frames, stride, look_ahead, compute_delay, *extrapolated = numbers
     with pytest.raises(UsageError, match=words):
-        StreamPlan("x", frames, stride, look_ahead, compute_delay, presumed=sum(presumed))
+        StreamPlan("x", frames, stride, look_ahead, compute_delay, extrapolated=sum(extrapolated))
 
 
 def test_unknown_names_are_refused(two_stems):
     with pytest.raises(UsageError, match="'fast'.*classic"):
-        find_plan("fast")
+        read_plan("fast")
     with pytest.raises(UsageError, match="no stem 'drums'"):
         Engine(*two_stems, SLIDING, {"drums": 1.0})
     with pytest.raises(UsageError, match="hold, dry, mute"):

@@ -6,7 +6,7 @@ import pytest
 from rtsep.dsp.masking import MASK_EXTENSIONS
 from rtsep.errors import UsageError
 from rtsep.live.engine import Engine
-from rtsep.live.mixing_desk import MixControls
+from rtsep.live.mixer import MixControls
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.nets.registry import find_model
 from rtsep.weights.load_nets import load_nets

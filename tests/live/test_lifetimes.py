@@ -12,7 +12,7 @@ from rtsep.errors import RtsepError
 from rtsep.live.adaptive import AdaptiveEngine
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
-from rtsep.live.plans.ladder import read_plan
+from rtsep.live.plans.notation import read_plan
 from rtsep.nets.sliding import SlidingState
 from tests.live.streams import HOP, noise, push
 

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from rtsep.live.plans.choice import (
     parse_latency,
     slower_plan,
 )
-from rtsep.live.plans.ladder import LADDER, MEASURED_DB, read_plan
+from rtsep.live.plans.ladder import LADDER, MEASURED_DB
+from rtsep.live.plans.notation import read_plan, spell
 from rtsep.live.plans.plan import PLANS
 from rtsep_bench.measurements import RECORDED
 
@@ -54,7 +56,10 @@ def test_names_auto_and_plans_spelt_out():
     assert (plan.frames, plan.stride, plan.look_ahead) == (128, 4, 2)
     assert plan.compute_delay == 0.5 and plan.asymmetric
     assert not read_plan("64/1/2/1/hann").asymmetric
-    assert (read_plan("64/1/2/1/hann").presumed, read_plan("64/1/2/1/hann/4").presumed) == (0, 4)
+    assert (read_plan("64/1/2/1/hann").extrapolated, read_plan("64/1/2/1/hann/4").extrapolated) == (
+        0,
+        4,
+    )
 
 
 @pytest.mark.parametrize(
@@ -242,3 +247,29 @@ def test_the_ladder_is_in_order_and_holds_the_named_plans():
     latencies = [rung.plan.latency_samples for rung in LADDER]
     assert latencies == sorted(latencies)
     assert {plan.name for plan in PLANS.values()} <= set(MEASURED_DB)
+
+
+# --- the notation ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rung", LADDER, ids=lambda rung: rung.plan.name)
+def test_a_plan_is_read_as_it_is_spelt(rung):
+    again = read_plan(spell(rung.plan))
+    assert spell(again) == again.name
+    assert replace(again, name=rung.plan.name, ratio_exponent=rung.plan.ratio_exponent) == rung.plan
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("64/1/2/1.0/asymmetric/4", "64/1/2/1/asymmetric/4"),
+        ("064/1/1/.5/hann/0", "64/1/1/0.5/hann"),
+    ],
+)
+def test_a_plan_has_one_name_however_it_is_written(text, name):
+    assert read_plan(text).name == name
+
+
+def test_numbers_that_do_not_fit_are_told_with_the_plan():
+    with pytest.raises(UsageError, match=r"^plan 60/1/2/1/hann: frames must be .* got frames=60$"):
+        read_plan("60/1/2/1/hann")

@@ -7,7 +7,7 @@ import pytest
 
 from rtsep.live.engine import Engine
 from rtsep.live.plans import timing_cache
-from rtsep.live.plans.ladder import read_plan
+from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS
 from rtsep.live.plans.timing import FEWEST_RUNS, RUNS, WARM_HOPS, PlanTiming, time_engine
 from rtsep.live.plans.timing_cache import TimingCache, timing_name

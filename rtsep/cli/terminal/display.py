@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rtsep.cli.terminal.screen import Counter, Meter
     from rtsep.live.live_engine import LiveEngine
-    from rtsep.live.mixing_desk import MixControls
+    from rtsep.live.mixer import MixControls
     from rtsep.live.recorder import Recorder
 
 # The picture is drawn at most this often, however often `refresh` is called.

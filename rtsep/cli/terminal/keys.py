@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rtsep.system.signals import shielded
 
 if TYPE_CHECKING:
-    from rtsep.live.mixing_desk import MixControls
+    from rtsep.live.mixer import MixControls
 
 # Key, its name in the display's help line, what it does.
 KEYS = (

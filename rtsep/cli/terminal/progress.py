@@ -1,4 +1,4 @@
-"""How far a file has come, on stderr: a bar on a terminal, a few plain lines elsewhere."""
+"""How far a file or a download has come, on stderr: bars on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rtsep.weights.download import Progress as ByteProgress
 
 # Without a terminal: a line whenever the file has come this much further ...
 PLAIN_STEP_PERCENT = 10
 # ... or, where its length is unknown, whenever so much more of it is done.
 PLAIN_STEP_S = 60.0
+# A download has a line at its start and whenever this much more has come.
+DOWNLOAD_STEP_PERCENT = 25
 
 
-class Progress(Protocol):
+class FileProgress(Protocol):
     """Takes the seconds done so far and those expected in all, or None where unknown."""
 
     def __call__(self, done_s: float, expected_s: float | None) -> None:
@@ -23,7 +28,7 @@ class Progress(Protocol):
 
 
 @contextmanager
-def show_progress(title: str, quiet: bool) -> Iterator[Progress]:
+def show_progress(title: str, quiet: bool) -> Iterator[FileProgress]:
     """Give a function to call with the progress of one file, called `title`."""
     if quiet:
         yield _show_nothing
@@ -48,7 +53,7 @@ def _show_nothing(done_s: float, expected_s: float | None) -> None:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Progress]:
+def _bar(title: str) -> Iterator[FileProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -95,3 +100,70 @@ class _PlainLines:
         if step > self._step:
             self._step = step
             print(f"{self._title}: {text}", file=sys.stderr, flush=True)
+
+
+# --- downloads ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def download_progress() -> Iterator[ByteProgress]:
+    """Gives the callback for rtsep.weights.library; what it draws ends with the block."""
+    if sys.stderr.isatty():
+        with _download_bars() as progress:
+            yield progress
+    else:
+        yield _download_lines()
+
+
+@contextmanager
+def _download_bars() -> Iterator[ByteProgress]:
+    # Imported here: rich takes a while, and most calls have nothing to show.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, TaskID] = {}
+    announced: set[str] = set()
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+
+        def progress(done_bytes: int, total_bytes: int | None, what: str) -> None:
+            if not done_bytes and total_bytes is None:
+                # Nothing to measure (yet): a line is enough.
+                if what not in announced:
+                    bars.console.print(what, markup=False, highlight=False)
+                    announced.add(what)
+                return
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total_bytes)
+            bars.update(tasks[what], completed=done_bytes, total=total_bytes)
+
+        yield progress
+
+
+def _download_lines() -> ByteProgress:
+    reached: dict[str, int] = {}
+
+    def progress(done_bytes: int, total_bytes: int | None, what: str) -> None:
+        share = 100 * done_bytes // total_bytes if total_bytes else 0
+        step = share // DOWNLOAD_STEP_PERCENT * DOWNLOAD_STEP_PERCENT
+        if step <= reached.get(what, -1):
+            return
+        reached[what] = step
+        amount = f": {step} % of {total_bytes / 1e6:.1f} MB" if total_bytes else ""
+        print(f"{what}{amount}", file=sys.stderr, flush=True)
+
+    return progress

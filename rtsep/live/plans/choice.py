@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.live import INDEPENDENT, RATIO
-from rtsep.live.plans.ladder import LADDER, read_plan
+from rtsep.live.plans.ladder import LADDER
+from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 
 AUTO = "auto"

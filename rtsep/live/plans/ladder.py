@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rtsep.errors import UsageError
 from rtsep.live import MASKING
-from rtsep.live.plans.plan import PLANS, StreamPlan
-
-WINDOWS = {"hann": False, "asymmetric": True}
+from rtsep.live.plans.notation import read_plan
+from rtsep.live.plans.plan import StreamPlan
 
 # plan: dB with the ratio mask of all nets, dB with the independent mask of the stem's net.
 MEASURED_DB = {
@@ -50,31 +48,6 @@ class Rung:
 
     plan: StreamPlan
     quality_db: Mapping[str, float]
-
-
-def read_plan(text: str) -> StreamPlan:
-    """The plan called `text`, or the one it spells out, like ``64/1/2/1/asymmetric/4``.
-
-    Frames, stride, look-ahead, compute delay (which may be a fraction), windows and, if any, presumed
-    frames. Raises UsageError.
-    """
-    if text in PLANS:
-        return PLANS[text]
-    try:
-        numbers = text.split("/")
-        presumed = int(numbers.pop()) if len(numbers) == 6 else 0
-        *counts, compute_delay, windows = numbers
-        frames, stride, look_ahead = map(int, counts)
-        pair = WINDOWS[windows]
-        return StreamPlan(
-            text, frames, stride, look_ahead, float(compute_delay), pair, presumed=presumed
-        )
-    except (ValueError, KeyError):
-        raise UsageError(
-            f"unknown plan {text!r}: choose one of {', '.join(PLANS)}, or spell it out like "
-            "64/1/2/1/hann/4 (frames, stride, look-ahead, compute delay, hann or asymmetric, and "
-            "presumed frames if any)"
-        ) from None
 
 
 # By latency, the shortest first.

@@ -3,12 +3,12 @@
 Counted in hops (frames). Frame t is complete when hop t has been collected. The nets run every
 `stride` frames; a run sees `frames` frames and its masks serve `stride` of them:
 
-    |<--------------------------- frames --------------------------->|
-    |              |<- stride ->|<- look_ahead ->|<--- presumed --->|
+    |<---------------------------- frames ----------------------------->|
+    |              |<- stride ->|<- look_ahead ->|<--- extrapolated --->|
                     masks heard      newest frame: p
 
 The nets were trained on music that goes on; zeros right behind the newest frame look like its end. So
-short plans presume a few frames to come, from the newest ones (see nets/forward.py).
+short plans extrapolate a few frames to come, from the newest ones (see nets/forward.py).
 
 They must be ready `compute_delay` hops after frame p. So frame t is mixed when
 
@@ -36,8 +36,8 @@ COMPUTE_DELAY_STEPS = 4
 # What a callback may spend waiting (compute delay 0 only), as a part of its block's duration: the rest
 # is for the transforms, and for the callback to be called late.
 MOST_WAITED = 0.6
-# What short plans presume; docs/latency.md has the measurements.
-PRESUMED = 4
+# What short plans extrapolate; docs/latency.md has the measurements.
+EXTRAPOLATED = 4
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class StreamPlan:
     frames: T, what a net sees at once; a multiple of 64.
     stride: h, frames between two runs of a net.
     look_ahead: d, frames that a run sees after the newest one it decides.
-    presumed: frames of the window behind the newest one, made up from those before it.
+    extrapolated: frames of the window behind the newest one, made up from those before it.
     compute_delay: c, hops granted to the workers from window complete to masks ready; a multiple of
         1/COMPUTE_DELAY_STEPS. With 0 the callback itself waits for late workers, up to MOST_WAITED
         of the duration of its block; with more it never waits.
@@ -66,9 +66,9 @@ class StreamPlan:
     hop: int = HOP
     frame_length: int = FRAME_LENGTH
     ratio_exponent: int = 1
-    presumed: int = 0
+    extrapolated: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.frames < 64 or self.frames % 64:
             raise UsageError(f"frames must be a multiple of 64: got frames={self.frames}")
         if self.stride < 1 or self.look_ahead < 0:
@@ -85,21 +85,21 @@ class StreamPlan:
             raise UsageError(
                 f"ratio_exponent must be 1 or 2: got ratio_exponent={self.ratio_exponent}"
             )
-        if not 0 <= self.presumed <= self.frames // 2:
+        if not 0 <= self.extrapolated <= self.frames // 2:
             raise UsageError(
-                f"presumed must be at least 0 and at most half of frames: got {self.presumed} of "
-                f"{self.frames}"
+                "extrapolated must be at least 0 and at most half of frames: got "
+                f"{self.extrapolated} of {self.frames}"
             )
         if self.stride + self.look_ahead > self.real_frames:
             raise UsageError(
-                "stride + look_ahead must fit in frames, less those presumed: got "
+                "stride + look_ahead must fit in frames, less those extrapolated: got "
                 f"{self.stride} + {self.look_ahead} > {self.real_frames}"
             )
 
     @property
     def real_frames(self) -> int:
-        """Frames of a window that have come in: all but those presumed."""
-        return self.frames - self.presumed
+        """Frames of a window that have come in: all but those extrapolated."""
+        return self.frames - self.extrapolated
 
     @property
     def windows(self) -> WindowPair:
@@ -201,19 +201,17 @@ _CLASSIC = StreamPlan(
 )
 # 255 ms, a run every second hop.
 _BALANCED = StreamPlan(
-    "balanced", frames=64, stride=2, look_ahead=4, compute_delay=2, presumed=PRESUMED
+    "balanced", frames=64, stride=2, look_ahead=4, compute_delay=2, extrapolated=EXTRAPOLATED
 )
 # 93 ms, a run every hop.
 _LOW = StreamPlan(
-    "low", frames=64, stride=1, look_ahead=1, compute_delay=1, asymmetric=True, presumed=PRESUMED
+    "low",
+    frames=64,
+    stride=1,
+    look_ahead=1,
+    compute_delay=1,
+    asymmetric=True,
+    extrapolated=EXTRAPOLATED,
 )
 
 PLANS = {plan.name: plan for plan in (_LOW, _BALANCED, _CLASSIC)}
-
-
-def find_plan(name: str) -> StreamPlan:
-    """The plan called `name`; raises UsageError naming the known ones."""
-    try:
-        return PLANS[name]
-    except KeyError:
-        raise UsageError(f"unknown latency {name!r}: choose one of {', '.join(PLANS)}") from None

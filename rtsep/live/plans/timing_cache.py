@@ -14,12 +14,13 @@ import hashlib
 import json
 import math
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
 import rtsep
 from rtsep.environment import cpu_name, usable_cores
+from rtsep.live.plans.notation import spell
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.plans.timing import PlanTiming
 from rtsep_kernels.jit import CACHE_FOLDER
@@ -83,9 +84,10 @@ class TimingCache:
 
 def timing_name(model: str, nets: int, plan: StreamPlan) -> str:
     """What a timing of `nets` nets of `model` under `plan` goes by on this machine."""
-    shape = f"{plan.frames}/{plan.stride}/{plan.look_ahead}/{plan.presumed}"
+    # Not its name: what the nets have to do does not depend on windows and compute delay.
+    alike = replace(plan, compute_delay=plan.stride, asymmetric=False)
     return (
-        f"{cpu_name()}, {usable_cores()} cores, {model}, {nets} nets, {shape}, sources "
+        f"{cpu_name()}, {usable_cores()} cores, {model}, {nets} nets, {spell(alike)}, sources "
         f"{_sources_hash()}"
     )
 

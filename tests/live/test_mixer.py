@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtsep.errors import UsageError
-from rtsep.live.mixing_desk import HIGHEST_TRIM_DB, LOWEST_TRIM_DB, MixControls
+from rtsep.live.mixer import HIGHEST_TRIM_DB, LOWEST_TRIM_DB, MixControls
 
 STEMS = ("vocals", "drums", "bass", "other")
 

@@ -1,7 +1,7 @@
-"""The mixing desk of a live stream: solo, mute, fade and trim of stems, and bypass.
+"""The mixer of a live stream: solo, mute, fade and trim of stems, and bypass.
 
-Nothing here touches sound. Only `engine.gains` and `engine.bypass` are written, which the audio
-thread reads once per hop and fades over its synthesis window, so that no step clicks.
+Nothing here touches sound. Only an engine's `gains` and `bypass` are written, which the audio thread
+reads once per hop and fades over its synthesis window, so that no step clicks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.errors import UsageError
@@ -19,17 +20,56 @@ from rtsep.errors import UsageError
 LOWEST_TRIM_DB, HIGHEST_TRIM_DB = -60.0, 24.0
 
 
+@dataclass
+class MixSettings:
+    """How an engine mixes. Writer: whoever controls the mix. Reader: audio thread.
+
+    gains: (stems,) float32, linear, written in place. bypass: pass the input in place of the mix.
+    """
+
+    gains: NDArray[np.float32]
+    bypass: bool = False
+
+    @classmethod
+    def of(cls, stems: Sequence[str], gains: Mapping[str, float]) -> MixSettings:
+        """Those of `gains`, by name of stem; stems that are left out are silent."""
+        return cls(np.array([gains.get(stem, 0.0) for stem in stems], np.float32))
+
+
 class MixTarget(Protocol):
-    """What the desk needs of an engine."""
+    """What the mixer needs of an engine."""
+
+    bypass: bool
 
     @property
     def stems(self) -> Sequence[str]:
         """Names of what it gives out."""
         ...
 
-    # (stems,) float32, linear; writer: the desk
-    gains: NDArray
-    bypass: bool
+    @property
+    def gains(self) -> NDArray[np.float32]:
+        """(stems,) float32, linear, written in place by the mixer."""
+        ...
+
+
+class Mixable:
+    """An engine's side of the mix. mix: may be shared by engines of one stream."""
+
+    mix: MixSettings
+
+    @property
+    def gains(self) -> NDArray[np.float32]:
+        """(stems,) float32: linear gain of each stem in the mix, to be written in place at any time."""
+        return self.mix.gains
+
+    @property
+    def bypass(self) -> bool:
+        """Whether the input is passed in place of the mix."""
+        return self.mix.bypass
+
+    @bypass.setter
+    def bypass(self, bypass: bool) -> None:
+        self.mix.bypass = bypass
 
 
 @dataclass
@@ -52,7 +92,7 @@ class _Fade:
 
 @dataclass
 class Strip:
-    """One stem's place on the desk. Its gain is trim times fader, unless it is silenced.
+    """One stem's place on the mixer. Its gain is trim times fader, unless it is silenced.
 
     trim_db: decibels. fader: linear, moved by fades. mute_lifted: the mute stands back for a solo.
     """
@@ -66,13 +106,13 @@ class Strip:
 
 
 class MixControls:
-    """The desk of `engine`, to be used from one thread only.
+    """The mixer of `engine`, to be used from one thread only.
 
     gains: linear gain of each stem at start. A stem without gain, or left out, starts muted with its
     trim at 0 dB, so that it can be brought in.
 
-    A desk's solo: while any stem is soloed, only those are heard. Soloing a muted stem lifts its
-    mute until the solo ends, or until it is muted again.
+    Solo as on a mixing desk: while any stem is soloed, only those are heard. Soloing a muted stem lifts
+    its mute until the solo ends, or until it is muted again.
 
     Raises UsageError for a stem that the engine does not give out.
     """
