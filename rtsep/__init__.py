@@ -48,9 +48,11 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        from importlib import import_module
+if not TYPE_CHECKING:  # type checkers have the imports above, and would take any name for known
 
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'rtsep' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            from importlib import import_module
+
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'rtsep' has no attribute {name!r}")

@@ -54,6 +54,17 @@ def test_the_song_is_kept_once_it_has_been_checked(tmp_path, monkeypatch, cache)
     assert [path.name for path in cache.parent.iterdir()] == [demo_song.FILE_NAME]
 
 
+def test_the_song_is_taken_out_of_an_installed_package_too(tmp_path, monkeypatch, cache):
+    """uv leaves a folder where pip leaves a wheel."""
+    monkeypatch.setattr(demo_song, "SHA256", hashlib.sha256(b"song").hexdigest())
+    member = tmp_path / "package" / demo_song.MEMBER
+    member.parent.mkdir(parents=True)
+    member.write_bytes(b"song")
+    assert demo_song.take_from_package(tmp_path / "package") == cache
+    with pytest.raises(AudioFileError, match="holds no stempeg"):
+        demo_song.take_from_package(tmp_path)
+
+
 def test_another_song_is_refused(tmp_path, cache):
     with pytest.raises(AudioFileError, match="is not the demo's song"):
         demo_song.take_from_package(_wheel(tmp_path, b"another"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
 import sys
 
 import av
@@ -147,6 +148,32 @@ def test_an_mp3_of_variable_bit_rate_without_an_index_is_read_to_its_end(tmp_pat
         assert (reader.samples_estimate or 0) > len(sound) + 22_050
         frames = sum(len(block) for block in reader.blocks(4096))
     assert len(sound) <= frames <= len(sound) + 4096
+
+
+OPENS = """
+import sys
+from rtsep.files.reader import AudioReader
+opened = []
+sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else None)
+with AudioReader(sys.argv[1]) as reader:
+    for block in reader.blocks(4096):
+        pass
+print(sum(str(name) == sys.argv[1] for name in opened))
+"""
+
+
+@pytest.mark.parametrize("name", ["song.wav", "song.mp3", "song.mat"])
+def test_a_file_is_opened_once(tmp_path, name):
+    """Whatever is looked at, and whichever decoder reads it in the end."""
+    path = tmp_path / name
+    if name.endswith("mat"):
+        soundfile.write(path, music(1.0), 44_100, format="MAT5", subtype="FLOAT")
+    else:
+        write_file(path, music(1.0))
+    done = subprocess.run(
+        [sys.executable, "-c", OPENS, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"
 
 
 def test_mp3_is_never_left_to_libsndfile(tmp_path, capfd):
