@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "demo"
 PLAN = "classic"
-FRAMES_PER_BLOCK = 65_536
+SAMPLES_PER_BLOCK = 65_536
 
 
 def main() -> int:
@@ -182,7 +182,7 @@ def _read(path: Path) -> NDArray[np.float32]:
     from rtsep.files.reader import AudioReader
 
     with AudioReader(path) as reader:
-        return np.concatenate(list(reader.blocks(FRAMES_PER_BLOCK)))
+        return np.concatenate(list(reader.blocks(SAMPLES_PER_BLOCK)))
 
 
 if __name__ == "__main__":

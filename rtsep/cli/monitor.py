@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,20 @@ from rtsep.cli.monitor_arguments import (
     device_latency,
     session_settings,
 )
+from rtsep.cli.standard_streams import (
+    OUTPUT,
+    STANDARD,
+    raw_format,
+    standard_input,
+    standard_output,
+)
 from rtsep.cli.surroundings import prepare
 from rtsep.cli.terminal.progress import clock, download_progress
 from rtsep.errors import RtsepError, UsageError
+from rtsep.files.byte_source import ByteStream
 from rtsep.files.formats import format_of
+from rtsep.files.pipe_writer import PipeTarget
+from rtsep.files.raw_pcm import RawFormat
 from rtsep.live.engine_maker import EngineMaker
 from rtsep.live.priority import ORDINARY, REAL_TIME, session_first
 from rtsep.live.process_settings import live_process
@@ -67,6 +77,8 @@ def monitor(args: argparse.Namespace) -> int:
         raise UsageError("--output-file needs --input-file: to record a device use --record DIR")
     if (args.track or args.strict) and not args.input_file:
         raise UsageError("--track and --strict are about files: use them with --input-file")
+    in_use = STANDARD in (args.input_file, args.output_file)
+    raw = raw_format(args.pcm, args.samplerate, args.channels, in_use=in_use)
     settings = session_settings(args)
     make_engine = EngineMaker(
         settings, progress=download_progress, say=(lambda line: None) if args.quiet else _say
@@ -74,7 +86,8 @@ def monitor(args: argparse.Namespace) -> int:
     stems = settings.outputs(settings.masking_choices[-1])
     _check_files(args, stems)
     if args.input_file:
-        return _file_session(args, make_engine)
+        with _target(args, raw) as target:
+            return _file_session(args, make_engine, raw, target)
     return _device_session(args, make_engine, stems)
 
 
@@ -92,18 +105,18 @@ def _check_files(args: argparse.Namespace, stems: tuple[str, ...]) -> None:
     outputs = []
     recordings = recording_paths(args.record, stems) if args.record is not None else []
     outputs += [output(path, f"{path.stem} of --record") for path in recordings]
-    if args.output_file is not None:
+    if isinstance(args.output_file, Path):
         format_of(args.output_file)
         outputs.append(output(args.output_file, "--output-file"))
     if args.stats is not None:
         outputs.append(output(args.stats, "--stats"))
-    check_collisions([args.input_file] if args.input_file else [], outputs)
+    check_collisions([args.input_file] if isinstance(args.input_file, Path) else [], outputs)
     for path in recordings:
         if os.path.lexists(path):
             raise already_recorded(path)
     if args.record is not None:
         check_folder(args.record)
-    if args.output_file is not None:
+    if isinstance(args.output_file, Path):
         check_place(args.output_file)
     if args.stats is not None and not is_special(args.stats):
         check_place(args.stats)
@@ -236,11 +249,31 @@ def _loop(
 # --- files --------------------------------------------------------------------------------------
 
 
-def _file_session(args: argparse.Namespace, make_engine: EngineMaker) -> int:
+@contextlib.contextmanager
+def _target(args: argparse.Namespace, raw: RawFormat | None) -> Iterator[Path | PipeTarget | None]:
+    """Where the mix goes."""
+    if args.output_file != STANDARD:
+        yield args.output_file
+        return
+    with standard_output() as file:
+        yield PipeTarget(file, OUTPUT, raw, "float")
+
+
+def _file_session(
+    args: argparse.Namespace,
+    make_engine: EngineMaker,
+    raw: RawFormat | None,
+    target: Path | PipeTarget | None,
+) -> int:
     from rtsep.files.reader import AudioReader
     from rtsep.live.file_session import run_file
     from rtsep.live.stats import latency_parts_ms
 
+    source: Path | ByteStream = args.input_file
+    if args.input_file == STANDARD:
+        source = standard_input()
+    else:
+        raw = None
     engine = make_engine()
     engine.warm_up()
     recorder = None
@@ -254,15 +287,13 @@ def _file_session(args: argparse.Namespace, make_engine: EngineMaker) -> int:
             with shielded():
                 engine.start()
                 stack.callback(engine.stop)
-            with AudioReader(
-                args.input_file, None, args.duration, args.track, args.strict
-            ) as reader:
+            with AudioReader(source, None, args.duration, args.track, args.strict, raw) as reader:
                 run_file(
-                    engine, reader, args.output_file, recorder,
+                    engine, reader, target, recorder,
                     paced=args.realtime, tick=_failure_watch(recorder),
                 )  # fmt: skip
         for remark in reader.remarks:
-            _say(f"{'warning' if remark.damage else 'note'}: {args.input_file} {remark}")
+            _say(f"{'warning' if remark.damage else 'note'}: {reader.label} {remark}")
         latency_ms = latency_parts_ms(engine.plan.latency_ms)
         if not args.quiet:
             # Where nobody waits there is no hurry either.

@@ -8,6 +8,7 @@ from pathlib import Path
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.numbers import positive_seconds, seconds_from, whole_from
 from rtsep.cli.reading_arguments import add_reading_arguments
+from rtsep.cli.standard_streams import add_pcm_argument, path_or_standard
 from rtsep.cli.terminal.keys import help_table
 from rtsep.errors import UsageError
 from rtsep.files.formats import FORMATS
@@ -27,6 +28,8 @@ examples:
   rtsep-monitor --all-stems -o 7             each stem on its own pair of output channels
   rtsep-monitor --input-file song.flac --output-file vocals.wav
                                              the same engine on a file, as fast as it goes
+  ffmpeg -i song.mp3 -f f32le - | rtsep-monitor --input-file - --pcm f32le --output-file - \
+    --mute vocals | ffplay -f f32le -      between two programs
 
 keys:
 """
@@ -116,13 +119,18 @@ def build_parser() -> argparse.ArgumentParser:
         "--duration", type=positive_seconds, metavar="S", help="stop after S seconds"
     )
     session.add_argument("--stats", type=Path, metavar="FILE", help="write statistics as JSON")
-    session.add_argument("--input-file", type=Path, metavar="F", help="a file instead of a device")
+    session.add_argument(
+        "--input-file", type=path_or_standard, metavar="F",
+        help="a file instead of a device; - is standard input",
+    )  # fmt: skip
     add_reading_arguments(session)
     session.add_argument(
-        "--output-file", type=Path, metavar="F",
+        "--output-file", type=path_or_standard, metavar="F",
         help="write the mix to a file, in the format of its extension"
-        f" (.{', .'.join(FORMATS)}); an interrupted run leaves an earlier file as it was",
+        f" (.{', .'.join(FORMATS)}); an interrupted run leaves an earlier file as it was; - is"
+        " standard output, which gets float WAV, or raw PCM, as it is made",
     )  # fmt: skip
+    add_pcm_argument(session)
     session.add_argument(
         "--realtime", action="store_true", help="play files at the pace of a device"
     )

@@ -1,40 +1,34 @@
 """`rtsep-separate`: split audio files into stems.
 
-Arguments are checked first, then the inputs; only then are the network and its weights loaded. A
-file that fails does not keep the others from being done: failures are listed at the end.
+Arguments are checked first, then whether the inputs are there; the network and its weights are loaded
+with the first one that has sound. A file that fails does not keep the others from being done: failures
+are listed at the end.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rtsep.cli.collisions import check_collisions, check_folder, check_given_once
 from rtsep.cli.common import run
 from rtsep.cli.separate_arguments import PROGRAM, build_parser, chosen_stems
+from rtsep.cli.separate_jobs import Batch, batch_of, check_stdout_alone, raw_asked_for
+from rtsep.cli.standard_streams import OUTPUT, standard_output
 from rtsep.cli.surroundings import prepare
-from rtsep.cli.targets import check_pattern, outputs_of, targets_of
 from rtsep.cli.terminal.progress import clock, show_progress
-from rtsep.errors import AudioFileError, RtsepError, UsageError
-from rtsep.files.formats import OutputFormat, find_format
+from rtsep.errors import RtsepError
+from rtsep.files.formats import OutputFormat
+from rtsep.files.pipe_writer import PipeTarget
+from rtsep.offline.job import SeparationJob
 
 if TYPE_CHECKING:
+    from rtsep.files.reader import AudioReader
     from rtsep.offline.separate_file import SeparationReport
     from rtsep.offline.separator import Separator
     from rtsep.weights.download import Progress
-
-
-@dataclass(frozen=True)
-class Job:
-    """One input, as it was named, and the files its stems go to."""
-
-    name: str
-    source: Path
-    targets: dict[str, Path]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,63 +41,43 @@ def main(argv: Sequence[str] | None = None) -> int:
 def separate(arguments: argparse.Namespace) -> int:
     """Do what the arguments say; return the exit status."""
     stems = chosen_stems(arguments)
-    output_format = find_format(arguments.format)
-    output_format.bit_depth(arguments.bit_depth)
-    check_pattern(arguments.filename)
-    failures: dict[str, str] = {}  # by the input's name
-    failed = False
-    jobs = []
-    for name in arguments.inputs:
-        try:
-            jobs.append(_job(name, arguments, stems, output_format))
-        except RtsepError as error:  # of this input alone: the pattern has been checked
-            failures[name] = str(error)
-    check_given_once([job.source for job in jobs])
-    outputs = [output for job in jobs for output in outputs_of(job.source, job.targets)]
-    check_collisions([job.source for job in jobs], outputs)
-    check_folder(arguments.output)
+    with contextlib.ExitStack() as stack:
+        pipe = None
+        if arguments.stdout is not None:
+            check_stdout_alone(arguments)
+            raw = raw_asked_for(arguments)
+            pipe = PipeTarget(
+                stack.enter_context(standard_output()), OUTPUT, raw, arguments.bit_depth or "16"
+            )
+        batch = batch_of(arguments, stems, pipe)
+        return _separate_all(
+            batch, lambda: _load_separator(arguments, stems), arguments.inputs, arguments.quiet
+        )
 
+
+def _separate_all(
+    batch: Batch, load: Callable[[], Separator], names: Sequence[str], quiet: bool
+) -> int:
+    """Separate one input after the other; tell what failed in the order of their names."""
+    separator = None
     try:
-        readable = [job for job in jobs if _is_readable(job, arguments, failures)]
-        if readable:
-            separator = _load_separator(arguments, stems)
-            for job in readable:
-                _separate_one(separator, job, output_format, arguments, failures)
+        for name, job in batch.jobs:
+            try:
+                reader = job.open()
+            except RtsepError as error:
+                batch.failures[name] = str(error)
+                continue
+            with reader:
+                separator = separator or load()
+                try:
+                    _separate_one(separator, job, reader, quiet)
+                except RtsepError as error:
+                    batch.failures[name] = str(error)
     finally:
-        for name in arguments.inputs:
-            if name in failures:
-                _complain(f"error: {failures.pop(name)}")
-                failed = True
+        failed = [batch.failures[name] for name in dict.fromkeys(names) if name in batch.failures]
+        for failure in failed:
+            _complain(f"error: {failure}")
     return 1 if failed else 0
-
-
-def _job(
-    name: str, arguments: argparse.Namespace, stems: tuple[str, ...], output_format: OutputFormat
-) -> Job:
-    """Raises RtsepError where no file of that name can be separated into files of its own."""
-    if not name:
-        raise UsageError("an input's name is empty: name a file")
-    source = Path(name)
-    if source.is_dir():
-        raise AudioFileError(f"{name} is a folder: name the files in it")
-    targets = targets_of(
-        source, arguments.output, arguments.filename, stems, output_format.name, arguments.model
-    )
-    return Job(name, source, targets)
-
-
-def _is_readable(job: Job, arguments: argparse.Namespace, failures: dict[str, str]) -> bool:
-    """Open an input once, before anything slow is loaded; note in `failures` why it cannot be."""
-    from rtsep.files.reader import AudioReader
-
-    try:
-        AudioReader(
-            job.source, arguments.start, arguments.duration, arguments.track, arguments.strict
-        ).close()
-    except AudioFileError as error:
-        failures[job.name] = str(error)
-        return False
-    return True
 
 
 def _load_separator(arguments: argparse.Namespace, stems: tuple[str, ...]) -> Separator:
@@ -128,40 +102,21 @@ def _load_separator(arguments: argparse.Namespace, stems: tuple[str, ...]) -> Se
 
 
 def _separate_one(
-    separator: Separator,
-    job: Job,
-    output_format: OutputFormat,
-    arguments: argparse.Namespace,
-    failures: dict[str, str],
+    separator: Separator, job: SeparationJob, reader: AudioReader, quiet: bool
 ) -> None:
-    """Separate one input and report on it; note in `failures` why it failed, if it does."""
-    from rtsep.offline.separate_file import separate_file
+    """Separate one input and report on it."""
+    from rtsep.offline.separate_file import separate_job
 
-    try:
-        with show_progress(_printable(job.source.name), arguments.quiet) as progress:
-            report = separate_file(
-                separator,
-                job.source,
-                job.targets,
-                format=output_format.name,
-                bit_depth=arguments.bit_depth,
-                start_s=arguments.start,
-                duration_s=arguments.duration,
-                track=arguments.track,
-                strict=arguments.strict,
-                on_progress=progress,
-            )
-    except RtsepError as error:
-        failures[job.name] = str(error)
-        return
-    _warn(report, output_format)
-    if not arguments.quiet:
+    with show_progress(_printable(job.title), quiet) as progress:
+        report = separate_job(separator, job, reader, progress)
+    _warn(report, job.format)
+    if not quiet:
         _print_report(report)
 
 
 def _warn(report: SeparationReport, output_format: OutputFormat) -> None:
     """Say on stderr what was not kept as it was."""
-    name = report.source
+    name = report.label
     for remark in report.remarks:
         _complain(f"{'warning' if remark.damage else 'note'}: {name} {remark}")
     if report.source_channels > report.channels:
@@ -188,7 +143,7 @@ def _warn(report: SeparationReport, output_format: OutputFormat) -> None:
 def _print_report(report: SeparationReport) -> None:
     width = max(len(stem) for stem in report.targets)
     lines = [
-        f"{report.source}: {clock(report.duration_s)} of sound in {report.elapsed_s:.1f} s,"
+        f"{report.label}: {clock(report.duration_s)} of sound in {report.elapsed_s:.1f} s,"
         f" {report.times_real_time:.1f} times faster than real time"
     ]
     lines += [f"  {stem:{width}}  {target}" for stem, target in report.targets.items()]

@@ -8,6 +8,7 @@ from pathlib import Path
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.numbers import count, positive_seconds, seconds_from
 from rtsep.cli.reading_arguments import add_reading_arguments
+from rtsep.cli.standard_streams import add_pcm_argument
 from rtsep.cli.targets import DEFAULT_PATTERN, FIELDS
 from rtsep.errors import UsageError
 from rtsep.files.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
@@ -28,7 +29,12 @@ def build_parser() -> OneLineParser:
         " 2 impossible arguments, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).",
     )
     # As text: Path("") would be the working folder.
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="audio or video file")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="audio or video file; - is standard input",
+    )
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path(DEFAULT_OUTPUT),
         help="folder for the stems (default: %(default)s)",
@@ -42,6 +48,14 @@ def build_parser() -> OneLineParser:
         "--stems", metavar="STEM,...", help="write only these; no_STEM is all but that one"
     )
     which.add_argument("--two-stems", metavar="STEM", help="write STEM and no_STEM, the rest")
+    which.add_argument(
+        "--stdout", metavar="STEM",
+        help="write this stem, and nothing else, to standard output, as WAV (--bit-depth 16 or float) or"
+        " raw PCM (--pcm)",
+    )  # fmt: skip
+    add_pcm_argument(parser)
+    parser.add_argument("--samplerate", metavar="HZ", type=count, help="of raw PCM")
+    parser.add_argument("--channels", metavar="N", type=count, help="of raw PCM, 1 or 2")
     parser.add_argument(
         "--mask-extension", choices=("zeros", "average", "top"), default="zeros",
         help="above the model's frequencies: silence (zeros), the mean of the mask below (average), or"
@@ -95,6 +109,9 @@ def chosen_stems(arguments: argparse.Namespace) -> tuple[str, ...]:
                 f"{', '.join(model.stems)}"
             )
         return stem, WITHOUT + stem
+    if arguments.stdout is not None:
+        model.members(arguments.stdout)
+        return (arguments.stdout,)
     if arguments.stems is None:
         return model.stems
     names = [name.strip() for name in arguments.stems.split(",")]

@@ -44,7 +44,7 @@ def prepare(program: str) -> None:
         sys.exit(1)
 
 
-class _Guarded(io.FileIO):
+class GuardedOutput(io.FileIO):
     """A descriptor whose refusals are said once, in one line, or not at all.
 
     name_for_errors: how to call it; None to drop what it does not take.
@@ -89,7 +89,7 @@ def _fill_closed() -> None:
 def _guarded(stream: io.TextIOWrapper, name_for_errors: str | None) -> io.TextIOWrapper:
     stream.flush()
     return io.TextIOWrapper(
-        io.BufferedWriter(_Guarded(stream.fileno(), name_for_errors)),
+        io.BufferedWriter(GuardedOutput(stream.fileno(), name_for_errors)),
         encoding=stream.encoding,
         errors="backslashreplace",
         line_buffering=stream.line_buffering,

@@ -102,6 +102,8 @@ def _missing_in_chunks(file: BinaryIO, end: int, layout: _Chunked) -> int:
     while position + header_bytes <= end:
         file.seek(position)
         header = file.read(header_bytes)
+        if len(header) < header_bytes:  # of a stream, of which the middle is not kept
+            return 0
         (length,) = struct.unpack(layout.length_code, header[layout.name_bytes :])
         if layout.length_counts_header:
             length -= header_bytes

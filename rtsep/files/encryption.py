@@ -8,7 +8,11 @@ transport stream.
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.packet import Packet
 
 MESSAGE = "is encrypted: play it where it was bought, or get a copy without protection"
 
@@ -39,13 +43,13 @@ def head_is_encrypted(file: BinaryIO) -> bool:
     return _is_scrambled(head)
 
 
-def stream_is_encrypted(stream) -> bool:
+def stream_is_encrypted(stream: AudioStream) -> bool:
     """Tell by the name of the sample entry of an `av.AudioStream` in an MP4 file."""
     codec = stream.codec_context
     return codec is not None and codec.codec_tag in _SAMPLE_ENTRIES
 
 
-def packet_is_encrypted(packet) -> bool:
+def packet_is_encrypted(packet: Packet) -> bool:
     """Tell by what the container says of an `av.Packet`."""
     return packet.has_sidedata("encryption_info")
 

@@ -9,6 +9,11 @@ can be taken for them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
 _CONTAINERS = """
 aa aac aax ac3 ac4 adx aea aiff amr amrnb amrwb apac ape asf asf_o ast au avi bfstm bonk brstm caf
 dsf dss dts dtshd dv eac3 flac flv gsm gxf hca iamf iff ircam ivf kvag laf latm loas
@@ -21,14 +26,17 @@ FORMAT_WHITELIST = ",".join(_CONTAINERS.split())
 # "none" is the name of no protocol: FFmpeg refuses every name and address it might want to open.
 PROTOCOL_WHITELIST = "none"
 
-# Of WAV files: packets of 16,384 stereo samples in place of 1,024 cost a sixteenth of the calls.
-WAV_PACKET_BYTES = 65_536
-
-OPEN_OPTIONS = {
+SAFE_OPTIONS = {
     "format_whitelist": FORMAT_WHITELIST,
     "protocol_whitelist": PROTOCOL_WHITELIST,
-    "max_size": str(WAV_PACKET_BYTES),
 }
+
+# Of WAV files: packets of 16,384 stereo samples in place of 1,024 cost a sixteenth of the calls.
+FILE_OPTIONS = {"max_size": "65536"}
+
+# The sound of a stream is to go on as it comes: packets are small, and FFmpeg is to look at half a
+# second at the beginning (in microseconds), in place of five.
+STREAM_OPTIONS = {"max_size": "4096", "analyzeduration": "500000"}
 
 # Formats whose stream states its own length. The others estimate it from bit rate or time stamps.
 THAT_COUNT = frozenset(("mov", "flac", "tta", "wv", "wav", "w64", "aiff", "caf", "au"))
@@ -48,6 +56,6 @@ WITH_COARSE_STAMPS = frozenset(
 ELEMENTARY = "mp3"
 
 
-def names_of(container) -> frozenset[str]:
+def names_of(container: InputContainer) -> frozenset[str]:
     """FFmpeg's names of an open container's format: ``mov,mp4,m4a,...`` is one format of many names."""
     return frozenset(container.format.name.split(","))

@@ -8,19 +8,20 @@ is heard at its time.
 
 from __future__ import annotations
 
-import errno
-import io
 from collections.abc import Iterator
-from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.files import encryption
+from rtsep.files.byte_source import ByteStream, OpenFile
 from rtsep.files.ffmpeg_formats import (
     ELEMENTARY,
-    OPEN_OPTIONS,
+    FILE_OPTIONS,
+    SAFE_OPTIONS,
+    STREAM_OPTIONS,
     THAT_MAY_HAVE_GAPS,
     WITH_COARSE_STAMPS,
     names_of,
@@ -52,33 +53,35 @@ SILENCE_PIECE_S = 1.0
 
 
 class FfmpegSource:
-    """One open file; see `rtsep.files.source.Source` for the attributes.
+    """The sound in one file or stream; see `rtsep.files.source.Source` for the attributes.
 
+    file: stays open when the source is closed.
     track: number of the audio track, counted from 1; None takes the default one.
 
     Raises CannotDecodeError for an unknown format, NoSoundError for a file without sound, without
     this track, or that is encrypted.
     """
 
-    def __init__(self, path: Path, track: int | None = None) -> None:
+    def __init__(self, file: OpenFile | ByteStream, track: int | None = None) -> None:
         import av
 
         self._av_error = av.FFmpegError
         self.remarks = Remarks()
-        # A file object instead of the name: FFmpeg takes names like "concat:a" for orders.
-        self._file = _OpenFile(path)
+        # A file object instead of a name: FFmpeg takes names like "concat:a" for orders.
+        self._file = file
+        is_stream = isinstance(file, ByteStream)
+        options = {**SAFE_OPTIONS, **(STREAM_OPTIONS if is_stream else FILE_OPTIONS)}
         try:
-            if encryption.head_is_encrypted(self._file):
-                raise NoSoundError(encryption.MESSAGE)
             self._container: InputContainer = av.open(
-                self._file, mode="r", options=dict(OPEN_OPTIONS), **_lenient_tags(av)
+                file, mode="r", options=options, **_lenient_tags(av)
             )
-        except (av.FFmpegError, NoSoundError) as error:
-            self._file.close()
-            if isinstance(error, NoSoundError):
-                raise
+        except av.FFmpegError as error:
+            if encryption.head_is_encrypted(file.view()):
+                raise NoSoundError(encryption.MESSAGE) from error
             raise CannotDecodeError from error
         try:
+            if encryption.head_is_encrypted(file.view()):
+                raise NoSoundError(encryption.MESSAGE)
             self._select_stream(track)
         except BaseException:
             self.close()
@@ -98,6 +101,8 @@ class FfmpegSource:
         self._frames = self._decode()
         first = next(self._frames, None)
         if first is None:
+            if isinstance(self._file, ByteStream):
+                raise CannotDecodeError  # as where an MP4 has its index behind the sound
             raise NoSoundError("has an audio stream in which not one sample can be decoded")
         self._first_frame: AudioFrame = first
         self._inspect(first)
@@ -139,11 +144,12 @@ class FfmpegSource:
             remarks=self.remarks,
         )
         late_s = max(0.0, (first.time or 0.0) - begin_s)
-        declared = declared_s(self._container, self._stream, self._file, self.sample_rate, late_s)
-        self.frames_declared = self._in_frames(declared)
-        self.frames_estimate = self._in_frames(known if declared is None else declared)
+        view = self._file.view()
+        declared = declared_s(self._container, self._stream, view, self.sample_rate, late_s)
+        self.samples_declared = self._in_samples(declared)
+        self.samples_estimate = self._in_samples(known if declared is None else declared)
 
-    def _in_frames(self, seconds: float | None) -> int | None:
+    def _in_samples(self, seconds: float | None) -> int | None:
         return None if seconds is None else round(seconds * self.sample_rate)
 
     def _begin_s(self) -> float:
@@ -219,12 +225,12 @@ class FfmpegSource:
 
     # --- frames to samples --------------------------------------------------------------------------
 
-    def pieces(self, start_frame: int) -> Iterator[NDArray[np.float32]]:
-        """Yield the sound from `start_frame` on, (samples, channels) float32.
+    def pieces(self, start_sample: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the sound from `start_sample` on, (samples, channels) float32.
 
         What lies before is decoded and dropped: seeking is not exact in these formats.
         """
-        skip = start_frame
+        skip = start_sample
         for piece in self._all_pieces():
             dropped = min(skip, len(piece))
             skip -= dropped
@@ -278,24 +284,8 @@ class FfmpegSource:
         )
 
     def close(self) -> None:
-        """Close the file."""
+        """Let go of the decoder; the file is its owner's to close."""
         self._container.close()
-        self._file.close()
-
-
-class _OpenFile(io.FileIO):
-    """A file for FFmpeg, which damaged files send to places that do not exist.
-
-    FFmpeg copes with an error that is returned, as its own files do; PyAV would raise the exception
-    again later, in the middle of something else.
-    """
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Seek as io.FileIO does, or return a negative errno."""
-        try:
-            return super().seek(offset, whence)
-        except (OSError, OverflowError):
-            return -errno.EINVAL
 
 
 def _is_join(packet: Packet) -> bool:
@@ -303,6 +293,6 @@ def _is_join(packet: Packet) -> bool:
     return any(mark in head for mark in _MARKS_OF_A_JOIN)
 
 
-def _lenient_tags(av) -> dict[str, Any]:
+def _lenient_tags(av: ModuleType) -> dict[str, Any]:
     """What makes PyAV put up with tags in no known encoding: from version 19 on it always does."""
     return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 RIFF_BYTES_MAX = 2**32 - 1
 HEADER_BYTES = 92
 IN_DS64 = 0xFFFFFFFF
-IEEE_FLOAT = 3
+INTEGERS, IEEE_FLOAT = 1, 3
 SAMPLE_BYTES = 4
 
 
@@ -36,7 +36,7 @@ class RecordingFile:
 
     path: the file; its folder must exist. riff_bytes_max: from which length on it is RF64.
 
-    frames: samples per channel in the file.
+    samples: samples per channel in the file.
 
     All methods raise OSError: FileExistsError from the constructor where there is such a file.
     """
@@ -45,7 +45,7 @@ class RecordingFile:
         self, path: Path, sample_rate: int, channels: int, riff_bytes_max: int = RIFF_BYTES_MAX
     ) -> None:
         self.path = path
-        self.frames = 0
+        self.samples = 0
         self._sample_rate, self._channels = sample_rate, channels
         self._riff_bytes_max = riff_bytes_max
         self._file = path.open("x+b", buffering=0)
@@ -56,9 +56,9 @@ class RecordingFile:
             raise
 
     def append(self, block: NDArray[np.float32]) -> None:
-        """Append (samples, channels) float32. On an error `frames` counts what has arrived whole."""
+        """Append (samples, channels) float32. On an error `samples` counts what has arrived whole."""
         left = memoryview(np.asarray(block, "<f4").tobytes())
-        position = self._end_bytes(self.frames)
+        position = self._end_bytes(self.samples)
         self._file.seek(position)
         try:
             while left:
@@ -66,19 +66,18 @@ class RecordingFile:
                 position += written
                 left = left[written:]
         finally:
-            frame_bytes = SAMPLE_BYTES * self._channels
-            self.frames = (position - HEADER_BYTES) // frame_bytes
+            self.samples = (position - HEADER_BYTES) // (SAMPLE_BYTES * self._channels)
 
     def update_header(self) -> None:
         """Let a player find all that has been appended so far."""
         self._file.seek(0)
         self._file.write(self._header())
 
-    def cut(self, frames: int) -> None:
-        """Keep the first `frames` samples per channel."""
-        self.frames = min(self.frames, frames)
+    def cut(self, samples: int) -> None:
+        """Keep the first `samples` per channel."""
+        self.samples = min(self.samples, samples)
         self.update_header()
-        self._file.truncate(self._end_bytes(self.frames))
+        self._file.truncate(self._end_bytes(self.samples))
 
     def is_removed(self) -> bool:
         """Whether the file has been deleted while it is written, as with its folder."""
@@ -113,25 +112,30 @@ class RecordingFile:
         self._file.close()
         self.path.unlink(missing_ok=True)
 
-    def _end_bytes(self, frames: int) -> int:
-        return HEADER_BYTES + SAMPLE_BYTES * self._channels * frames
+    def _end_bytes(self, samples: int) -> int:
+        return HEADER_BYTES + SAMPLE_BYTES * self._channels * samples
 
     def _header(self) -> bytes:
-        frame_bytes = SAMPLE_BYTES * self._channels
-        sound_bytes = self._end_bytes(self.frames) - HEADER_BYTES
-        riff_bytes = self._end_bytes(self.frames) - 8
+        sound_bytes = self._end_bytes(self.samples) - HEADER_BYTES
+        riff_bytes = self._end_bytes(self.samples) - 8
         if riff_bytes <= self._riff_bytes_max:
             first = struct.pack("<4sI4s4sI28x", b"RIFF", riff_bytes, b"WAVE", b"JUNK", 28)
-            samples_32, sound_32 = self.frames, sound_bytes
+            samples_32, sound_32 = self.samples, sound_bytes
         else:
             first = struct.pack(
                 "<4sI4s4sIQQQI", b"RF64", IN_DS64, b"WAVE", b"ds64", 28, riff_bytes, sound_bytes,
-                self.frames, 0,
+                self.samples, 0,
             )  # fmt: skip
             samples_32 = sound_32 = IN_DS64
-        return first + struct.pack(
-            "<4sIHHIIHH4sII4sI",
-            b"fmt ", 16, IEEE_FLOAT, self._channels, self._sample_rate,
-            self._sample_rate * frame_bytes, frame_bytes, 8 * SAMPLE_BYTES,
-            b"fact", 4, samples_32, b"data", sound_32,
-        )  # fmt: skip
+        fact_and_data = struct.pack("<4sII4sI", b"fact", 4, samples_32, b"data", sound_32)
+        return first + format_chunk("float", self._sample_rate, self._channels) + fact_and_data
+
+
+def format_chunk(bit_depth: str, sample_rate: int, channels: int) -> bytes:
+    """The chunk of a WAV file that says what its samples are. bit_depth: ``16`` or ``float``."""
+    tag, bits = {"16": (INTEGERS, 16), "float": (IEEE_FLOAT, 32)}[bit_depth]
+    bytes_per_sample = bits // 8 * channels
+    return struct.pack(
+        "<4sIHHIIHH", b"fmt ", 16, tag, channels, sample_rate, sample_rate * bytes_per_sample,
+        bytes_per_sample, bits,
+    )  # fmt: skip

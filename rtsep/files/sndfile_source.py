@@ -7,40 +7,40 @@ at the length for the truth and stops there, and its decoder prints on stderr.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.files.byte_source import OpenFile
 from rtsep.files.remarks import Remarks
 from rtsep.files.source import CannotDecodeError, DecodingStoppedError, NoSoundError
 
 # libsndfile's "unknown", e.g. for a FLAC stream that was written to a pipe.
-UNKNOWN_FRAMES = 2**63 - 1
+UNKNOWN_LENGTH = 2**63 - 1
 
-FRAMES_PER_READ = 32_768
+SAMPLES_PER_READ = 32_768
 
 
 class SndfileSource:
-    """One open file; see `rtsep.files.source.Source` for the attributes.
+    """The sound in one file; see `rtsep.files.source.Source` for the attributes.
 
+    file: stays open when the source is closed.
     track: as for FfmpegSource; there is one.
 
     Raises CannotDecodeError if libsndfile does not know the format, NoSoundError for another track.
     """
 
-    def __init__(self, path: Path, track: int | None = None) -> None:
+    def __init__(self, file: OpenFile, track: int | None = None) -> None:
         import soundfile
 
         self._decoding_error = soundfile.LibsndfileError
         self.remarks = Remarks()
+        file.seek(0)
         # A file object instead of the name: of some names libsndfile opens neighbours, or takes the
         # extension for the format.
-        self._bytes = path.open("rb")
         try:
-            self._file = soundfile.SoundFile(self._bytes)
+            self._file = soundfile.SoundFile(file)
         except soundfile.LibsndfileError as error:
-            self._bytes.close()
             raise CannotDecodeError from error
         if self._file.subtype.startswith("MPEG"):
             self.close()
@@ -50,13 +50,13 @@ class SndfileSource:
             raise NoSoundError(f"has no audio track {track}: it has 1")
         self.sample_rate = int(self._file.samplerate)
         self.channels = self.source_channels = int(self._file.channels)
-        known = 0 <= self._file.frames < UNKNOWN_FRAMES
-        self.frames_estimate = int(self._file.frames) if known else None
-        self.frames_declared = self.frames_estimate
+        known = 0 <= self._file.frames < UNKNOWN_LENGTH
+        self.samples_estimate = int(self._file.frames) if known else None
+        self.samples_declared = self.samples_estimate
 
-    def pieces(self, start_frame: int) -> Iterator[NDArray[np.float32]]:
-        """Yield the sound from `start_frame` on, (samples, channels) float32."""
-        skip = start_frame
+    def pieces(self, start_sample: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the sound from `start_sample` on, (samples, channels) float32."""
+        skip = start_sample
         try:
             if skip and self._file.seekable():
                 self._file.seek(min(skip, self._file.frames))
@@ -70,11 +70,10 @@ class SndfileSource:
 
     def _read(self) -> NDArray[np.float32]:
         piece: NDArray[np.float32] = self._file.read(
-            FRAMES_PER_READ, dtype="float32", always_2d=True
+            SAMPLES_PER_READ, dtype="float32", always_2d=True
         )
         return piece
 
     def close(self) -> None:
-        """Close the file."""
+        """Let go of the decoder; the file is its owner's to close."""
         self._file.close()
-        self._bytes.close()

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from rtsep.files.remarks import Remarks
 
+# No sound is stored at fewer samples per second; a damaged header may say so.
+LOWEST_RATE, HIGHEST_RATE = 1_000, 12_000_000
+
 
 class CannotDecodeError(Exception):
     """This decoder does not know the format: another may."""
@@ -24,13 +27,13 @@ class DecodingStoppedError(Exception):
 
 
 class Source(Protocol):
-    """One open file.
+    """The sound in one file or stream.
 
     sample_rate: in Hz.
     channels: of what `pieces` yields, 1 or 2; or more, if the source cannot mix down.
     source_channels: of the file.
-    frames_estimate: samples per channel as far as known beforehand, or None.
-    frames_declared: samples per channel that the file claims to hold, or None where it makes no
+    samples_estimate: samples per channel as far as known beforehand, or None.
+    samples_declared: samples per channel that the file claims to hold, or None where it makes no
         claim to be held to.
     remarks: what was found in the file; complete once `pieces` has ended.
     """
@@ -38,17 +41,17 @@ class Source(Protocol):
     sample_rate: int
     channels: int
     source_channels: int
-    frames_estimate: int | None
-    frames_declared: int | None
+    samples_estimate: int | None
+    samples_declared: int | None
     remarks: Remarks
 
-    def pieces(self, start_frame: int) -> Iterator[NDArray[np.float32]]:
-        """Yield the sound from `start_frame` on, (samples, channels) float32; once only.
+    def pieces(self, start_sample: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the sound from `start_sample` on, (samples, channels) float32; once only.
 
         Raises DecodingStoppedError where the rest cannot be decoded.
         """
         ...
 
     def close(self) -> None:
-        """Close the file."""
+        """Let go of the decoder; the file is its owner's to close."""
         ...

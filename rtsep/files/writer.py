@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from rtsep.dsp.resample import StreamResampler
 from rtsep.errors import AudioFileError
-from rtsep.files.formats import DEFAULT_FORMAT, find_format
+from rtsep.files.formats import DEFAULT_FORMAT, OutputFormat, find_format
 from rtsep.system.part_file import PartFile, commit_together
 
-# libsndfile's Vorbis encoder keeps a whole call's frames on the stack.
-FRAMES_PER_WRITE = 32_768
+# libsndfile's Vorbis encoder keeps a whole call's samples on the stack.
+SAMPLES_PER_WRITE = 32_768
 
 # More than any encoder holds back until the file is closed.
 LAST_WRITE_BYTES_MAX = 65_536
@@ -35,23 +35,49 @@ HEADER_BYTES_MAX = 4096
 
 
 class StemWriter:
-    """One audio file being written. Use it in a `with` statement: what is not committed is removed.
+    """One audio file being written. Use it in a ``with`` statement: what is not committed is removed.
 
-    path: the final name; missing folders on the way are made. part_path: the name until then.
-    sample_rate: in Hz, of the blocks. Where the format cannot hold it, the sound is resampled to
+    Parameters
+    ----------
+    path : str | Path
+        The final name; missing folders on the way are made.
+    sample_rate : int
+        In Hz, of the blocks. Where the format cannot hold it, the sound is resampled to
         `stored_rate`.
-    channels: of the blocks.
-    format: a name in `rtsep.files.formats.FORMATS`.
-    bit_depth: ``16``, ``24``, ``float`` or None for the format's default.
-    frames_estimate: samples per channel that are expected, or None if that is unknown. A WAV file that
-        may pass 4 GB is begun as RF64, and is a plain WAV file again if it does not.
+    channels : int
+        Of the blocks.
+    format : str | OutputFormat
+        A name in `rtsep.files.formats.FORMATS`, or the format itself.
+    bit_depth : str | None
+        ``16``, ``24``, ``float`` or None for the format's default.
+    samples_estimate : int | None
+        Samples per channel that are expected, or None if that is unknown. A WAV file that may pass
+        4 GB is begun as RF64, and is a plain WAV file again if it does not.
 
-    clipped_samples: how many samples were beyond full scale and have been limited to it (0 in
-        formats that keep them: float and lossy ones).
-    peak: the greatest absolute value so far; full scale is 1.
+    Attributes
+    ----------
+    part_path : Path
+        The file's name until it is committed.
+    stored_rate : int
+        In Hz, of the file.
+    clipped_samples : int
+        How many samples were beyond full scale and have been limited to it (0 in formats that keep
+        them: float and lossy ones).
+    peak : float
+        The greatest absolute value so far; full scale is 1.
 
-    Raises UsageError for an impossible format or bit depth, AudioFileError if the file cannot be
-    written.
+    Raises
+    ------
+    UsageError
+        For an impossible format or bit depth.
+    AudioFileError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> with StemWriter("vocals.flac", 44100, 2, "flac", "24") as writer:
+    ...     writer.write(block)
+    ...     writer.commit()
     """
 
     def __init__(
@@ -59,26 +85,26 @@ class StemWriter:
         path: str | Path,
         sample_rate: int,
         channels: int,
-        format: str = DEFAULT_FORMAT,
+        format: str | OutputFormat = DEFAULT_FORMAT,
         bit_depth: str | None = None,
-        frames_estimate: int | None = None,
+        samples_estimate: int | None = None,
     ) -> None:
         import soundfile  # here, because it is slow to import
 
         self.path = Path(path)
-        output = find_format(format)
+        output = find_format(format) if isinstance(format, str) else format
         self.bit_depth = output.bit_depth(bit_depth)
         self.stored_rate = output.stored_rate(sample_rate)
         self.clipped_samples = 0
         self.peak = 0.0
         self._limits = self.bit_depth in ("16", "24")
         self._channels = channels
-        self._frames_written = 0
+        self._samples_written = 0
         self._resampler = StreamResampler(sample_rate, self.stored_rate, channels)
         self._bytes_max = output.bytes_max
         self._container = output.container
         if self._container == "WAV" and (
-            frames_estimate is None or self._too_long(frames_estimate)
+            samples_estimate is None or self._too_long(samples_estimate)
         ):
             self._container, self._bytes_max = "RF64", None
         self._errors = (soundfile.LibsndfileError, AssertionError, OSError)
@@ -117,7 +143,13 @@ class StemWriter:
         self.discard()
 
     def write(self, block: NDArray[np.float32]) -> None:
-        """Append a block, (samples, channels) float32; full scale is 1."""
+        """Append a block.
+
+        Parameters
+        ----------
+        block : ndarray
+            (samples, channels) float32; full scale is 1.
+        """
         if block.size and self._limits:
             magnitudes = np.abs(block)
             self.peak = max(self.peak, float(magnitudes.max()))
@@ -125,24 +157,24 @@ class StemWriter:
         self._store(self._resampler.push(block))
 
     def _store(self, block: NDArray[np.float32]) -> None:
-        if self._too_long(self._frames_written + len(block)):
+        if self._too_long(self._samples_written + len(block)):
             raise AudioFileError(
                 f"cannot write {self.path}: it would be longer than its format allows (4 GB):"
                 " choose the format w64 or flac"
             )
         try:
-            for start in range(0, len(block), FRAMES_PER_WRITE):
-                self._file.write(block[start : start + FRAMES_PER_WRITE])
+            for start in range(0, len(block), SAMPLES_PER_WRITE):
+                self._file.write(block[start : start + SAMPLES_PER_WRITE])
         except self._errors as error:
             raise self._cannot_write(error) from error
-        self._frames_written += len(block)
+        self._samples_written += len(block)
 
-    def _too_long(self, frames: int) -> bool:
-        """Return whether so many frames at the present bit depth are too long for the format."""
+    def _too_long(self, samples: int) -> bool:
+        """Return whether so many samples per channel are too long for the format."""
         if self._bytes_max is None:
             return False
         bytes_per_sample = {"16": 2, "24": 3, "float": 4}[self.bit_depth]
-        return frames * self._channels * bytes_per_sample + HEADER_BYTES_MAX > self._bytes_max
+        return samples * self._channels * bytes_per_sample + HEADER_BYTES_MAX > self._bytes_max
 
     def finish(self) -> None:
         """Write what is left and close the file; check that all of it has arrived."""
@@ -164,11 +196,11 @@ class StemWriter:
         """
         import soundfile
 
-        if self._container == "MP3" or self._frames_written == 0:
+        if self._container == "MP3" or self._samples_written == 0:
             _append_and_take_back(self.part_path)
             return
         name = str(self.part_path) if os.name == "nt" else os.fsencode(self.part_path)
-        if soundfile.info(name).frames != self._frames_written:
+        if soundfile.info(name).frames != self._samples_written:
             raise OSError(None, "the file lacks its end")
 
     def commit(self) -> None:

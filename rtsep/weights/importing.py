@@ -14,7 +14,7 @@ from pathlib import Path
 from rtsep.errors import WeightsError
 from rtsep.weights.archives import unpack_tar, unpack_wheel
 from rtsep.weights.checkpoint import DATA_FILE, INDEX_FILE, read_checkpoint
-from rtsep.weights.disk import check_regular, sha256_of
+from rtsep.weights.checksum import check_regular, sha256_of
 from rtsep.weights.manifest import Manifest, WeightsEntry
 from rtsep.weights.spleeter_dat import dat_paths, read_dat_set
 from rtsep.weights.spleeter_variables import stems_from_variables

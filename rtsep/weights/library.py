@@ -18,10 +18,11 @@ from pathlib import Path
 from rtsep.errors import WeightsError
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.system.part_file import killed_parts
-from rtsep.weights.disk import make_folder, only_writer, writing
+from rtsep.weights.disk import make_folder, writing
 from rtsep.weights.download import Progress
 from rtsep.weights.fetch import fetch_checkpoint
 from rtsep.weights.importing import SAFETENSORS_SUFFIX, Imported, read_any, read_checkpoint_of
+from rtsep.weights.lock import only_writer
 from rtsep.weights.manifest import Manifest, WeightsEntry, read_manifest
 from rtsep.weights.store import (
     Provenance,
@@ -72,17 +73,20 @@ def cache_folder() -> Path:
     return cache / "weights"
 
 
-def weights_path(name: str) -> Path:
-    """Where the weights of model `name` are stored; Windows allows no colon in a file name."""
-    return cache_folder() / (_entry_name(name).replace(":", "-") + SAFETENSORS_SUFFIX)
+def weights_path(weights_name: str) -> Path:
+    """Where weights of this name are stored; Windows allows no colon in a file name."""
+    return cache_folder() / (weights_name.replace(":", "-") + SAFETENSORS_SUFFIX)
 
 
-def is_installed(name: str) -> bool:
-    """Whether the weights of model `name` are there; says nothing about their state.
+def is_installed(weights_name: str) -> bool:
+    """Whether the weights of this name are there; says nothing about their state.
 
     Raises WeightsError where their folder cannot be looked into.
     """
-    path = weights_path(name)
+    return _is_there(weights_path(weights_name))
+
+
+def _is_there(path: Path) -> bool:
     try:
         return path.is_file() and sidecar_of(path).is_file()
     except OSError as error:
@@ -99,9 +103,9 @@ def load(
     The arrays are read-only views of the memory-mapped file, checked against its SHA-256. Weights
     that are not there are fetched first. Raises WeightsError if they cannot be, or are damaged.
     """
-    if not is_installed(config.weights_name):
-        fetch(config.weights_name, progress=progress, manifest=manifest)
     path = weights_path(config.weights_name)
+    if not _is_there(path):
+        fetch(config.weights_name, progress=progress, manifest=manifest)
     _, stems = read_weights(path, config.weights_name)
     if tuple(stems) != config.stems:
         raise WeightsError(
@@ -125,16 +129,17 @@ def fetch(
     manifest = manifest or read_manifest()
     entry = _entry(name, manifest)
     report = progress or _silent
-    if not force and _is_intact(entry, report):
-        return weights_path(name)
-    with _installing(entry, report) as work:
+    path = weights_path(entry.name)
+    if not force and _is_intact(path, entry, report):
+        return path
+    with _installing(path, entry, report) as work:
         # Another process may have done it while this one waited for its turn.
-        if force or not _is_intact(entry, report):
+        if force or not _is_intact(path, entry, report):
             downloads = cache_folder() / DOWNLOADS
             make_folder(downloads)
             folder, source = fetch_checkpoint(entry, manifest.release, downloads, work, report)
-            _install(read_checkpoint_of(folder, source, entry, manifest, False), report)
-    return weights_path(name)
+            _install(path, read_checkpoint_of(folder, source, entry, manifest, False), report)
+    return path
 
 
 def import_path(
@@ -157,21 +162,23 @@ def import_path(
         raise WeightsError(f"cannot import {path}: there is no such file or folder") from None
     except (OSError, ValueError) as error:
         raise WeightsError(f"cannot import {path}: {error}") from error
-    with _installing(entry, report) as work:
+    stored = weights_path(entry.name)
+    with _installing(stored, entry, report) as work:
         report(0, None, f"reading {path}")
-        _install(read_any(path, entry, manifest, work, allow_unknown), report)
-    return weights_path(name)
+        _install(stored, read_any(path, entry, manifest, work, allow_unknown), report)
+    return stored
 
 
 def verify(name: str, manifest: Manifest | None = None) -> InstalledWeights:
     """Check the installed weights of `name` as loading does; raises WeightsError if they fail."""
     entry = _entry(name, manifest or read_manifest())
-    if not is_installed(name):
+    path = weights_path(entry.name)
+    if not _is_there(path):
         raise WeightsError(
             f"the weights of {entry.name} are not installed: run `rtsep-weights fetch {entry.name}`"
         )
-    provenance, _ = read_weights(weights_path(name), entry.name)
-    return _describe(entry, provenance)
+    provenance, _ = read_weights(path, entry.name)
+    return _describe(path, entry, provenance)
 
 
 def inspect(name: str, manifest: Manifest | None = None) -> InstalledWeights | None:
@@ -180,9 +187,8 @@ def inspect(name: str, manifest: Manifest | None = None) -> InstalledWeights | N
     Raises WeightsError if the header cannot be read.
     """
     entry = _entry(name, manifest or read_manifest())
-    if not is_installed(name):
-        return None
-    return _describe(entry, read_provenance(weights_path(name)))
+    path = weights_path(entry.name)
+    return _describe(path, entry, read_provenance(path)) if _is_there(path) else None
 
 
 def installed() -> list[str]:
@@ -190,51 +196,47 @@ def installed() -> list[str]:
     return [name for name in read_manifest().models if is_installed(name)]
 
 
-def _is_intact(entry: WeightsEntry, progress: Progress) -> bool:
+def _is_intact(path: Path, entry: WeightsEntry, progress: Progress) -> bool:
     """Whether weights are there and pass every check; says so through progress if they do not."""
-    if not is_installed(entry.name):
+    if not _is_there(path):
         return False
     try:
-        read_weights(weights_path(entry.name), entry.name)
+        read_weights(path, entry.name)
     except WeightsError:
         progress(0, None, f"the weights of {entry.name} are damaged: fetching them again")
         return False
     return True
 
 
-def _describe(entry: WeightsEntry, provenance: Provenance) -> InstalledWeights:
-    path = weights_path(entry.name)
+def _describe(path: Path, entry: WeightsEntry, provenance: Provenance) -> InstalledWeights:
     genuine = provenance.source_sha256 == entry.data_sha256
     return InstalledWeights(entry.name, path, path.stat().st_size, genuine, provenance)
 
 
-def _entry_name(name: str) -> str:
-    """The name under which the weights of model `name` go; raises UsageError if unknown."""
-    return find_model(name).weights_name
-
-
 def _entry(name: str, manifest: Manifest) -> WeightsEntry:
-    weights_name = _entry_name(name)
+    """What is known of the weights of model `name`; raises UsageError for an unknown model.
+
+    Here alone a model's name, as a person gives it, becomes the name of its weights.
+    """
+    weights_name = find_model(name).weights_name
     if weights_name not in manifest.models:
         raise WeightsError(f"the manifest knows no weights of {weights_name}")
     return manifest.models[weights_name]
 
 
-def _install(imported: Imported, progress: Progress) -> None:
-    name = imported.provenance.model
-    progress(0, None, f"storing {name}")
-    write_weights(weights_path(name), imported.stems, imported.provenance)
+def _install(path: Path, imported: Imported, progress: Progress) -> None:
+    progress(0, None, f"storing {imported.provenance.model}")
+    write_weights(path, imported.stems, imported.provenance)
 
 
 @contextmanager
-def _installing(entry: WeightsEntry, progress: Progress) -> Iterator[Path]:
+def _installing(stored: Path, entry: WeightsEntry, progress: Progress) -> Iterator[Path]:
     """Hold the model's lock; gives an empty working folder that vanishes at the end.
 
     What a killed process left behind goes first: with the lock held nobody is using it.
     """
-    folder = cache_folder()
+    folder = stored.parent
     make_folder(folder)
-    stored = weights_path(entry.name)
 
     def waiting() -> None:
         progress(0, None, f"waiting for another process that installs {entry.name}")

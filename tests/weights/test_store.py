@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from rtsep.errors import WeightsError
-from rtsep.weights.disk import sha256_of
+from rtsep.weights.checksum import sha256_of
 from rtsep.weights.store import (
     Provenance,
     read_provenance,
@@ -187,6 +187,50 @@ def test_another_model_format_or_writer_is_named(
     sign(path)
     with pytest.raises(WeightsError, match=complaint):
         read_weights(path, MODEL)
+
+
+def spoilt_header(path: Path, change: Callable[[dict], None]) -> None:
+    """Write the header of `path` anew after `change`, as long as it was, and the right hash."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    change(header)
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    assert len(encoded) <= end - 8
+    path.write_bytes(content[:8] + encoded.ljust(end - 8) + content[end:])
+    sign(path)
+
+
+def moved(header: dict) -> None:
+    begin, end = header["vocals/up1/bias"]["data_offsets"]
+    header["vocals/up1/bias"]["data_offsets"] = [begin - 4, end - 4]
+
+
+def twice(header: dict) -> None:
+    header["vocals/up1/bias"]["data_offsets"] = header["vocals/up2/bias"]["data_offsets"]
+
+
+def beyond(header: dict) -> None:
+    last = max(header, key=lambda name: header[name].get("data_offsets", [0])[0])
+    header[last]["data_offsets"][1] += 4
+    header[last]["shape"] = [header[last]["shape"][0] + 1, *header[last]["shape"][1:]]
+
+
+def negative(header: dict) -> None:
+    header["vocals/up1/bias"]["shape"] = [-256]
+
+
+def untold(header: dict) -> None:
+    header["vocals/up1/bias"] = 7
+
+
+@pytest.mark.parametrize("change", [moved, twice, beyond, negative, untold])
+def test_a_header_that_does_not_fit_the_arrays_is_refused(
+    stored: Path, change: Callable[[dict], None]
+) -> None:
+    spoilt_header(stored, change)
+    with pytest.raises(WeightsError, match=r"one\.safetensors is no readable safetensors file"):
+        read_weights(stored, MODEL)
 
 
 def test_the_header_says_where_it_comes_from(written: Path) -> None:

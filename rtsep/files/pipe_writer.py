@@ -1,0 +1,108 @@
+"""Writing sound to a pipe: raw PCM, or WAV of unknown length. Every block goes out at once."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.dsp.channels import from_stereo, to_stereo
+from rtsep.dsp.resample import StreamResampler
+from rtsep.errors import UsageError
+from rtsep.files.raw_pcm import RawFormat, encode
+from rtsep.files.recording_file import format_chunk
+
+# Programs that read WAV from a pipe take this length for: until it ends.
+UNKNOWN_LENGTH = 0xFFFFFFFF
+ENCODINGS = {"16": "s16le", "float": "f32le"}
+
+
+@dataclass(frozen=True)
+class PipeTarget:
+    """A pipe that sound goes to.
+
+    file: opened for binary writing; it stays open.  label: how to call it in messages.
+    raw: what raw PCM to write; None for WAV, at the rate and with the channels of the sound.
+    bit_depth: of WAV, ``16`` or ``float``.
+
+    Raises UsageError for another bit depth.
+    """
+
+    file: BinaryIO
+    label: str
+    raw: RawFormat | None = None
+    bit_depth: str = "16"
+
+    def __post_init__(self) -> None:
+        if self.bit_depth not in ENCODINGS:
+            raise UsageError(
+                f"WAV in a pipe cannot hold bit depth {self.bit_depth}: choose"
+                f" {' or '.join(ENCODINGS)}"
+            )
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class PipeWriter:
+    """Sound on its way into a pipe; what StemWriter is to a file.
+
+    sample_rate, channels: of the blocks, in Hz, 1 or 2. They are converted to those of raw PCM.
+
+    stored_rate: of what is written, in Hz.
+    clipped_samples, peak: see `rtsep.files.writer.StemWriter`.
+
+    Raises BrokenPipeError where the reader has gone, OSError where nothing more can be written.
+    """
+
+    def __init__(self, target: PipeTarget, sample_rate: int, channels: int) -> None:
+        raw = target.raw or RawFormat(ENCODINGS[target.bit_depth], sample_rate, channels)
+        self.stored_rate = raw.sample_rate
+        self.clipped_samples = 0
+        self.peak = 0.0
+        self._file, self._raw = target.file, raw
+        self._resampler = StreamResampler(sample_rate, raw.sample_rate, channels)
+        # It goes out with the first sound: where there is none, nothing is written at all.
+        self._header = b"" if target.raw is not None else _wav_header(target.bit_depth, raw)
+
+    def __enter__(self) -> PipeWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def write(self, block: NDArray[np.float32]) -> None:
+        """Write a block, (samples, channels) float32; full scale is 1."""
+        if block.size and self._raw.encoding == "s16le":
+            magnitudes = np.abs(block)
+            self.peak = max(self.peak, float(magnitudes.max()))
+            self.clipped_samples += int(np.count_nonzero(magnitudes > 1.0))
+        self._send(self._resampler.push(block))
+
+    def commit(self) -> None:
+        """Write what is left."""
+        self._send(self._resampler.flush())
+
+    def _send(self, block: NDArray[np.float32]) -> None:
+        if not len(block):
+            return
+        if block.shape[1] != self._raw.channels:
+            block = from_stereo(to_stereo(block), self._raw.channels)
+        self._file.write(self._header + encode(block, self._raw.encoding))
+        self._file.flush()
+        self._header = b""
+
+
+def _wav_header(bit_depth: str, raw: RawFormat) -> bytes:
+    first = struct.pack("<4sI4s", b"RIFF", UNKNOWN_LENGTH, b"WAVE")
+    chunk = format_chunk(bit_depth, raw.sample_rate, raw.channels)
+    return first + chunk + struct.pack("<4sI", b"data", UNKNOWN_LENGTH)
