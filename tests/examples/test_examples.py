@@ -64,7 +64,8 @@ def test_wav_stream(song, tmp_path):
     run("wav_stream", song, tmp_path / "vocals.wav")
     vocals, rate = soundfile.read(tmp_path / "vocals.wav", dtype="float32")
     assert rate == RATE
-    np.testing.assert_array_equal(vocals, official("vocals"))
+    # FFTW may plan otherwise in another process, which shows in the last bits.
+    np.testing.assert_allclose(vocals, official("vocals"), atol=1e-6)
 
 
 @pytest.mark.needs("ffmpeg")
