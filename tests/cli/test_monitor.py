@@ -157,7 +157,7 @@ def test_a_recording_that_fails_is_told_and_counted(
     append = RecordingFile.append
 
     def full(recording, block):
-        if recording.frames + len(block) > RATE:
+        if recording.samples + len(block) > RATE:
             raise OSError(28, "No space left on device")
         append(recording, block)
 

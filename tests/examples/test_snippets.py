@@ -75,9 +75,13 @@ def type_errors(folder, codes):
             f"{name}: {TYPES[name]}\n" for name in sorted(free_names(code)) if name in TYPES
         )
         (folder / f"snippet_{number}.py").write_text(IMPORTS + declared + code, encoding="utf-8")
-    options = ["--allow-untyped-defs", f"--cache-dir={folder / 'cache'}"]
+    return mypy(folder, folder / "cache", "--allow-untyped-defs")
+
+
+def mypy(files, cache, *options):
+    """The errors that mypy finds in `files`."""
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *options, folder],
+        [sys.executable, "-m", "mypy", f"--cache-dir={cache}", *options, files],
         cwd=REPOSITORY, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stdout + done.stderr
@@ -96,6 +100,11 @@ def test_a_snippet_uses_nothing_that_is_not_there(code):
 def test_snippets_type_check(tmp_path):
     pytest.importorskip("mypy")
     assert type_errors(tmp_path, [str(snippet.values[0]) for snippet in SNIPPETS]) == []
+
+
+def test_examples_type_check(tmp_path):
+    pytest.importorskip("mypy")
+    assert mypy(REPOSITORY / "examples", tmp_path / "cache", "--disallow-untyped-defs") == []
 
 
 def test_a_wrong_snippet_does_not_type_check(tmp_path):
