@@ -12,59 +12,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from rtsep_bench.measurements import RECORDED, NotMeasured, Results, read_results
+from rtsep_bench.documented_tables import TABLES
+from rtsep_bench.figure_table import Table
+from rtsep_bench.measurements import RECORDED, Results, read_results
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"<!-- figures: ([a-z-]+) -->\n.*?<!-- end of figures -->", re.DOTALL)
-
-Figures = tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row of a table.
-
-    label: the first cell. cells: a format string of the other cells, with ` | ` between them.
-    figures: takes the figures from results, in the order of the fields; raises NotMeasured.
-    """
-
-    label: str
-    cells: str
-    figures: Callable[[Results], Figures]
-
-    def figures_in(self, results: Results) -> Figures | None:
-        """The figures of `results`; None if they were not measured."""
-        try:
-            return self.figures(results)
-        except NotMeasured:
-            return None
-
-    def row(self, figures: Figures) -> str:
-        """The row in Markdown."""
-        return f"| {self.label} | {self.cells.format(*figures)} |"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of figures. sources: the measurements it is made from, whose machine is named below it."""
-
-    headings: tuple[str, ...]
-    lines: tuple[Line, ...]
-    sources: tuple[str, ...]
-
-    def markdown(self, results: Results) -> str:
-        """The table and the machine it was measured on. Raises NotMeasured."""
-        return "\n".join([
-            f"| {' | '.join(self.headings)} |",
-            "|---" * len(self.headings) + "|",
-            *(line.row(line.figures(results)) for line in self.lines),
-            "",
-            _measured_on(results, self.sources),
-        ])  # fmt: skip
 
 
 def update(page: str, tables: dict[str, Table], results: Results) -> str:
@@ -94,8 +49,6 @@ def recorded() -> Results:
 
 def main(argv: list[str] | None = None) -> int:
     """Write the tables, or name the pages that are out of date and return 1."""
-    from rtsep_bench.documented_tables import TABLES
-
     parser = argparse.ArgumentParser(
         prog="python -m rtsep_bench.documented", description=main.__doc__
     )
@@ -113,17 +66,6 @@ def main(argv: list[str] | None = None) -> int:
         if write:
             path.write_text(new[path], encoding="utf-8")
     return 1 if changed and not write else 0
-
-
-def _measured_on(results: Results, sources: tuple[str, ...]) -> str:
-    reports = [results.report(name) for name in sources]
-    machines = {
-        f"{machine['cpu']}, {machine['cores']} cores, kernel set `{machine['kernel_set']}`"
-        for machine in (report["machine"] for report in reports)
-    }
-    dates = sorted({report["date"][:10] for report in reports})
-    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return f"{'; '.join(sorted(machines))}; {span}."
 
 
 if __name__ == "__main__":

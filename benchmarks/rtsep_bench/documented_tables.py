@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.plan import PLANS
-from rtsep_bench.documented import Figures, Line, Table
+from rtsep_bench.figure_table import Figures, Line, Table
 from rtsep_bench.measurements import Results
 
 LIVE = {"latency-vocals": "1 net", "latency-2stems": "2 nets", "latency-4stems": "4 nets"}

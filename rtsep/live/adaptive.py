@@ -37,7 +37,8 @@ from rtsep.live.past import Past, heard_hops, past_hops
 from rtsep.live.plans.choice import slower_plan
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.plan import StreamPlan
-from rtsep.live.stats import Counters, Durations, StreamFigures
+from rtsep.live.stats import Counters, Durations
+from rtsep.live.stream_figures import StreamFigures
 from rtsep.live.worker import Worker
 
 # How often the load is looked at, and how far the audio thread may run ahead of what is fed.

@@ -20,7 +20,8 @@ from rtsep.live.meters import Levels
 from rtsep.live.mixer import Mixable, MixSettings
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.signal_path import SignalPath
-from rtsep.live.stats import Counters, Durations, StreamFigures
+from rtsep.live.stats import Counters, Durations
+from rtsep.live.stream_figures import StreamFigures
 from rtsep.live.worker import Worker
 from rtsep.nets.registry import ModelConfig
 from rtsep.nets.unet import UNet

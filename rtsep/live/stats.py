@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-
-from rtsep.constants import SAMPLE_RATE
-from rtsep.live import RATIO
-
-if TYPE_CHECKING:
-    from rtsep.live.live_engine import LiveEngine
 
 # Durations kept for the percentiles: 10 minutes of callbacks at a block of 1024, the newest ones.
 KEPT = 1 << 15
@@ -89,39 +82,6 @@ class Counters:
         for name in self.xruns:
             if getattr(status, name):
                 self.xruns[name] += 1
-
-
-class StreamFigures:
-    """What follows from an engine's counters. A base of every LiveEngine."""
-
-    @property
-    def played_s(self: LiveEngine) -> float:
-        """Seconds of audio that have passed, in whole hops."""
-        return self.counters.hops * self.plan.hop / SAMPLE_RATE
-
-    @property
-    def block_ms(self: LiveEngine) -> float:
-        """Mean time between two callbacks, in milliseconds; 0 before the first."""
-        callbacks = self.callback_durations.count
-        return 1000 * self.played_s / callbacks if callbacks else 0.0
-
-    def stats(self: LiveEngine) -> dict[str, Any]:
-        """What the stream has counted so far, as written by `--stats`; from any thread."""
-        return {
-            "stems": list(self.stems),
-            "ratio": self.masking == RATIO,
-            "latency_samples": self.plan.latency_samples,
-            "hops": self.counters.hops,
-            "late_masks": self.counters.late_masks,
-            "bad_samples": self.counters.bad_samples,
-            "nonfinite_blocks": self.counters.nonfinite_blocks,
-            "xruns": dict(self.counters.xruns),
-            "callback_ms": self.callback_durations.summary(),
-            "block_ms": self.block_ms,
-            "worker_ms": {worker.stem: worker.durations.summary() for worker in self.workers},
-            "deadline_ms": self.plan.deadline_ms,
-            "plan": asdict(self.plan),
-        }
 
 
 def latency_parts_ms(
