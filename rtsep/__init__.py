@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rtsep.files.writer import StemWriter
     from rtsep.live.live_separator import LiveSeparator
     from rtsep.offline.separate_file import separate_file
-    from rtsep.offline.separator import Separator, StreamSeparator, separate
+    from rtsep.offline.separator import Separator, separate
+    from rtsep.offline.stream_separator import StreamSeparator
 
 __version__ = "0.2.0"
 __all__ = [
@@ -42,7 +43,7 @@ _HOMES = {
     "StemWriter": "rtsep.files.writer",
     "separate": "rtsep.offline.separator",
     "separate_file": "rtsep.offline.separate_file",
-    "StreamSeparator": "rtsep.offline.separator",
+    "StreamSeparator": "rtsep.offline.stream_separator",
     "RtsepError": "rtsep.errors",
     "UsageError": "rtsep.errors",
 }
