@@ -292,6 +292,8 @@ def _file_session(
                     engine, reader, target, recorder,
                     paced=args.realtime, tick=_failure_watch(recorder),
                 )  # fmt: skip
+        # The reader has replaced them before the engine could see them.
+        engine.counters.count_bad_samples(reader.bad_samples)
         for remark in reader.remarks:
             _say(f"{'warning' if remark.damage else 'note'}: {reader.label} {remark}")
         latency_ms = latency_parts_ms(engine.plan.latency_ms)

@@ -9,10 +9,13 @@ from rtsep.files.remarks import Remark
 
 
 class Mended:
-    """Replaces the bad samples of a stream, block by block, and remembers the first and how many."""
+    """Replaces the bad samples of a stream, block by block, and remembers the first and how many.
+
+    count: instants at which a channel was bad.
+    """
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._first_sample = 0
         self._first_value = 0.0
         self._before: NDArray[np.float32] | None = None
@@ -31,16 +34,16 @@ class Mended:
         if good.all():
             self._before[:] = block[-1]
             return
-        if not self._count:
+        if not self.count:
             row, channel = np.argwhere(~good)[0]
             self._first_sample, self._first_value = first_sample + row, block[row, channel]
-        self._count += mend(block, self._before)
+        self.count += mend(block, self._before)
 
     def remarks(self, sample_rate: int) -> list[Remark]:
         """What was replaced; nothing if nothing was."""
-        if not self._count:
+        if not self.count:
             return []
-        what = "1 sample that is" if self._count == 1 else f"{self._count} samples that are"
+        what = "1 sample that is" if self.count == 1 else f"{self.count} samples that are"
         first_s = self._first_sample / sample_rate
         text = (
             f"has {what} no sound, the first at {first_s:.3f} s ({self._first_value:g}):"

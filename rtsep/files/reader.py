@@ -135,6 +135,11 @@ class AudioReader:
         """What was found, each a clause that goes after the file's name; complete after `blocks`."""
         return self._source.remarks.all() + self._mended.remarks(self.sample_rate)
 
+    @property
+    def bad_samples(self) -> int:
+        """How many samples have been replaced so far, see dsp/bad_samples.py."""
+        return self._mended.count
+
     def blocks(self, samples_per_block: int) -> Iterator[NDArray[np.float32]]:
         """Yield the sound in blocks; can be called once.
 

@@ -47,6 +47,22 @@ def test_a_file_comes_out_as_long_with_its_latency_taken_out(song, tmp_path, cap
     assert "late masks 0" in capsys.readouterr().err
 
 
+def test_bad_samples_of_a_file_are_told_and_counted(song, tmp_path, capsys):
+    path, audio = song
+    bad = audio.copy()
+    bad[RATE, 0] = bad[2 * RATE, 1] = np.nan
+    soundfile.write(path, bad, RATE, subtype="FLOAT")
+    out, stats = tmp_path / "out.wav", tmp_path / "stats.json"
+    words = ("--input-file", path, "--output-file", out, "--stats", stats, "--latency", "balanced")
+    assert _run(*words, "--stem", "vocals", "--stem", "accompaniment", "-q") == 0
+    assert "has 2 samples that are no sound, the first at 1.000 s (nan)" in capsys.readouterr().err
+    assert json.loads(stats.read_text())["bad_samples"] == 2
+    heard = soundfile.read(out, dtype="float32")[0]
+    far = np.abs(np.arange(len(audio)) % RATE) > 2  # from the bad ones
+    np.testing.assert_allclose(heard[far], audio[far], atol=3e-6)
+    assert _run(*words, "--strict", "-q") == 1
+
+
 def test_gains_are_heard(song, tmp_path):
     path, audio = song
     out = tmp_path / "out.wav"
