@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rtsep.dsp.channels import from_stereo, to_stereo
 from rtsep.dsp.resample import StreamResampler
 from rtsep.errors import UsageError
+from rtsep.files.clipping import ClippingCounter
 from rtsep.files.raw_pcm import RawFormat, encode
 from rtsep.files.recording_file import format_chunk
 
@@ -48,13 +49,13 @@ class PipeTarget:
         return self.label
 
 
-class PipeWriter:
+class PipeWriter(ClippingCounter):
     """Sound on its way into a pipe; what StemWriter is to a file.
 
     sample_rate, channels: of the blocks, in Hz, 1 or 2. They are converted to those of raw PCM.
 
     stored_rate: of what is written, in Hz.
-    clipped_samples, peak: see `rtsep.files.writer.StemWriter`.
+    clipped_samples, peak: see ClippingCounter.
 
     Raises BrokenPipeError where the reader has gone, OSError where nothing more can be written.
     """
@@ -62,8 +63,6 @@ class PipeWriter:
     def __init__(self, target: PipeTarget, sample_rate: int, channels: int) -> None:
         raw = target.raw or RawFormat(ENCODINGS[target.bit_depth], sample_rate, channels)
         self.stored_rate = raw.sample_rate
-        self.clipped_samples = 0
-        self.peak = 0.0
         self._file, self._raw = target.file, raw
         self._resampler = StreamResampler(sample_rate, raw.sample_rate, channels)
         # It goes out with the first sound: where there is none, nothing is written at all.
@@ -82,10 +81,8 @@ class PipeWriter:
 
     def write(self, block: NDArray[np.float32]) -> None:
         """Write a block, (samples, channels) float32; full scale is 1."""
-        if block.size and self._raw.encoding == "s16le":
-            magnitudes = np.abs(block)
-            self.peak = max(self.peak, float(magnitudes.max()))
-            self.clipped_samples += int(np.count_nonzero(magnitudes > 1.0))
+        if self._raw.encoding == "s16le":
+            self._count_clipping(block)
         self._send(self._resampler.push(block))
 
     def commit(self) -> None:

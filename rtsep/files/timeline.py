@@ -69,18 +69,20 @@ class Timeline:
         stamp_s: None for a frame without one. damage: the decoder's reason where packets before
         this frame could not be decoded, else None.
         """
-        if stamp_s is None:
-            if damage is not None:
-                self._remarks.damage(f"is damaged at {self.now_s:.2f} s ({damage})")
-            return 0.0
+        gap_s = 0.0 if stamp_s is None else self._room_before_s(stamp_s, damage is not None)
+        if gap_s > 0:
+            self._tell_gap(gap_s, damage)
+        elif damage is not None:
+            self._remarks.damage(f"is damaged at {self.now_s:.2f} s ({damage})")
+        return gap_s
+
+    def _room_before_s(self, stamp_s: float, damaged: bool) -> float:
+        """The room that time stamps leave before this one, if it is more than rounding; else 0."""
         if self._begin_s is None or stamp_s < self._latest_s - BACK_S:
             self._begin_s = stamp_s - self.now_s
         self._latest_s = stamp_s
         gap_s = stamp_s - self._begin_s - self.now_s
-        coarse = self._coarse and damage is None
-        if gap_s <= (COARSE_TOLERANCE_S if coarse else TOLERANCE_S):
-            if damage is not None:
-                self._remarks.damage(f"is damaged at {self.now_s:.2f} s ({damage})")
+        if gap_s <= (COARSE_TOLERANCE_S if self._coarse and not damaged else TOLERANCE_S):
             return 0.0
         if self._leads_out(gap_s):
             self._remarks.damage(
@@ -88,7 +90,6 @@ class Timeline:
             )
             self._begin_s += gap_s
             return 0.0
-        self._tell_gap(gap_s, damage)
         return gap_s
 
     def _leads_out(self, gap_s: float) -> bool:

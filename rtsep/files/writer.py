@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rtsep.dsp.resample import StreamResampler
 from rtsep.errors import AudioFileError
+from rtsep.files.clipping import ClippingCounter
 from rtsep.files.formats import DEFAULT_FORMAT, OutputFormat, find_format
 from rtsep.system.part_file import PartFile, commit_together
 
@@ -34,7 +35,7 @@ SFC_RF64_AUTO_DOWNGRADE = 0x1210
 HEADER_BYTES_MAX = 4096
 
 
-class StemWriter:
+class StemWriter(ClippingCounter):
     """One audio file being written. Use it in a ``with`` statement: what is not committed is removed.
 
     Parameters
@@ -95,8 +96,6 @@ class StemWriter:
         output = find_format(format) if isinstance(format, str) else format
         self.bit_depth = output.bit_depth(bit_depth)
         self.stored_rate = output.stored_rate(sample_rate)
-        self.clipped_samples = 0
-        self.peak = 0.0
         self._limits = self.bit_depth in ("16", "24")
         self._channels = channels
         self._samples_written = 0
@@ -150,10 +149,8 @@ class StemWriter:
         block : ndarray
             (samples, channels) float32; full scale is 1.
         """
-        if block.size and self._limits:
-            magnitudes = np.abs(block)
-            self.peak = max(self.peak, float(magnitudes.max()))
-            self.clipped_samples += int(np.count_nonzero(magnitudes > 1.0))
+        if self._limits:
+            self._count_clipping(block)
         self._store(self._resampler.push(block))
 
     def _store(self, block: NDArray[np.float32]) -> None:
