@@ -137,7 +137,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     if opened is not None:
         settings |= {
             "input": opened.devices.input_name, "output": opened.devices.output_name,
-            "device_latency": opened.settings.device_latency,
+            "device_latency": opened.backend.settings.device_latency,
         }  # fmt: skip
     return Report("latency", settings, rows, _notes(arguments, config, kind, opened))
 
@@ -220,14 +220,16 @@ def _choose_devices(arguments: argparse.Namespace) -> OpenDevices | None:
             if getattr(arguments, name) is not None:
                 raise UsageError(f"--{name.replace('_', '-')} needs --backend device")
         return None
-    from rtsep.devices.choice import DeviceSettings, choose_devices
+    from rtsep.devices.choice import DeviceSettings
+    from rtsep.devices.open import PortAudioBackend
 
     settings = DeviceSettings(
         arguments.input_device, arguments.output_device, arguments.hostapi, arguments.samplerate,
         arguments.channels, arguments.channels, arguments.blocksize,
         device_latency(arguments.device_latency), arguments.one_clock,
     )  # fmt: skip
-    return OpenDevices(choose_devices(settings, 2), settings)
+    backend = PortAudioBackend(settings)
+    return OpenDevices(backend.find(), backend)
 
 
 def _notes(

@@ -29,7 +29,8 @@ from rtsep.live.stats import latency_parts_ms
 from rtsep_bench.memory import rss_mb
 
 if TYPE_CHECKING:
-    from rtsep.devices.choice import Devices, DeviceSettings
+    from rtsep.devices.choice import Devices
+    from rtsep.devices.open import PortAudioBackend
 
 TICK_S = 0.05
 # Memory is looked at from then on, and at the end.
@@ -40,10 +41,10 @@ WIDTH, HEIGHT = 120, 40
 
 @dataclass(frozen=True)
 class OpenDevices:
-    """Devices that have been chosen and the settings to open them with."""
+    """Devices that have been found and what opens them."""
 
     devices: Devices
-    settings: DeviceSettings
+    backend: PortAudioBackend
 
 
 def run_on_sound(
@@ -92,7 +93,7 @@ def run_on_devices(
     from rtsep.live.live_separator import LiveSeparator
 
     devices = opened.devices
-    session = DeviceSession(LiveSeparator.around(engine), opened.settings, devices)
+    session = DeviceSession(LiveSeparator.around(engine), opened.backend, devices)
     say(f"{devices.input_name} to {devices.output_name}, {devices.output_rate} Hz")
 
     def running() -> bool:

@@ -156,7 +156,8 @@ def _device_session(
     args: argparse.Namespace, make_engine: EngineMaker, stems: tuple[str, ...]
 ) -> int:
     from rtsep.cli.terminal.display import make_display
-    from rtsep.devices.choice import DeviceSettings, choose_devices
+    from rtsep.devices.choice import DeviceSettings
+    from rtsep.devices.open import PortAudioBackend
     from rtsep.live.device_adapter import MIX, STEMS
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_separator import LiveSeparator
@@ -168,7 +169,8 @@ def _device_session(
         device_latency(args.device_latency), args.one_clock,
     )  # fmt: skip
     channels_out = 2 * len(stems) if args.all_stems else 2
-    devices = choose_devices(settings, channels_out)
+    backend = PortAudioBackend(settings, channels_out)
+    ends = backend.find()
     engine = make_engine()
     controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
     engine.warm_up()
@@ -184,7 +186,7 @@ def _device_session(
                 live.start()
                 stack.callback(live.close)
             session = DeviceSession(
-                live, settings, devices, channels_out,
+                live, backend, ends,
                 recorder=recorder, patience_s=args.reconnect, say=_say,
             )  # fmt: skip
             stack.callback(session.close)

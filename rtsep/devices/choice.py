@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from rtsep.devices.backend import Ends
 from rtsep.devices.portaudio import reason, refusals, sounddevice
 from rtsep.errors import RtsepError, UsageError
 
@@ -36,21 +37,19 @@ class DeviceSettings:
 
 
 @dataclass(frozen=True)
-class Devices:
-    """A pair of devices and the format they will be opened with.
+class Devices(Ends):
+    """A pair of PortAudio's devices and the format they will be opened with.
 
-    input_rate, output_rate: samples per second. one_clock: both sides are one device, or share their
-    server's clock; then the rates are the same.
+    Parameters
+    ----------
+    input_index, output_index : int
+        PortAudio's numbers.
+    one_clock : bool
+        Both sides are one device, or share their server's clock; then the rates are the same.
     """
 
     input_index: int
     output_index: int
-    input_name: str
-    output_name: str
-    input_rate: int
-    output_rate: int
-    channels_in: int
-    channels_out: int
     one_clock: bool
 
 
@@ -85,8 +84,8 @@ def choose_devices(settings: DeviceSettings, channels_out: int) -> Devices:
     _check_format("input", source, channels_in, input_rate)
     _check_format("output", target, channels_out, output_rate)
     return Devices(
-        source["index"], target["index"], source["name"], target["name"], input_rate, output_rate,
-        channels_in, channels_out, one_clock,
+        source["name"], target["name"], input_rate, output_rate, channels_in, channels_out,
+        source["index"], target["index"], one_clock,
     )  # fmt: skip
 
 

@@ -7,16 +7,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.devices.audio_stream import AudioStream, Process
 from rtsep.devices.choice import Devices, DeviceSettings
 from rtsep.devices.portaudio import reason, refusals, sounddevice
 from rtsep.errors import RtsepError
-
-Process: TypeAlias = Callable[[NDArray[np.float32], NDArray[np.float32]], object]
 
 # Longest that closing a device may take before it is left behind: its buffers, generously.
 CLOSE_S = 3.0
@@ -26,59 +25,24 @@ FIRST_BLOCK_S = 1.0
 START_ATTEMPTS = 3
 
 
-class DeviceStream:
-    """Open devices that call `process(block, out)` for every block of the output.
-
-    process: (samples, channels_in) and (samples, channels_out) float32; called on PortAudio's audio
-        thread. If it raises, the input is passed on instead and the cause is kept in `failure`.
-    on_xruns: called on that thread, too, when samples were lost or missing, with PortAudio's flags or
-        an `Xruns`.
-
-    on_bad_samples: to be set before `start`; called on that thread with the number of instants (or 0)
-        that had to be mended between two clocks, where `process` does not see them.
-    """
+class DeviceStream(AudioStream):
+    """Open devices of PortAudio's; see AudioStream."""
 
     def __init__(self, process: Process, on_xruns: Callable[[object], None]):
-        self.failure: BaseException | None = None
-        self._process, self._on_xruns = process, on_xruns
-        self.on_bad_samples: Callable[[int], None] = lambda instants: None
+        super().__init__(process, on_xruns)
         # PortAudio's streams, in the order in which they start.
         self._streams: list[Any] = []
         self._begun: list[bool] = []  # whether a first block has come; writers: audio threads
-
-    @property
-    def latency_s(self) -> tuple[float, float]:
-        """Seconds from the input's socket to `process`, and from there to the output's."""
-        raise NotImplementedError
-
-    @property
-    def measured_latency_s(self) -> float | None:
-        """Seconds from socket to socket by PortAudio's clocks, mean so far; None where it has none."""
-        return None
-
-    @property
-    def remarks(self) -> list[str]:
-        """Lines for the person, on what is particular about these devices."""
-        return []
 
     @property
     def active(self) -> bool:
         """Whether the devices are running."""
         return all(bool(stream.active) for stream in self._streams)
 
-    def stats(self) -> dict[str, float]:
-        """What the devices add to the statistics; from any thread."""
-        return {}
-
     def start(self) -> None:
         """Begin to play. Raises RtsepError where a device stops before its first block."""
         for index, stream in enumerate(self._streams):
             self._start(index, stream)
-
-    def check(self) -> None:
-        """Raise RtsepError where the callback has failed."""
-        if self.failure is not None:
-            raise RtsepError(f"the audio callback failed: {self.failure!r}")
 
     def close(self) -> bool:
         """Stop and release the devices; False where PortAudio does not let go of ones that have gone."""
@@ -89,11 +53,7 @@ class DeviceStream:
             # PortAudio waits for a server that has died, and would do so again at exit.
             atexit.unregister(sounddevice()._exit_handler)
             return False
-        # PortAudio's streams and this object hold each other: whatever plays through it shall not
-        # stay with them until the garbage collector comes by.
-        self._process = lambda block, out: None
-        self._on_xruns = lambda flags: None
-        self.on_bad_samples = lambda instants: None
+        self._let_go()
         return True
 
     def _open(self, kind: str, names: str, **options: Any) -> None:
@@ -132,16 +92,6 @@ class DeviceStream:
                 stream.close()
             except sounddevice().PortAudioError as error:
                 print(f"closing the devices: {reason(error)}", file=sys.stderr)
-
-    def _run(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        if self.failure is None:
-            try:
-                self._process(block, out)
-                return
-            except BaseException as error:
-                self.failure = error
-        # Dry: whatever channels both sides have.
-        out[:] = block[:, :1]
 
 
 class DuplexStream(DeviceStream):

@@ -1,13 +1,52 @@
-"""From chosen devices to a stream: one where both sides share a clock, else two."""
+"""PortAudio as a backend: one stream where both sides share a clock, else two."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtsep.devices.choice import Devices, DeviceSettings
-from rtsep.devices.device_stream import DeviceStream, DuplexStream, Process
+from rtsep.devices.audio_stream import Process
+from rtsep.devices.backend import Ends
+from rtsep.devices.choice import Devices, DeviceSettings, choose_devices
+from rtsep.devices.device_stream import DeviceStream, DuplexStream
+from rtsep.devices.portaudio import rescan
 from rtsep.devices.two_clock_stream import TwoClockStream
 from rtsep.errors import RtsepError
+
+
+class PortAudioBackend:
+    """Devices as PortAudio lists them; a backend.Backend[Devices].
+
+    Parameters
+    ----------
+    settings : DeviceSettings
+        Which devices.
+    channels_out : int
+        Channels wanted of the output where the settings do not say.
+    """
+
+    def __init__(self, settings: DeviceSettings, channels_out: int = 2):
+        self.settings, self._channels_out = settings, channels_out
+
+    def find(self, before: Ends | None = None) -> Devices:
+        """The devices that were asked for, see `choose_devices`; `before`: those that were lost."""
+        if before is None:
+            return choose_devices(self.settings, self._channels_out)
+        rescan()
+        devices = choose_devices(self.settings, self._channels_out)
+        for number, name, name_before in (
+            (self.settings.input_device, devices.input_name, before.input_name),
+            (self.settings.output_device, devices.output_name, before.output_name),
+        ):
+            # Numbers may stand for other devices by now.
+            if number is not None and number.isdigit() and name != name_before:
+                raise RtsepError(f"device {number} is {name!r} now, not {name_before!r}")
+        return devices
+
+    def open(
+        self, ends: Devices, process: Process, on_xruns: Callable[[object], None]
+    ) -> DeviceStream:
+        """One stream where both sides have one clock and PortAudio takes them together, else two."""
+        return open_stream(ends, self.settings, process, on_xruns)
 
 
 def open_stream(

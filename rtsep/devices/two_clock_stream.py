@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.devices.audio_stream import Process, Xruns
 from rtsep.devices.choice import Devices, DeviceSettings
 from rtsep.devices.clock_bridge import LONGEST_BLOCK, ClockBridge
-from rtsep.devices.device_stream import DeviceStream, Process
-
-
-class Xruns(NamedTuple):
-    """Whether sound was lost (overflow) or missing (underflow), named as PortAudio's flags are."""
-
-    input_overflow: bool
-    input_underflow: bool
-    output_overflow: bool
-    output_underflow: bool
+from rtsep.devices.device_stream import DeviceStream
 
 
 class TwoClockStream(DeviceStream):

@@ -10,13 +10,11 @@ The engine and its workers stay; each opening has a DeviceAdapter of its own, as
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtsep.devices.choice import Devices, DeviceSettings, choose_devices
-from rtsep.devices.open import open_stream
-from rtsep.devices.portaudio import rescan
+from rtsep.devices.backend import Backend, Ends
 from rtsep.errors import RtsepError
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.priority import audio_first
@@ -31,35 +29,53 @@ RETRY_S = 1.0
 
 
 class DeviceSession:
-    """Devices in, a started LiveSeparator, devices out. For the main thread.
+    """Sound in, a started LiveSeparator, sound out, through any backend. For the main thread.
 
-    settings, channels_out: which devices, as for `choose_devices`, which has chosen `devices`.
-    What is heard is what `live` gives out, the mix, or each stem on a pair of channels of its own.
-    recorder: receives what the engine still holds when devices have gone. patience_s: how long these are
-    waited for. say: is told, in a line, that they have gone or come back.
+    Parameters
+    ----------
+    live : LiveSeparator
+        What is heard is what it gives out: the mix, or each stem on a pair of channels of its own.
+    backend : Backend
+        The sound system and what was asked for of it.
+    ends : Ends
+        What `backend.find` has found.
+    recorder : Recorder, optional
+        Receives what the engine still holds when an end has gone.
+    patience_s : float
+        How long ends that have gone are waited for.
+    say : callable
+        Is told, in a line, that they have gone or come back.
 
-    devices: those of now. returns: how often they have come back.
+    Attributes
+    ----------
+    ends : Ends
+        Those of now.
+    returns : int
+        How often they have come back.
 
-    Raises RtsepError where the devices cannot be opened.
+    Raises
+    ------
+    RtsepError
+        Where the ends cannot be opened.
     """
 
     def __init__(
         self,
         live: LiveSeparator,
-        settings: DeviceSettings,
-        devices: Devices,
-        channels_out: int = 2,
+        backend: Backend[Any],
+        ends: Ends,
         *,
         recorder: Recorder | None = None,
         patience_s: float = 0.0,
         say: Callable[[str], None] = lambda line: None,
     ):
-        self._live, self._settings, self._channels_out = live, settings, channels_out
+        self._live, self._backend = live, backend
         self._recorder, self._patience_s, self._say = recorder, patience_s, say
         self.returns = 0
         self._is_open = False
         self._gone_s = self._retry_s = 0.0
-        self._open(devices)
+        self._told_latency_s = 0.0
+        self._open(ends)
 
     def start(self) -> None:
         """Begin to play. Raises RtsepError where a device stops before its first block."""
@@ -75,11 +91,28 @@ class DeviceSession:
             self._stream.check()
             if not self._stream.active:
                 self._leave(now_s)
+            elif self._live.latency_ms / 1000 != self._told_latency_s:
+                self._tell_latency()
         elif now_s >= self._retry_s:
             self._try_again(now_s)
 
+    def follow(self) -> None:
+        """Go over to the ends that the backend finds now, as when headphones were plugged in.
+
+        Raises RtsepError where they cannot be opened.
+        """
+        if not self._is_open:
+            return  # they will be found when it is tried again
+        ends = self._backend.find()
+        if self._stream.reroute(ends):
+            self.ends = ends
+            return
+        self.close()
+        self._open(ends)
+        self.start()
+
     def close(self) -> bool:
-        """Release the devices; False where PortAudio does not let go of those that have gone."""
+        """Release both ends; False where the sound system does not let go of those that have gone."""
         was_open, self._is_open = self._is_open, False
         return self._stream.close() if was_open else True
 
@@ -98,11 +131,11 @@ class DeviceSession:
         )
 
     def describe(self) -> list[str]:
-        """The devices and what is particular about them, in lines for the person."""
-        devices = self.devices
+        """The ends and what is particular about them, in lines for the person."""
+        ends = self.ends
         return [
-            f"input   {devices.input_name}, {devices.input_rate} Hz",
-            f"output  {devices.output_name}, {devices.output_rate} Hz",
+            f"input   {ends.input_name}, {ends.input_rate} Hz",
+            f"output  {ends.output_name}, {ends.output_rate} Hz",
             *self._stream.remarks,
         ]
 
@@ -110,16 +143,21 @@ class DeviceSession:
         """What the devices add to the statistics."""
         return {**self._stream.stats(), "device_returns": self.returns}
 
-    def _open(self, devices: Devices) -> None:
+    def _open(self, ends: Ends) -> None:
         live, counters = self._live, self._live.engine.counters
-        live.connect(devices.output_rate, devices.channels_in, devices.channels_out)
-        # The last one, where devices have gone.
+        live.connect(ends.output_rate, ends.channels_in, ends.channels_out)
+        # The last one, where it has gone.
         with audio_first():
-            self._stream = open_stream(devices, self._settings, live.callback, counters.count_xruns)
+            self._stream = self._backend.open(ends, live.callback, counters.count_xruns)
         self._stream.on_bad_samples = counters.count_bad_samples
         self._is_open = True
         self._resampling_s = live.resampling_s
-        self.devices = devices
+        self.ends = ends
+        self._tell_latency()
+
+    def _tell_latency(self) -> None:
+        self._told_latency_s = self._live.latency_ms / 1000
+        self._stream.tell_latency(self._told_latency_s)
 
     def _leave(self, now_s: float) -> None:
         released = self.close()
@@ -140,8 +178,7 @@ class DeviceSession:
 
     def _try_again(self, now_s: float) -> None:
         try:
-            rescan()
-            self._open(self._found_again())
+            self._open(self._backend.find(self.ends))
             self.start()
         except RtsepError as error:
             self.close()
@@ -153,17 +190,6 @@ class DeviceSession:
             return
         self.returns += 1
         self._say(
-            f"the audio device is back: {self.devices.input_name} to {self.devices.output_name}, "
+            f"the audio device is back: {self.ends.input_name} to {self.ends.output_name}, "
             f"{self.latency_ms['total']:.1f} ms in all"
         )
-
-    def _found_again(self) -> Devices:
-        devices, before = choose_devices(self._settings, self._channels_out), self.devices
-        for number, name, name_before in (
-            (self._settings.input_device, devices.input_name, before.input_name),
-            (self._settings.output_device, devices.output_name, before.output_name),
-        ):
-            # Numbers may stand for other devices by now.
-            if number is not None and number.isdigit() and name != name_before:
-                raise RtsepError(f"device {number} is {name!r} now, not {name_before!r}")
-        return devices

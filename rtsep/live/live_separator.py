@@ -361,8 +361,19 @@ class LiveSeparator:
 
     @property
     def callback(self) -> Callable[[NDArray[np.float32], NDArray[np.float32]], object]:
-        """What devices are to call: `process`, or `process_stems` where only stems are given out."""
+        """What devices are to call: it fills a block with all that is given out.
+
+        The mix, or the stems side by side, or the mix and behind it the stems.
+        """
+        if self._heard == MIX_AND_STEMS:
+            return self._process_mix_and_stems
         return self.process_stems if self._heard == STEMS else self.process
+
+    def _process_mix_and_stems(
+        self, block: NDArray[np.float32], out: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        self._adapter.process(self._samples(block), out)
+        return out
 
     def _samples(self, block: ArrayLike) -> NDArray[np.float32]:
         """`block` as (samples, channels) float32; as it is where it is that already."""

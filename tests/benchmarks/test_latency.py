@@ -13,12 +13,11 @@ import pytest
 
 from rtsep.cli import bench
 from rtsep.cli.terminal.display import LiveDisplay
-from rtsep.devices import choice as device_choice
+from rtsep.devices import open as devices_open
+from rtsep.devices.audio_stream import Xruns
 from rtsep.devices.choice import Devices
 from rtsep.devices.device_stream import DeviceStream
-from rtsep.devices.two_clock_stream import Xruns
 from rtsep.errors import RtsepError
-from rtsep.live import device_session
 from rtsep.live.device_adapter import DeviceAdapter
 from rtsep.live.engine import Engine
 from rtsep.live.signal_path import SignalPath
@@ -146,9 +145,9 @@ class DeviceOfTheTest(DeviceStream):
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Choosing and opening any device gives DeviceOfTheTest."""
-    chosen = Devices(0, 1, "line in", "line out", 44_100, 44_100, 2, 2, True)
-    monkeypatch.setattr(device_choice, "choose_devices", lambda *_: chosen)
-    monkeypatch.setattr(device_session, "open_stream", DeviceOfTheTest)
+    chosen = Devices("line in", "line out", 44_100, 44_100, 2, 2, 0, 1, True)
+    monkeypatch.setattr(devices_open, "choose_devices", lambda *_: chosen)
+    monkeypatch.setattr(devices_open, "open_stream", DeviceOfTheTest)
 
 
 def test_devices(capsys: pytest.CaptureFixture[str], tmp_path: Path, device: None) -> None:

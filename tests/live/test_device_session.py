@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rtsep.devices import device_stream
-from rtsep.devices.choice import DeviceSettings, choose_devices
+from rtsep.devices.choice import DeviceSettings
+from rtsep.devices.open import PortAudioBackend
 from rtsep.errors import RtsepError
 from rtsep.live.device_session import DeviceSession
 from rtsep.live.live_separator import LiveSeparator
@@ -44,7 +45,8 @@ def start_session(start_engine):
     def start(settings=DeviceSettings(), **options):  # noqa: B008
         engine = start_engine(PLAN, {"vocals": 1.0, "accompaniment": 1.0}, mask_extension="average")
         live = LiveSeparator.around(engine, recorder=options.get("recorder"))
-        session = DeviceSession(live, settings, choose_devices(settings, 2), **options)
+        backend = PortAudioBackend(settings)
+        session = DeviceSession(live, backend, backend.find(), **options)
         session.start()
         return session, engine
 
@@ -100,7 +102,7 @@ def test_devices_of_another_rate_come_back(fake, start_session):
     fake.list(device("other", rate=48_000))
     session.tick(0.0)
     session.tick(0.1)
-    assert session.devices.output_name == "other"
+    assert session.ends.output_name == "other"
     assert fake.opened[-1].samplerate == 48_000
     assert session.latency_ms["total"] > at_first_ms + 5  # the resamplers'
 

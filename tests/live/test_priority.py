@@ -8,8 +8,10 @@ import threading
 
 import pytest
 
-from rtsep.devices.choice import DeviceSettings, choose_devices
-from rtsep.live import device_session, priority
+from rtsep.devices import open as devices_open
+from rtsep.devices.choice import DeviceSettings
+from rtsep.devices.open import PortAudioBackend
+from rtsep.live import priority
 from rtsep.live.device_session import DeviceSession
 from rtsep.live.file_session import run_paced
 from rtsep.live.live_separator import LiveSeparator
@@ -185,13 +187,13 @@ def test_the_devices_threads_are_started_as_audio_threads(start_engine, monkeypa
         monkeypatch.setattr(stream, "start", lambda: (levels.append(level()), real_start()))
         return stream
 
-    real_open = device_session.open_stream
-    monkeypatch.setattr(device_session, "open_stream", open_stream)
+    real_open = devices_open.open_stream
+    monkeypatch.setattr(devices_open, "open_stream", open_stream)
     monkeypatch.setattr("rtsep.devices.device_stream.FIRST_BLOCK_S", 0.0)
     with priority.session_first():
         engine = start_engine(PLANS["low"])
-        settings = DeviceSettings()
-        session = DeviceSession(LiveSeparator.around(engine), settings, choose_devices(settings, 2))
+        backend = PortAudioBackend(DeviceSettings())
+        session = DeviceSession(LiveSeparator.around(engine), backend, backend.find())
         session.start()
         assert level() == SESSION
         session.close()
