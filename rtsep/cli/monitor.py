@@ -1,62 +1,30 @@
 """`rtsep-monitor`: separate what is playing, while it plays.
 
-The main path reads top to bottom: arguments, model, engine, devices or files, loop, summary.
+    arguments -> settings -> EngineMaker --+--> monitor_devices.py: devices or a sound server
+                                           +--> monitor_files.py: a file, or standard input
+
+What the person is told and what is written down: monitor_report.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from rtsep.cli.collisions import Output, check_collisions, check_folder, check_place
 from rtsep.cli.common import run
-from rtsep.cli.monitor_arguments import (
-    PROGRAM,
-    build_parser,
-    device_latency,
-    session_settings,
-)
-from rtsep.cli.standard_streams import (
-    OUTPUT,
-    STANDARD,
-    raw_format,
-    standard_input,
-    standard_output,
-)
+from rtsep.cli.monitor_arguments import PROGRAM, build_parser, session_settings
+from rtsep.cli.monitor_report import say
+from rtsep.cli.standard_streams import STANDARD, raw_format
 from rtsep.cli.surroundings import prepare
-from rtsep.cli.terminal.progress import clock, download_progress
-from rtsep.errors import RtsepError, UsageError
-from rtsep.files.byte_source import ByteStream
+from rtsep.cli.terminal.progress import download_progress
+from rtsep.errors import UsageError
 from rtsep.files.formats import format_of
-from rtsep.files.pipe_writer import PipeTarget
-from rtsep.files.raw_pcm import RawFormat
 from rtsep.live.engine_maker import EngineMaker
-from rtsep.live.priority import ORDINARY, REAL_TIME, session_first
-from rtsep.live.process_settings import live_process
-from rtsep.system.part_file import is_special, write_whole
-from rtsep.system.signals import shielded
-
-if TYPE_CHECKING:
-    from rtsep.cli.terminal.display import Display
-    from rtsep.live.device_session import DeviceSession
-    from rtsep.live.live_engine import LiveEngine
-    from rtsep.live.mixer import MixControls
-    from rtsep.live.recorder import Recorder
-
-# In words for the person, by what session_first has got.
-THREADS = {
-    REAL_TIME: "run before other programs (real-time)",
-    ORDINARY: "of ordinary priority: busy programs may delay them (docs/linux.md)",
-}
-# The display and the keys are looked after this often.
-TICK_S = 0.05
+from rtsep.system.part_file import is_special
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,18 +49,17 @@ def monitor(args: argparse.Namespace) -> int:
     raw = raw_format(args.pcm, args.samplerate, args.channels, in_use=in_use)
     settings = session_settings(args)
     make_engine = EngineMaker(
-        settings, progress=download_progress, say=(lambda line: None) if args.quiet else _say
+        settings, progress=download_progress, say=(lambda line: None) if args.quiet else say
     )
     stems = settings.outputs(settings.masking_choices[-1])
     _check_files(args, stems)
     if args.input_file:
-        with _target(args, raw) as target:
-            return _file_session(args, make_engine, raw, target)
-    return _device_session(args, make_engine, stems)
+        from rtsep.cli.monitor_files import run_on_file
 
+        return run_on_file(args, make_engine, raw)
+    from rtsep.cli.monitor_devices import run_on_devices
 
-def _say(line: str) -> None:
-    print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
+    return run_on_devices(args, make_engine, stems)
 
 
 def _check_files(args: argparse.Namespace, stems: tuple[str, ...]) -> None:
@@ -120,239 +87,6 @@ def _check_files(args: argparse.Namespace, stems: tuple[str, ...]) -> None:
         check_place(args.output_file)
     if args.stats is not None and not is_special(args.stats):
         check_place(args.stats)
-
-
-def _recorder(
-    args: argparse.Namespace, stems: tuple[str, ...], stack: contextlib.ExitStack
-) -> Recorder | None:
-    """Begin to record, if asked to; `stack` ends it."""
-    from rtsep.live.recorder import Recorder
-
-    if args.record is None:
-        return None
-    with shielded():
-        recorder = Recorder(args.record, stems)
-        stack.callback(recorder.close)
-    return recorder
-
-
-def _failure_watch(recorder: Recorder | None) -> Callable[[], None]:
-    """A function to be called now and then, which says at once, and once, that recording has ended."""
-    told = False
-
-    def look() -> None:
-        nonlocal told
-        if recorder is not None and recorder.failure is not None and not told:
-            told = True
-            _say(f"recording ended: {recorder.failure}")
-
-    return look
-
-
-# --- devices ------------------------------------------------------------------------------------
-
-
-def _device_session(
-    args: argparse.Namespace, make_engine: EngineMaker, stems: tuple[str, ...]
-) -> int:
-    from rtsep.cli.terminal.display import make_display
-    from rtsep.devices.choice import DeviceSettings
-    from rtsep.devices.open import PortAudioBackend
-    from rtsep.live.device_adapter import MIX, STEMS
-    from rtsep.live.device_session import DeviceSession
-    from rtsep.live.live_separator import LiveSeparator
-    from rtsep.live.mixer import MixControls
-
-    settings = DeviceSettings(
-        args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
-        None if args.all_stems else args.channels, args.blocksize,
-        device_latency(args.device_latency), args.one_clock,
-    )  # fmt: skip
-    channels_out = 2 * len(stems) if args.all_stems else 2
-    backend = PortAudioBackend(settings, channels_out)
-    ends = backend.find()
-    engine = make_engine()
-    controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
-    engine.warm_up()
-    session = recorder = None
-    try:
-        with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
-            stack.enter_context(live_process())
-            recorder = _recorder(args, engine.stems, stack)
-            live = LiveSeparator.around(
-                engine, heard=STEMS if args.all_stems else MIX, recorder=recorder
-            )
-            with shielded():
-                live.start()
-                stack.callback(live.close)
-            session = DeviceSession(
-                live, backend, ends,
-                recorder=recorder, patience_s=args.reconnect, say=_say,
-            )  # fmt: skip
-            stack.callback(session.close)
-            described = _describe(engine, session.latency_ms, make_engine.why, priority)
-            header = [*session.describe(), *described]
-            display = make_display(engine, controls, header, quiet=args.quiet, recorder=recorder)
-            session.start()
-            _loop(args, engine, controls, display, session, recorder)
-    finally:
-        if session is not None:
-            more = {**session.stats(), "priority": priority}
-            _report(args, engine, session.latency_ms, recorder, more)
-        _check_recorded(recorder)
-    return 0
-
-
-def _describe(
-    engine: LiveEngine, latency_ms: Mapping[str, float | None], why: str, priority: str | None
-) -> list[str]:
-    heard = ", ".join(stem for stem, gain in zip(engine.stems, engine.gains) if gain > 0)
-    return [
-        f"heard   {heard or 'nothing'} ({engine.config.name}, {len(engine.workers)} of"
-        f" {len(engine.config.stems)} nets)",
-        f"latency {latency_ms['total']:.1f} ms: plan {engine.plan.name} "
-        f"{latency_ms['algorithm']:.1f} + device in {latency_ms['device_input']:.1f} + out "
-        f"{latency_ms['device_output']:.1f}",
-        f"plan    {engine.plan.name}: {why}",
-        *([f"threads {THREADS[priority]}"] if priority else []),
-    ]
-
-
-def _loop(
-    args: argparse.Namespace,
-    engine: LiveEngine,
-    controls: MixControls,
-    display: Display,
-    session: DeviceSession,
-    recorder: Recorder | None,
-) -> None:
-    """Look after devices, display and keys until it is over; raises where something failed."""
-    from rtsep.cli.terminal.keys import KeyReader, handle_key
-
-    ends = time.monotonic() + args.duration if args.duration else float("inf")
-    say_if_recording_ended = _failure_watch(recorder)
-    display.start()
-    try:
-        with KeyReader() as keys:
-            while (now := time.monotonic()) < ends:
-                engine.check()
-                session.tick(now)
-                say_if_recording_ended()
-                controls.tick(now)
-                display.refresh(now)
-                key = keys.poll()
-                if key is not None and not handle_key(key, controls, display):
-                    break
-                time.sleep(TICK_S)
-    finally:
-        display.stop()
-
-
-# --- files --------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _target(args: argparse.Namespace, raw: RawFormat | None) -> Iterator[Path | PipeTarget | None]:
-    """Where the mix goes."""
-    if args.output_file != STANDARD:
-        yield args.output_file
-        return
-    with standard_output() as file:
-        yield PipeTarget(file, OUTPUT, raw, "float")
-
-
-def _file_session(
-    args: argparse.Namespace,
-    make_engine: EngineMaker,
-    raw: RawFormat | None,
-    target: Path | PipeTarget | None,
-) -> int:
-    from rtsep.files.reader import AudioReader
-    from rtsep.live.file_session import run_file
-    from rtsep.live.stats import latency_parts_ms
-
-    source: Path | ByteStream = args.input_file
-    if args.input_file == STANDARD:
-        source = standard_input()
-    else:
-        raw = None
-    engine = make_engine()
-    engine.warm_up()
-    recorder = None
-    try:
-        with (
-            session_first(args.priority if args.realtime else "ordinary") as priority,
-            contextlib.ExitStack() as stack,
-        ):
-            stack.enter_context(live_process())
-            recorder = _recorder(args, engine.stems, stack)
-            with shielded():
-                engine.start()
-                stack.callback(engine.stop)
-            with AudioReader(source, None, args.duration, args.track, args.strict, raw) as reader:
-                run_file(
-                    engine, reader, target, recorder,
-                    paced=args.realtime, tick=_failure_watch(recorder),
-                )  # fmt: skip
-        # The reader has replaced them before the engine could see them.
-        engine.counters.count_bad_samples(reader.bad_samples)
-        for remark in reader.remarks:
-            _say(f"{'warning' if remark.damage else 'note'}: {reader.label} {remark}")
-        latency_ms = latency_parts_ms(engine.plan.latency_ms)
-        if not args.quiet:
-            # Where nobody waits there is no hurry either.
-            hurry = priority if args.realtime else None
-            print("\n".join(_describe(engine, latency_ms, make_engine.why, hurry)), file=sys.stderr)
-        _report(args, engine, latency_ms, recorder, {"priority": priority})
-    finally:
-        _check_recorded(recorder)
-    return 0
-
-
-# --- afterwards ---------------------------------------------------------------------------------
-
-
-def _report(
-    args: argparse.Namespace,
-    engine: LiveEngine,
-    latency_ms: Mapping[str, float | None],
-    recorder: Recorder | None,
-    more: Mapping[str, Any],
-) -> None:
-    from rtsep.cli.terminal.summary import summary
-    from rtsep.environment import versions
-
-    lost_samples = recorder.lost_samples if recorder is not None else 0
-    stats = {
-        **engine.stats(), **more, "lost_samples": lost_samples, "latency_ms": latency_ms,
-        "versions": versions(),
-    }  # fmt: skip
-    if args.stats is not None:
-        _write_json(args.stats, stats)
-    if args.quiet:
-        return
-    print("\n".join(summary(stats)), file=sys.stderr)
-    if recorder is not None and recorder.recorded_s:
-        paths = ", ".join(str(path) for path in recorder.paths)
-        print(f"recorded {paths}, {clock(recorder.recorded_s)}", file=sys.stderr)
-
-
-def _check_recorded(recorder: Recorder | None) -> None:
-    """Raise RtsepError if the recording is not whole, unless another such error is on its way."""
-    if recorder is None or isinstance(sys.exc_info()[1], RtsepError):
-        return
-    if recorder.failure is not None:
-        raise recorder.failure
-    if recorder.lost_samples:
-        raise RtsepError(f"{recorder.lost_samples} samples are missing from the recording")
-
-
-def _write_json(path: Path, stats: Mapping[str, Any]) -> None:
-    text = json.dumps(stats, indent=2) + "\n"
-    try:
-        write_whole(path, lambda file: file.write(text.encode()))
-    except OSError as error:
-        raise RtsepError(f"cannot write {path}: {error.strerror}") from None
 
 
 if __name__ == "__main__":

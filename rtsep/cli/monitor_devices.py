@@ -1,0 +1,114 @@
+"""rtsep-monitor on devices: what comes in is separated and heard, until it is over."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from rtsep.cli.monitor_arguments import device_latency
+from rtsep.cli.monitor_report import (
+    begin_recording,
+    check_recorded,
+    describe,
+    failure_watch,
+    report,
+    say,
+)
+from rtsep.live.priority import session_first
+from rtsep.live.process_settings import live_process
+from rtsep.system.signals import shielded
+
+if TYPE_CHECKING:
+    from rtsep.cli.terminal.display import Display
+    from rtsep.live.device_session import DeviceSession
+    from rtsep.live.engine_maker import EngineMaker
+    from rtsep.live.live_engine import LiveEngine
+    from rtsep.live.mixer import MixControls
+    from rtsep.live.recorder import Recorder
+
+# The display and the keys are looked after this often.
+TICK_S = 0.05
+
+
+def run_on_devices(
+    args: argparse.Namespace, make_engine: EngineMaker, stems: tuple[str, ...]
+) -> int:
+    """Open the devices and play; returns the exit status."""
+    from rtsep.cli.terminal.display import make_display
+    from rtsep.devices.choice import DeviceSettings
+    from rtsep.devices.open import PortAudioBackend
+    from rtsep.live.device_adapter import MIX, STEMS
+    from rtsep.live.device_session import DeviceSession
+    from rtsep.live.live_separator import LiveSeparator
+    from rtsep.live.mixer import MixControls
+
+    settings = DeviceSettings(
+        args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
+        None if args.all_stems else args.channels, args.blocksize,
+        device_latency(args.device_latency), args.one_clock,
+    )  # fmt: skip
+    channels_out = 2 * len(stems) if args.all_stems else 2
+    backend = PortAudioBackend(settings, channels_out)
+    ends = backend.find()
+    engine = make_engine()
+    controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
+    engine.warm_up()
+    session = recorder = None
+    try:
+        with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
+            stack.enter_context(live_process())
+            recorder = begin_recording(args, engine.stems, stack)
+            live = LiveSeparator.around(
+                engine, heard=STEMS if args.all_stems else MIX, recorder=recorder
+            )
+            with shielded():
+                live.start()
+                stack.callback(live.close)
+            session = DeviceSession(
+                live, backend, ends,
+                recorder=recorder, patience_s=args.reconnect, say=say,
+            )  # fmt: skip
+            stack.callback(session.close)
+            described = describe(engine, session.latency_ms, make_engine.why, priority)
+            header = [*session.describe(), *described]
+            display = make_display(engine, controls, header, quiet=args.quiet, recorder=recorder)
+            session.start()
+            _loop(args, engine, controls, display, session, recorder)
+    finally:
+        if session is not None:
+            more = {**session.stats(), "priority": priority}
+            report(args, engine, session.latency_ms, recorder, more)
+        check_recorded(recorder)
+    return 0
+
+
+def _loop(
+    args: argparse.Namespace,
+    engine: LiveEngine,
+    controls: MixControls,
+    display: Display,
+    session: DeviceSession,
+    recorder: Recorder | None,
+) -> None:
+    """Look after devices, display and keys until it is over; raises where something failed."""
+    from rtsep.cli.terminal.keys import KeyReader, handle_key
+
+    ends = time.monotonic() + args.duration if args.duration else float("inf")
+    say_if_recording_ended = failure_watch(recorder)
+    display.start()
+    try:
+        with KeyReader() as keys:
+            while (now := time.monotonic()) < ends:
+                engine.check()
+                session.tick(now)
+                say_if_recording_ended()
+                controls.tick(now)
+                display.refresh(now)
+                key = keys.poll()
+                if key is not None and not handle_key(key, controls, display):
+                    break
+                time.sleep(TICK_S)
+    finally:
+        display.stop()
