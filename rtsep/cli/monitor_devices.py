@@ -16,6 +16,7 @@ from rtsep.cli.monitor_report import (
     report,
     say,
 )
+from rtsep.cli.routing_arguments import is_routed
 from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process
 from rtsep.system.signals import shielded
@@ -35,52 +36,51 @@ TICK_S = 0.05
 def run_on_devices(
     args: argparse.Namespace, make_engine: EngineMaker, stems: tuple[str, ...]
 ) -> int:
-    """Open the devices and play; returns the exit status."""
+    """Open devices, or what other programs play, and play on; returns the exit status."""
     from rtsep.cli.terminal.display import make_display
-    from rtsep.devices.choice import DeviceSettings
-    from rtsep.devices.open import PortAudioBackend
-    from rtsep.live.device_adapter import MIX, STEMS
+    from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_separator import LiveSeparator
     from rtsep.live.mixer import MixControls
 
-    settings = DeviceSettings(
-        args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
-        None if args.all_stems else args.channels, args.blocksize,
-        device_latency(args.device_latency), args.one_clock,
-    )  # fmt: skip
-    channels_out = 2 * len(stems) if args.all_stems else 2
-    backend = PortAudioBackend(settings, channels_out)
-    ends = backend.find()
-    engine = make_engine()
-    controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
-    engine.warm_up()
     session = recorder = None
-    try:
-        with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
-            stack.enter_context(live_process())
-            recorder = begin_recording(args, engine.stems, stack)
-            live = LiveSeparator.around(
-                engine, heard=STEMS if args.all_stems else MIX, recorder=recorder
-            )
-            with shielded():
-                live.start()
-                stack.callback(live.close)
-            session = DeviceSession(
-                live, backend, ends,
-                recorder=recorder, patience_s=args.reconnect, say=say,
-            )  # fmt: skip
-            stack.callback(session.close)
-            described = describe(engine, session.latency_ms, make_engine.why, priority)
-            header = [*session.describe(), *described]
-            display = make_display(engine, controls, header, quiet=args.quiet, recorder=recorder)
-            session.start()
-            _loop(args, engine, controls, display, session, recorder)
-    finally:
-        if session is not None:
-            more = {**session.stats(), "priority": priority}
-            report(args, engine, session.latency_ms, recorder, more)
-        check_recorded(recorder)
+    with contextlib.ExitStack() as outer:
+        routed = outer.enter_context(RoutedSound(args, stems)) if is_routed(args) else None
+        backend = routed.backend if routed is not None else make_backend(args, stems)
+        ends = backend.find()
+        engine = make_engine()
+        controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
+        engine.warm_up()
+        try:
+            with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
+                stack.enter_context(live_process())
+                recorder = begin_recording(args, engine.stems, stack)
+                heard = STEMS if args.all_stems else MIX_AND_STEMS if args.sources else MIX
+                live = LiveSeparator.around(engine, heard=heard, recorder=recorder)
+                with shielded():
+                    live.start()
+                    stack.callback(live.close)
+                session = DeviceSession(
+                    live, backend, ends,
+                    recorder=recorder, patience_s=args.reconnect, say=say,
+                )  # fmt: skip
+                stack.callback(session.close)
+                described = describe(engine, session.latency_ms, make_engine.why, priority)
+                header = [*session.describe(), *described]
+                display = make_display(
+                    engine, controls, header, quiet=args.quiet, recorder=recorder
+                )
+                session.start()
+                if routed is not None:
+                    # Streams leave before the sound that they hear stops.
+                    stack.callback(routed.close)
+                    routed.begin()
+                _loop(args, engine, controls, display, session, recorder)
+        finally:
+            if session is not None:
+                more = {**session.stats(), "priority": priority}
+                report(args, engine, session.latency_ms, recorder, more)
+            check_recorded(recorder)
     return 0
 
 
