@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 from rtsep.cli.collisions import Output, check_collisions, check_folder, check_place
 from rtsep.cli.common import run
 from rtsep.cli.monitor_arguments import (
+    JACK,
     PROGRAM,
     build_parser,
+    check_backend,
     device_latency,
     session_settings,
 )
@@ -45,6 +47,7 @@ from rtsep.system.signals import shielded
 
 if TYPE_CHECKING:
     from rtsep.cli.terminal.display import Display
+    from rtsep.devices.backend import Backend
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_engine import LiveEngine
     from rtsep.live.mixer import MixControls
@@ -69,9 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def monitor(args: argparse.Namespace) -> int:
     """List the devices, or run a session."""
     if args.list_devices:
-        from rtsep.devices.portaudio import device_list
-
-        print(device_list())
+        _list_devices(args)
         return 0
     if args.output_file and not args.input_file:
         raise UsageError("--output-file needs --input-file: to record a device use --record DIR")
@@ -152,16 +153,32 @@ def _failure_watch(recorder: Recorder | None) -> Callable[[], None]:
 # --- devices ------------------------------------------------------------------------------------
 
 
-def _device_session(
-    args: argparse.Namespace, make_engine: EngineMaker, stems: tuple[str, ...]
-) -> int:
-    from rtsep.cli.terminal.display import make_display
+def _list_devices(args: argparse.Namespace) -> None:
+    if args.backend == JACK:
+        from rtsep.devices.graph.graph_backend import graph_ports
+
+        print(graph_ports())
+    else:
+        from rtsep.devices.portaudio import device_list
+
+        print(device_list())
+
+
+def _backend(args: argparse.Namespace, stems: tuple[str, ...]) -> tuple[Backend[Any], str]:
+    """The sound system that was asked for, and what its stream is to be given, see DeviceAdapter."""
+    from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
+
+    check_backend(args)
+    if args.backend == JACK:
+        from rtsep.devices.graph.graph_backend import GraphBackend
+
+        graph = GraphBackend(
+            None, args.input_device, args.output_device,
+            block=args.blocksize, stems=stems if args.all_stems else (),
+        )  # fmt: skip
+        return graph, MIX_AND_STEMS if args.all_stems else MIX
     from rtsep.devices.choice import DeviceSettings
     from rtsep.devices.open import PortAudioBackend
-    from rtsep.live.device_adapter import MIX, STEMS
-    from rtsep.live.device_session import DeviceSession
-    from rtsep.live.live_separator import LiveSeparator
-    from rtsep.live.mixer import MixControls
 
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
@@ -169,7 +186,18 @@ def _device_session(
         device_latency(args.device_latency), args.one_clock,
     )  # fmt: skip
     channels_out = 2 * len(stems) if args.all_stems else 2
-    backend = PortAudioBackend(settings, channels_out)
+    return PortAudioBackend(settings, channels_out), STEMS if args.all_stems else MIX
+
+
+def _device_session(
+    args: argparse.Namespace, make_engine: EngineMaker, stems: tuple[str, ...]
+) -> int:
+    from rtsep.cli.terminal.display import make_display
+    from rtsep.live.device_session import DeviceSession
+    from rtsep.live.live_separator import LiveSeparator
+    from rtsep.live.mixer import MixControls
+
+    backend, heard = _backend(args, stems)
     ends = backend.find()
     engine = make_engine()
     controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
@@ -179,9 +207,7 @@ def _device_session(
         with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
             stack.enter_context(live_process())
             recorder = _recorder(args, engine.stems, stack)
-            live = LiveSeparator.around(
-                engine, heard=STEMS if args.all_stems else MIX, recorder=recorder
-            )
+            live = LiveSeparator.around(engine, heard=heard, recorder=recorder)
             with shielded():
                 live.start()
                 stack.callback(live.close)
