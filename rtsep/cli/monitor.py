@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def monitor(args: argparse.Namespace) -> int:
     """List the devices, or run a session."""
     if args.list_devices:
-        from rtsep.devices.portaudio import device_list
+        from rtsep.cli.backends import device_list
 
-        print(device_list())
+        print(device_list(args))
         return 0
     if args.output_file and not args.input_file:
         raise UsageError("--output-file needs --input-file: to record a device use --record DIR")

@@ -18,6 +18,7 @@ from rtsep.live.plans.plan import PLANS
 from rtsep.live.session import SessionSettings
 
 PROGRAM = "rtsep-monitor"
+PORTAUDIO, JACK = BACKENDS = ("portaudio", "jack")
 
 EPILOG = """\
 examples:
@@ -50,6 +51,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     devices = parser.add_argument_group("devices")
     devices.add_argument("-l", "--list-devices", action="store_true", help="list and exit")
+    devices.add_argument(
+        "--backend", choices=BACKENDS, default=PORTAUDIO,
+        help="portaudio: the system's devices; jack: a client of JACK or PipeWire with named ports;"
+        " -i and -o are parts of their names (docs/devices.md) (default: %(default)s)",
+    )  # fmt: skip
     add_device_arguments(devices)
     devices.add_argument(
         "--reconnect", type=seconds_from(0, endless=True), default=60.0, metavar="S",
@@ -213,6 +219,18 @@ def parse_gains(options: list[str]) -> dict[str, float]:
         if not separator:
             raise UsageError(f"--gain must look like vocals=-6: got {option!r}")
     return gains
+
+
+def check_backend(args: argparse.Namespace) -> None:
+    """Raise UsageError for options that the backend has no use for."""
+    if args.backend == PORTAUDIO:
+        return
+    for name in ("hostapi", "samplerate", "channels", "one_clock"):
+        if getattr(args, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} is PortAudio's: the graph of --backend {args.backend} "
+                "has its own rate and clock; leave it away"
+            )
 
 
 def device_latency(text: str) -> float | str:

@@ -16,6 +16,7 @@ from rtsep.cli.monitor_report import (
     report,
     say,
 )
+from rtsep.cli.backends import make_backend
 from rtsep.cli.routing_arguments import is_routed
 from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process
@@ -38,7 +39,6 @@ def run_on_devices(
 ) -> int:
     """Open devices, or what other programs play, and play on; returns the exit status."""
     from rtsep.cli.terminal.display import make_display
-    from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_separator import LiveSeparator
     from rtsep.live.mixer import MixControls
@@ -46,7 +46,10 @@ def run_on_devices(
     session = recorder = None
     with contextlib.ExitStack() as outer:
         routed = outer.enter_context(RoutedSound(args, stems)) if is_routed(args) else None
-        backend = routed.backend if routed is not None else make_backend(args, stems)
+        if routed is None:
+            backend, heard = make_backend(args, stems)
+        else:
+            backend, heard = routed.backend, routed.heard
         ends = backend.find()
         engine = make_engine()
         controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
@@ -55,7 +58,6 @@ def run_on_devices(
             with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
                 stack.enter_context(live_process())
                 recorder = begin_recording(args, engine.stems, stack)
-                heard = STEMS if args.all_stems else MIX_AND_STEMS if args.sources else MIX
                 live = LiveSeparator.around(engine, heard=heard, recorder=recorder)
                 with shielded():
                     live.start()
@@ -74,8 +76,7 @@ def run_on_devices(
                 if routed is not None:
                     # Streams leave before the sound that they hear stops.
                     stack.callback(routed.close)
-                    routed.begin()
-                _loop(args, engine, controls, display, session, recorder)
+                _loop(args, engine, controls, display, session, recorder, routed)
         finally:
             if session is not None:
                 more = {**session.stats(), "priority": priority}
@@ -91,6 +92,7 @@ def _loop(
     display: Display,
     session: DeviceSession,
     recorder: Recorder | None,
+    routed: RoutedSound | None,
 ) -> None:
     """Look after devices, display and keys until it is over; raises where something failed."""
     from rtsep.cli.terminal.keys import KeyReader, handle_key
@@ -103,6 +105,8 @@ def _loop(
             while (now := time.monotonic()) < ends:
                 engine.check()
                 session.tick(now)
+                if routed is not None:
+                    routed.tick(session)
                 say_if_recording_ended()
                 controls.tick(now)
                 display.refresh(now)

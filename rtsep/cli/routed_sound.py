@@ -2,36 +2,44 @@
 
     players --> sink "rtsep" --> session --> output in use
                                     |
-                                    +------> source "rtsep vocals", ... of --sources
+                                    +------> sources "rtsep vocals", ... of --sources
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rtsep.cli.monitor_report import say
 from rtsep.cli.routing_arguments import routing_request
-from rtsep.devices.route import PIPEWIRE
-from rtsep.errors import RtsepError
+from rtsep.devices.backend import Backend
+from rtsep.devices.route import PIPEWIRE, Route
+from rtsep.live.device_adapter import MIX, MIX_AND_STEMS
 from rtsep.routing.events import Failed, OutputChanged, ServerBack, ServerGone, StreamsChanged
 from rtsep.routing.router import Router
 
 if TYPE_CHECKING:
-    from rtsep.devices.graph.backend import GraphBackend
-    from rtsep.devices.pulse.backend import PulseBackend
     from rtsep.live.device_session import DeviceSession
 
 
 class RoutedSound:
     """The routing process of a session, from its virtual devices to their end.
 
+    Parameters
+    ----------
+    args : argparse.Namespace
+        The options; see routing_arguments.is_routed.
+    stems : tuple of str
+        All that can be given out.
+
     Attributes
     ----------
     backend : Backend
         Opens streams along the route of now.
+    heard : str
+        What these are to be given, see DeviceAdapter.
 
     Raises
     ------
@@ -40,5 +48,66 @@ class RoutedSound:
     """
 
     def __init__(self, args: argparse.Namespace, stems: tuple[str, ...]):
+        offered = stems if args.sources else ()
         self._router = Router.start(routing_request(args, stems))
+        self._backend = _make_backend(args, self._router.route, offered)
+        self.backend: Backend[Any] = self._backend
+        self.heard = MIX_AND_STEMS if offered else MIX
+        # Streams are moved as soon as sound flows: at first, and when the server has come back.
         self._capture_is_due = True
+
+    def tick(self, session: DeviceSession) -> None:
+        """Follow what happens on the server; to be called every now and then by the main thread.
+
+        Raises RtsepError where the routing has ended.
+        """
+        for event in self._router.poll():
+            match event:
+                case OutputChanged():
+                    self._backend.route = event.route
+                    session.follow()
+                    say(f"the output is {session.ends.output_name} now")
+                case StreamsChanged():
+                    _tell_streams(event)
+                case ServerGone():
+                    say("the sound server has gone")
+                case ServerBack():
+                    self._backend.route = event.route
+                    self._capture_is_due = True
+                case Failed():
+                    say(event.line)
+        if self._capture_is_due and session.is_open:
+            self._capture_is_due = False
+            self._router.capture()
+
+    def close(self) -> None:
+        """Give the streams back to the outputs that they had; raises RtsepError where that fails."""
+        self._router.close()
+
+    def __enter__(self) -> RoutedSound:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _make_backend(args: argparse.Namespace, route: Route, offered: Sequence[str]) -> Any:
+    if route.server == PIPEWIRE and args.backend != PULSE:
+        from rtsep.devices.graph.graph_backend import GraphBackend
+
+        return GraphBackend(route, block=args.blocksize, stems=offered)
+    from rtsep.devices.pulse.backend import PulseBackend
+
+    return PulseBackend(route, stems=offered)
+
+
+def _tell_streams(event: StreamsChanged) -> None:
+    if event.names:
+        say(f"filtered now: {', '.join(event.names)}")
+    if event.awaited:
+        say(f"waiting for {', '.join(event.awaited)} to play")

@@ -96,6 +96,11 @@ class DeviceSession:
         elif now_s >= self._retry_s:
             self._try_again(now_s)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the ends are there, and sound flows after `start`."""
+        return self._is_open
+
     def follow(self) -> None:
         """Go over to the ends that the backend finds now, as when headphones were plugged in.
 

@@ -1,0 +1,1 @@
+"""JACK and PipeWire: one graph, one clock, ports with names."""

@@ -1,0 +1,196 @@
+"""A client of JACK, or of PipeWire through its libjack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from rtsep.devices.graph.libjack import NO_SERVER, LibJack
+from rtsep.errors import RtsepError
+
+NAME = "rtsep"
+# JACK's two ways of counting: from where the sound was taken, and to where it will be heard.
+CAPTURE, PLAYBACK = 0, 1
+# What the node is called in mixers and patch bays of PipeWire.
+_PROPERTIES = '{ application.name = "rtsep" node.description = "rtsep" }'
+# PipeWire's libjack adds this to the serial number of a port, and gives the sum as UUID.
+_UUID_MASK, _UUID_OFFSET = 0xFFFF_FFFF, 1
+
+
+class GraphPort(NamedTuple):
+    """A port as one client sees it: on PipeWire each client finds names of its own.
+
+    uuid: the same for all clients.
+    """
+
+    name: str
+    uuid: int
+    is_input: bool
+    is_physical: bool
+
+
+def uuid_of(serial: int) -> int:
+    """The UUID, as GraphPort has it, of the port of PipeWire with this serial number."""
+    return serial + _UUID_OFFSET
+
+
+def serial_of(uuid: int) -> int:
+    """The inverse of uuid_of."""
+    return uuid - _UUID_OFFSET
+
+
+class GraphClient:
+    """An open client.
+
+    Parameters
+    ----------
+    library : LibJack
+        Of the server.
+    name : str
+        Wanted; the server adds to it if it is taken.
+    quantum : tuple of int, optional
+        Samples per cycle that PipeWire is asked for, and the rate that they are counted at.
+
+    Attributes
+    ----------
+    jack : jack.Client
+        The client itself.
+
+    Raises
+    ------
+    RtsepError
+        If the server is not there or does not take it.
+    """
+
+    def __init__(self, library: LibJack, name: str = NAME, quantum: tuple[int, int] | None = None):
+        self._library = library
+        try:
+            with _node_properties(quantum):
+                self.jack = library.module.Client(name, no_start_server=True)
+        except library.module.JackOpenError as error:
+            if error.status.server_failed:
+                raise RtsepError(NO_SERVER) from None
+            raise RtsepError(f"{library.server} does not take another client ({error})") from None
+        self._latency_callback: Any = None
+
+    def __enter__(self) -> GraphClient:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.jack.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked: not after it has been closed."""
+        return bool(self.jack._ptr)
+
+    @property
+    def rate(self) -> int:
+        """Samples per second of the graph."""
+        return int(self.jack.samplerate)
+
+    def ports(self) -> list[GraphPort]:
+        """All audio ports there are, in the server's order."""
+        return [
+            GraphPort(port.name, port.uuid & _UUID_MASK, port.is_input, port.is_physical)
+            for port in self.jack.get_ports(is_audio=True)
+        ]
+
+    def has_port(self, name: str) -> bool:
+        """Whether a port is still there."""
+        try:
+            self.jack.get_port_by_name(name)
+        except self._library.module.JackError:
+            return False
+        return True
+
+    def connect(self, source: str, target: str) -> None:
+        """Connect two ports, if they are not yet. Raises RtsepError."""
+        error = self._library.module.JackErrorCode
+        try:
+            self.jack.connect(source, target)
+        except error as refusal:
+            if not self.jack.get_port_by_name(source).is_connected_to(target):
+                raise RtsepError(f"cannot connect {source} with {target} ({refusal})") from None
+
+    def disconnect(self, source: str, target: str) -> None:
+        """Undo that; nothing if one of them has gone."""
+        try:
+            self.jack.disconnect(source, target)
+        except self._library.module.JackError:
+            if self.has_port(source) and self.has_port(target):
+                raise
+
+    # --- latency --------------------------------------------------------------------------------
+
+    def latency_range(self, port: Any, mode: int) -> tuple[int, int]:
+        """The least and the most samples of CAPTURE or PLAYBACK latency at a port of JACK-Client's."""
+        functions, pointer = self._library.functions, self._library.port_pointer(port)
+        found = self._library.ffi.new("jack_latency_range_t *")
+        functions.jack_port_get_latency_range(pointer, mode, found)
+        return found.min, found.max
+
+    def latency_by_name(self, name: str, mode: int) -> int:
+        """The most samples of latency at a port; 0 if it has gone."""
+        try:
+            return self.latency_range(self.jack.get_port_by_name(name), mode)[1]
+        except self._library.module.JackError:
+            return 0
+
+    def pass_latency_on(
+        self,
+        captures: Sequence[Any],
+        plays: Sequence[Any],
+        through: Callable[[], int],
+    ) -> None:
+        """Tell the ports' latencies from now on.
+
+        Parameters
+        ----------
+        captures : sequence of jack.OwnPort
+            Inputs: what comes out was captured as much earlier as what comes in, and `through()` more.
+        plays : sequence of jack.OwnPort
+            Outputs: what comes in is heard as much later as what comes out, and `through()` more.
+        through : callable
+            Samples from input to output; called on the server's thread.
+        """
+        ffi, functions = self._library.ffi, self._library.functions
+        outputs = list(self.jack.outports)
+        given = ffi.new("jack_latency_range_t *")
+
+        def tell(mode: int, _argument: object) -> None:
+            from_ports, to_ports = (captures, outputs) if mode == CAPTURE else (plays, captures)
+            ranges = [self.latency_range(port, mode) for port in from_ports]
+            given.min = min(least for least, _ in ranges) + through()
+            given.max = max(most for _, most in ranges) + through()
+            for port in to_ports:
+                pointer = self._library.port_pointer(port)
+                functions.jack_port_set_latency_range(pointer, mode, given)
+
+        # The library keeps the address alone.
+        self._latency_callback = ffi.callback("latency_callback", tell)
+        functions.jack_set_latency_callback(
+            self._library.client_pointer(self.jack), self._latency_callback, ffi.NULL
+        )
+
+    def recompute_latencies(self) -> None:
+        """Have the server ask all clients anew."""
+        pointer = self._library.client_pointer(self.jack)
+        self._library.functions.jack_recompute_total_latencies(pointer)
+
+
+@contextmanager
+def _node_properties(quantum: tuple[int, int] | None) -> Iterator[None]:
+    """What PipeWire's libjack reads from the environment, if the person has not set it."""
+    wanted = {"PIPEWIRE_PROPS": _PROPERTIES}
+    if quantum is not None and "PIPEWIRE_QUANTUM" not in os.environ:
+        wanted["PIPEWIRE_LATENCY"] = "{}/{}".format(*quantum)
+    added = [name for name in wanted if name not in os.environ]
+    os.environ.update({name: wanted[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

@@ -1,0 +1,134 @@
+"""PipeWire's nodes and their ports, as `pw-dump` lists them.
+
+Names of ports are made of descriptions for JACK's clients, and several nodes may have the same one. The
+node's own name, and the serial number of a port, which libjack makes the port's UUID of, are reliable.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rtsep.devices.graph.libjack import NO_SERVER
+from rtsep.errors import MissingLibraryError, RtsepError
+
+# What the server may take to answer on a busy machine.
+ANSWER_S = 10.0
+MONITOR = ".monitor"
+SINK, SOURCE = "sink", "source"
+_STEREO = ("FL", "FR")
+
+
+@dataclass(frozen=True)
+class NodePort:
+    """An audio port of a node. `serial`: its number, which is never given to another one."""
+
+    serial: int
+    node: int
+    number: int
+    is_input: bool
+    channel: str
+
+
+class PipeWireNodes:
+    """What there was when it was asked for.
+
+    Parameters
+    ----------
+    objects : sequence of mapping
+        As `pw-dump` prints them.
+    """
+
+    def __init__(self, objects: Sequence[Mapping[str, Any]]):
+        self._properties = {o["id"]: _properties(o) for o in objects if _is(o, "Node")}
+        self._ports = [_port(o) for o in objects if _is(o, "Port")]
+        self._defaults: dict[str, str] = {}
+        for item in objects:
+            for entry in item.get("metadata") or ():
+                name = entry.get("value")
+                if isinstance(name, Mapping) and "name" in name:
+                    self._defaults[entry["key"]] = name["name"]
+
+    def default(self, kind: str) -> str | None:
+        """The name of the default node, of SINK or SOURCE; that of a sink stands for its monitor."""
+        return self._defaults.get(f"default.audio.{kind}")
+
+    def node_of(self, serial: int) -> int | None:
+        """The node of a port."""
+        return next((port.node for port in self._ports if port.serial == serial), None)
+
+    def description(self, name: str) -> str:
+        """How mixers show the node; its name if they have no other."""
+        node = self._find(name)
+        return name if node is None else str(self._properties[node].get("node.description") or name)
+
+    def ports(self, name: str, *, is_input: bool) -> list[int]:
+        """Serial numbers of a node's ports, left and right, or the only one; none if it is not there.
+
+        name: of the node; ``rtsep.monitor`` has what comes out of the sink ``rtsep``.
+        """
+        node = self._find(name)
+        ports = sorted(
+            (port for port in self._ports if port.node == node and port.is_input == is_input),
+            key=lambda port: port.number,
+        )
+        stereo = [port for side in _STEREO for port in ports if port.channel == side]
+        return [port.serial for port in (stereo if len(stereo) == 2 else ports)[:2]]
+
+    def _find(self, name: str) -> int | None:
+        """The newest node of that name: an older one may be about to go."""
+        for wanted in (name, name.removesuffix(MONITOR)):
+            found = [
+                n for n, having in self._properties.items() if having.get("node.name") == wanted
+            ]
+            if found:
+                return max(found, key=lambda n: int(self._properties[n].get("object.serial", n)))
+        return None
+
+
+def list_nodes() -> PipeWireNodes:
+    """Ask the server.
+
+    Raises
+    ------
+    MissingLibraryError
+        If PipeWire's tools are not installed.
+    RtsepError
+        If the server does not answer.
+    """
+    try:
+        done = subprocess.run(
+            ["pw-dump"], stdin=subprocess.DEVNULL, capture_output=True, timeout=ANSWER_S
+        )
+        if done.returncode == 0:
+            return PipeWireNodes(json.loads(done.stdout))
+    except FileNotFoundError:
+        raise MissingLibraryError(
+            "pw-dump is not installed: Debian/Ubuntu `apt install pipewire-bin`, Fedora "
+            "`dnf install pipewire-utils`"
+        ) from None
+    except (subprocess.TimeoutExpired, json.JSONDecodeError):
+        pass  # it is starting, or ending
+    raise RtsepError(NO_SERVER)
+
+
+def _is(item: Mapping[str, Any], kind: str) -> bool:
+    return str(item.get("type", "")).endswith(f":{kind}")
+
+
+def _properties(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (item.get("info") or {}).get("props") or {}
+
+
+def _port(item: Mapping[str, Any]) -> NodePort:
+    properties = _properties(item)
+    return NodePort(
+        int(properties.get("object.serial", -1)),
+        int(properties.get("node.id", -1)),
+        int(properties.get("port.id", -1)),
+        (item.get("info") or {}).get("direction") == "input",
+        str(properties.get("audio.channel", "")),
+    )
