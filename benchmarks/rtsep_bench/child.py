@@ -1,29 +1,19 @@
 """Programs of this package in processes of their own: what is measured there, loads, watchers.
 
-A child imports from where its parent does. `python -m` would look into the current folder first, and
-in a clone measure the rtsep that lies there in place of the one that is installed.
+A child imports from where its parent does (`command`).
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rtsep.errors import RtsepError
+from rtsep.system.child_program import command as command  # for its users, with the rest
 
 # What a program that runs beside a measurement prints when it has begun.
 BEGUN = "begun"
-
-
-def command(module: str, *arguments: str) -> list[str]:
-    """The words that run `module` as a program in this Python."""
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}; import runpy;"
-        f" runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
-    )
-    return [sys.executable, "-c", code, *arguments]
 
 
 def start_beside(

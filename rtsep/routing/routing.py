@@ -1,0 +1,176 @@
+"""The routing itself: devices that are made, streams that are moved, an output that is followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rtsep.errors import RtsepError, UsageError
+from rtsep.routing import devices, streams
+from rtsep.routing.devices import SINK, is_ours
+from rtsep.routing.events import Event, Failed, OutputChanged, StreamsChanged
+from rtsep.routing.journal import Journal
+from rtsep.routing.moves import moves_of
+from rtsep.routing.owner import Owner
+from rtsep.routing.put_back import put_back
+from rtsep.routing.request import Ends, RoutingRequest
+from rtsep.routing.server import NONE, SoundServer, find
+
+
+class Routing:
+    """What a request has made of one server, from its devices to their end.
+
+    tell: takes the events.
+    Raises UsageError or RtsepError if the request cannot be met; then nothing is left behind.
+    """
+
+    def __init__(
+        self,
+        server: SoundServer,
+        request: RoutingRequest,
+        owner: Owner,
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._server, self._request, self._owner, self._tell = server, request, owner, tell
+        self._moves = moves_of(server)
+        self._journal = Journal(server.cookie)
+        self._capturing = False
+        self._arrived: set[int] = set()
+        self._left_alone: set[int] = set()
+        self._told: StreamsChanged | None = None
+        devices.check_free(server, devices.names(request, server))
+        self._output: Any = None
+        try:
+            self.ends = self._make()
+            server.subscribe()
+        except BaseException:
+            put_back(server, owner)
+            raise
+
+    def capture(self) -> None:
+        """Begin to move streams: somebody reads what they play."""
+        self._capturing = self._request.capture
+        self.update()
+
+    def update(self) -> None:
+        """Follow what has changed on the server."""
+        if not self._request.capture:
+            return
+        output = self._choose_output()
+        if output is not None and output.name != self._output.name:
+            self._output = output
+            self.ends = self._with_output()
+            self._tell(OutputChanged(self.ends))
+        if self._capturing:
+            self._move_streams()
+
+    def put_back(self) -> None:
+        """Undo everything."""
+        put_back(self._server, self._owner)
+
+    def _make(self) -> Ends:
+        server, request = self._server, self._request
+        kind = "pipewire" if server.is_pipewire else "pulseaudio"
+        if not request.capture:
+            source = self._choose_input()
+            rate = source.sample_spec.rate
+            nodes = devices.make_sources(server, self._owner, request.stems, rate)
+            return Ends(kind, source.name, rate, None, 0, nodes)
+        if request.output is not None:
+            find(self._others(), request.output, "output")
+        self._output = self._choose_output()
+        if self._output is None:
+            raise RtsepError("the sound server has no output to play to: connect one")
+        rate = self._output.sample_spec.rate
+        devices.make_sink(server, self._owner, rate)
+        nodes = devices.make_sources(server, self._owner, request.stems, rate)
+        return Ends(kind, f"{SINK}.monitor", rate, self._output.name, rate, nodes)
+
+    def _with_output(self) -> Ends:
+        ends = self.ends
+        return Ends(
+            ends.server, ends.source, ends.source_rate,
+            self._output.name, self._output.sample_spec.rate, ends.stem_nodes,
+        )  # fmt: skip
+
+    def _others(self) -> list[Any]:
+        return [sink for sink in self._server.sinks() if not is_ours(sink.name)]
+
+    def _choose_output(self) -> Any:
+        """The sink to play to: the one asked for, the default one, the one so far, or any.
+
+        Never one of rtsep's own, even if somebody makes it the default one. None if there is none.
+        """
+        sinks = self._others()
+        if self._request.output is not None:
+            try:
+                return find(sinks, self._request.output, "output")
+            except UsageError:
+                pass  # unplugged
+        by_name = {sink.name: sink for sink in sinks}
+        so_far = self._output.name if self._output is not None else ""
+        for name in (self._server.default_sink(), so_far):
+            if name in by_name:
+                return by_name[name]
+        return sinks[0] if sinks else None
+
+    def _choose_input(self) -> Any:
+        sources = [source for source in self._server.sources() if not is_ours(source.name)]
+        if self._request.input is not None:
+            return find(sources, self._request.input, "input")
+        default = self._server.default_source()
+        for source in sources:
+            if source.name == default:
+                return source
+        raise RtsepError("the sound server has no input to record from: connect a microphone")
+
+    def _move_streams(self) -> None:
+        ours = {sink.index for sink in self._server.sinks() if sink.name == SINK}
+        names, playing = [], self._server.streams()
+        for stream in playing:
+            if not streams.may_be_moved(stream, self._owner) or stream.index in self._left_alone:
+                continue
+            if not streams.is_asked_for(stream, self._request.apps):
+                continue
+            if stream.sink in ours:
+                self._arrived.add(stream.index)
+            elif stream.index in self._arrived and stream.sink != NONE:
+                # Its user, or another program, has moved it elsewhere, and is not contradicted.
+                self._left_alone.add(stream.index)
+                self._journal.streams.pop(str(stream.index), None)
+                self._journal.write(self._owner)
+                continue
+            if str(stream.index) not in self._journal.streams:
+                self._move(stream)
+            if stream.index not in self._left_alone:
+                names.append(streams.label(stream))
+        self._forget_ended({stream.index for stream in playing})
+        awaited = tuple(
+            app
+            for app in self._request.apps
+            if not any(
+                streams.is_of(stream, app) and streams.may_be_moved(stream, self._owner)
+                for stream in playing
+            )
+        )
+        told = StreamsChanged(tuple(dict.fromkeys(names)), awaited)
+        if told != self._told:
+            self._told = told
+            self._tell(told)
+
+    def _move(self, stream: Any) -> None:
+        self._moves.note(stream, self._journal)
+        self._journal.write(self._owner)
+        if not self._moves.capture(stream) and stream.index in self._playing():
+            self._left_alone.add(stream.index)
+            self._tell(Failed(f"the sound server does not let {streams.label(stream)} be moved"))
+
+    def _playing(self) -> set[int]:
+        return {stream.index for stream in self._server.streams()}
+
+    def _forget_ended(self, playing: set[int]) -> None:
+        self._arrived &= playing
+        self._left_alone &= playing
+        self._journal.streams = {
+            index: note for index, note in self._journal.streams.items() if int(index) in playing
+        }
