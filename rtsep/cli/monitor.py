@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rtsep.cli.backends import make_backend
 from rtsep.cli.collisions import Output, check_collisions, check_folder, check_place
 from rtsep.cli.common import run
 from rtsep.cli.monitor_arguments import (
     PROGRAM,
     build_parser,
-    device_latency,
     session_settings,
 )
 from rtsep.cli.standard_streams import (
@@ -156,20 +156,13 @@ def _device_session(
     args: argparse.Namespace, make_engine: EngineMaker, stems: tuple[str, ...]
 ) -> int:
     from rtsep.cli.terminal.display import make_display
-    from rtsep.devices.choice import DeviceSettings
-    from rtsep.devices.open import PortAudioBackend
     from rtsep.live.device_adapter import MIX, STEMS
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_separator import LiveSeparator
     from rtsep.live.mixer import MixControls
 
-    settings = DeviceSettings(
-        args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
-        None if args.all_stems else args.channels, args.blocksize,
-        device_latency(args.device_latency), args.one_clock,
-    )  # fmt: skip
     channels_out = 2 * len(stems) if args.all_stems else 2
-    backend = PortAudioBackend(settings, channels_out)
+    backend = make_backend(args, channels_out)
     ends = backend.find()
     engine = make_engine()
     controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))

@@ -18,6 +18,9 @@ from rtsep.live.plans.plan import PLANS
 from rtsep.live.session import SessionSettings
 
 PROGRAM = "rtsep-monitor"
+# Ways to the sound, see backends.py.
+PORTAUDIO, PULSE = "portaudio", "pulse"
+BACKENDS = (PORTAUDIO, PULSE)
 
 EPILOG = """\
 examples:
@@ -141,6 +144,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add_device_arguments(devices: argparse._ActionsContainer) -> None:
     """Add the options that name the devices and say how they are opened."""
+    devices.add_argument(
+        "--backend", choices=BACKENDS, default=PORTAUDIO,
+        help="pulse: sources and sinks of PulseAudio or pipewire-pulse, with less latency than through"
+        " PortAudio; -i and -o are parts of their names (default: %(default)s)",
+    )  # fmt: skip
     devices.add_argument("-i", "--input-device", metavar="ID", help="number or part of a name")
     devices.add_argument("-o", "--output-device", metavar="ID", help="number or part of a name")
     devices.add_argument("--hostapi", metavar="NAME", help="e.g. ALSA, JACK, WASAPI, Core Audio")
