@@ -1,7 +1,7 @@
 """The part of libpulse that streams need: its declarations and constants, by cffi.
 
-`pulsectl` declares only some functions of streams, and the sample rates that it gives of devices stand in
-memory that libpulse has taken back. The names and values are those of libpulse's public headers.
+`pulsectl` declares only some functions of streams, and the sample rates that it gives stand in
+memory that libpulse takes back. The names and values are those of libpulse's public headers.
 """
 
 from __future__ import annotations

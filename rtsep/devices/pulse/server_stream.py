@@ -234,13 +234,13 @@ class PlaybackStream(ServerStream):
         super().__init__(connection, title, device, rate, channels)
         self._buffer_s, self._request_s, self._give = buffer_s, request_s, give
         self.granted_s, self.most_s = buffer_s, request_s
+        # Whether the server has moved it to a sink that was not asked for, as when its own has gone.
+        self._strayed = False
 
     @property
     def alive(self) -> bool:
-        """Whether the stream plays, and on its sink: a server moves streams of a sink that is gone."""
+        """Whether the stream plays, and on its sink."""
         return super().alive and not self._strayed
-
-    _strayed = False
 
     def move(self, sink: str) -> None:
         """Go over to another sink; for the loop's thread."""
@@ -287,7 +287,7 @@ class PlaybackStream(ServerStream):
         granted = self._lib.pa_stream_get_buffer_attr(self._stream)
         timing = self._lib.pa_stream_get_timing_info(self._stream)
         sink_s = 0.0 if timing == self._ffi.NULL else timing.configured_sink_usec / 1e6
-        # A request comes when this part of the buffer has been played; a sink is full and empty by turns.
+        # A request comes when its part of the buffer has been played; a sink is full, then empty.
         self.granted_s = self._seconds(granted.tlength - granted.minreq) + sink_s / 2
         self.most_s = max(self._seconds(granted.minreq), sink_s)
 
@@ -298,7 +298,11 @@ class PlaybackStream(ServerStream):
             if lib.pa_stream_begin_write(stream, data, room) < 0:
                 return
             written = min(length, room[0]) // self._frame_bytes * self._frame_bytes
-            self._give(self._block(data[0], written))
+            out = self._block(data[0], written)
+            if self._strayed:  # perhaps to the very sink whose sound is recorded
+                out[:] = 0.0
+            else:
+                self._give(out)
             lib.pa_stream_write(stream, data[0], written, self._ffi.NULL, 0, SEEK_RELATIVE)
             length -= written
 

@@ -33,9 +33,9 @@ UNSURE_S = 1.0
 class PulseBuffers:
     """How much sound the server is asked to keep where, in seconds.
 
-    fragment_s: what a source sends at once. request_s: what a sink asks for at once. buffer_s: what lies
-    between the answer to a request and the sink's end. late_s: what a source's fragment may come late by,
-    beyond the bridge's own spare.
+    fragment_s: what a source sends at once. request_s: what a sink asks for at once. buffer_s: what
+    lies between the answer to a request and the sink's end. late_s: what a source's fragment may come
+    late by, beyond the bridge's own spare.
     """
 
     fragment_s: float = 0.005
