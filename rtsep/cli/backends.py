@@ -3,27 +3,91 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
-from rtsep.cli.monitor_arguments import JACK, check_backend, device_latency
+from rtsep.cli.monitor_arguments import JACK, PORTAUDIO, PULSE, device_latency
 from rtsep.devices.backend import Backend
+from rtsep.devices.route import PIPEWIRE, Route
+from rtsep.errors import UsageError
 from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
 
+# What only PortAudio has a use for, and what the graph has none for besides.
+_PORTAUDIO_ONLY = ("hostapi", "one_clock")
+_NOT_IN_A_GRAPH = (*_PORTAUDIO_ONLY, "samplerate", "channels")
 
-def make_backend(args: argparse.Namespace, stems: tuple[str, ...]) -> tuple[Backend[Any], str]:
+
+def make_backend(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any], str]:
     """The backend of ``--backend``, and what its streams are to be given, see DeviceAdapter.
 
     stems: all that can be given out. Raises UsageError for options that the backend does not know.
     """
-    check_backend(args)
     if args.backend == JACK:
+        return _graph(args, stems)
+    if args.backend == PULSE:
+        return _pulse(args, stems)
+    return _portaudio(args, stems)
+
+
+def make_routed_backend(args: argparse.Namespace, route: Route, offered: Sequence[str]) -> Any:
+    """The backend that plays along a route: the graph on PipeWire, unless another one is asked for.
+
+    offered: stems that get nodes of their own. Its attribute `route` may be replaced.
+
+    Raises UsageError where the server has no such backend.
+    """
+    if args.backend == PORTAUDIO or (args.backend == JACK and route.server != PIPEWIRE):
+        raise UsageError(
+            f"--backend {args.backend} cannot play along the streams of {route.server}: leave it out"
+        )
+    if route.server == PIPEWIRE and args.backend != PULSE:
         from rtsep.devices.graph.graph_backend import GraphBackend
 
-        graph = GraphBackend(
-            None, args.input_device, args.output_device,
-            block=args.blocksize, stems=stems if args.all_stems else (),
-        )  # fmt: skip
-        return graph, MIX_AND_STEMS if args.all_stems else MIX
+        return GraphBackend(route, block=args.blocksize, stems=offered)
+    from rtsep.devices.pulse.backend import PulseBackend
+
+    return PulseBackend(route)
+
+
+def device_list(args: argparse.Namespace) -> str:
+    """The devices, or ports, of ``--backend``, a line each."""
+    if args.backend == JACK:
+        from rtsep.devices.graph.graph_backend import graph_ports
+
+        return graph_ports()
+    if args.backend == PULSE:
+        from rtsep.devices.pulse.listing import device_lines
+
+        return device_lines()
+    from rtsep.devices.portaudio import device_list as portaudio_list
+
+    return portaudio_list()
+
+
+def _graph(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any], str]:
+    from rtsep.devices.graph.graph_backend import GraphBackend
+
+    _check(args, _NOT_IN_A_GRAPH)
+    graph = GraphBackend(
+        None, args.input_device, args.output_device,
+        block=args.blocksize, stems=stems if args.all_stems else (),
+    )  # fmt: skip
+    return graph, MIX_AND_STEMS if args.all_stems else MIX
+
+
+def _pulse(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any], str]:
+    from rtsep.devices.pulse.backend import PulseBackend
+    from rtsep.devices.pulse.ends import PulseSettings
+
+    _check(args, _PORTAUDIO_ONLY)
+    settings = PulseSettings(
+        args.input_device, args.output_device, args.samplerate, args.channels,
+        2 * len(stems) if args.all_stems else args.channels or 2,
+    )  # fmt: skip
+    return PulseBackend(None, settings), STEMS if args.all_stems else MIX
+
+
+def _portaudio(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any], str]:
     from rtsep.devices.choice import DeviceSettings
     from rtsep.devices.open import PortAudioBackend
 
@@ -36,12 +100,9 @@ def make_backend(args: argparse.Namespace, stems: tuple[str, ...]) -> tuple[Back
     return PortAudioBackend(settings, channels_out), STEMS if args.all_stems else MIX
 
 
-def device_list(args: argparse.Namespace) -> str:
-    """The devices, or ports, of ``--backend``, a line each."""
-    if args.backend == JACK:
-        from rtsep.devices.graph.graph_backend import graph_ports
-
-        return graph_ports()
-    from rtsep.devices.portaudio import device_list as portaudio_list
-
-    return portaudio_list()
+def _check(args: argparse.Namespace, unknown: Sequence[str]) -> None:
+    for name in unknown:
+        if getattr(args, name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} means nothing to --backend {args.backend}: leave it out"
+            )

@@ -41,6 +41,11 @@ def monitor(args: argparse.Namespace) -> int:
 
         print(device_list(args))
         return 0
+    if args.list_apps:
+        from rtsep.cli.app_list import app_list
+
+        print(app_list())
+        return 0
     if args.output_file and not args.input_file:
         raise UsageError("--output-file needs --input-file: to record a device use --record DIR")
     if (args.track or args.strict) and not args.input_file:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.numbers import positive_seconds, seconds_from, whole_from
 from rtsep.cli.reading_arguments import add_reading_arguments
+from rtsep.cli.routing_arguments import add_routing_arguments
 from rtsep.cli.standard_streams import add_pcm_argument, path_or_standard
 from rtsep.cli.terminal.keys import help_table
 from rtsep.errors import UsageError
@@ -18,13 +19,17 @@ from rtsep.live.plans.plan import PLANS
 from rtsep.live.session import SessionSettings
 
 PROGRAM = "rtsep-monitor"
-PORTAUDIO, JACK = BACKENDS = ("portaudio", "jack")
+# Ways to the sound, see backends.py.
+PORTAUDIO, JACK, PULSE = BACKENDS = ("portaudio", "jack", "pulse")
 
 EPILOG = """\
 examples:
   rtsep-monitor                              the vocals of the default input
   rtsep-monitor --mute vocals                everything but the vocals
   rtsep-monitor --stem drums --stem bass     drums and bass (four stems)
+  rtsep-monitor --system --mute vocals       all that this computer plays, without the voices
+  rtsep-monitor --app firefox --sources      what Firefox plays; its stems for OBS to record
+  rtsep-monitor --as-microphone              a microphone without the music, for calls
   rtsep-monitor -i monitor -o headphones     devices by part of their names; -l lists them
   rtsep-monitor --all-stems -o 7             each stem on its own pair of output channels
   rtsep-monitor --input-file song.flac --output-file vocals.wav
@@ -52,9 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
     devices = parser.add_argument_group("devices")
     devices.add_argument("-l", "--list-devices", action="store_true", help="list and exit")
     devices.add_argument(
-        "--backend", choices=BACKENDS, default=PORTAUDIO,
-        help="portaudio: the system's devices; jack: a client of JACK or PipeWire with named ports;"
-        " -i and -o are parts of their names (docs/devices.md) (default: %(default)s)",
+        "--backend", choices=BACKENDS,
+        help="portaudio: the system's devices, the default; jack: a client of JACK or PipeWire with named"
+        " ports; pulse: sources and sinks of PulseAudio; with the last two -i and -o are parts of names"
+        " (docs/devices.md)",
     )  # fmt: skip
     add_device_arguments(devices)
     devices.add_argument(
@@ -62,6 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="wait up to S seconds for lost devices to return; 0 ends the program at once"
         " (default: %(default)g)",
     )  # fmt: skip
+
+    add_routing_arguments(parser.add_argument_group("sound of other programs (Linux)"))
 
     sound = parser.add_argument_group("what is heard")
     sound.add_argument("-m", "--model", help="default: the smallest that has the stems asked for")
@@ -196,7 +204,7 @@ def session_settings(args: argparse.Namespace) -> SessionSettings:
         gains=parse_gains(args.gain),
         latency=args.latency,
         masking=masking,
-        separate_stems=bool(args.record or args.all_stems),
+        separate_stems=bool(args.record or args.all_stems or args.sources),
         on_late=args.on_late,
         auto_level=not args.no_auto_level,
         mask_extension=args.mask_extension,
@@ -219,18 +227,6 @@ def parse_gains(options: list[str]) -> dict[str, float]:
         if not separator:
             raise UsageError(f"--gain must look like vocals=-6: got {option!r}")
     return gains
-
-
-def check_backend(args: argparse.Namespace) -> None:
-    """Raise UsageError for options that the backend has no use for."""
-    if args.backend == PORTAUDIO:
-        return
-    for name in ("hostapi", "samplerate", "channels", "one_clock"):
-        if getattr(args, name):
-            raise UsageError(
-                f"--{name.replace('_', '-')} is PortAudio's: the graph of --backend {args.backend} "
-                "has its own rate and clock; leave it away"
-            )
 
 
 def device_latency(text: str) -> float | str:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from rtsep.cli.monitor_arguments import device_latency
+from rtsep.cli.backends import make_backend
 from rtsep.cli.monitor_report import (
     begin_recording,
     check_recorded,
@@ -16,7 +16,6 @@ from rtsep.cli.monitor_report import (
     report,
     say,
 )
-from rtsep.cli.backends import make_backend
 from rtsep.cli.routing_arguments import is_routed
 from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process

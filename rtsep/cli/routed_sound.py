@@ -1,23 +1,24 @@
 """rtsep-monitor between other programs: the routing of their streams, and the backend along its route.
 
-    players --> sink "rtsep" --> session --> output in use
-                                    |
-                                    +------> sources "rtsep vocals", ... of --sources
+players --> sink "rtsep" --> session --> output in use
+                                |
+                                +------> sources "rtsep vocals", ... of --sources
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from dataclasses import asdict, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rtsep.cli.backends import make_routed_backend
 from rtsep.cli.monitor_report import say
 from rtsep.cli.routing_arguments import routing_request
-from rtsep.devices.backend import Backend
-from rtsep.devices.route import PIPEWIRE, Route
+from rtsep.devices.route import Route
 from rtsep.live.device_adapter import MIX, MIX_AND_STEMS
 from rtsep.routing.events import Failed, OutputChanged, ServerBack, ServerGone, StreamsChanged
+from rtsep.routing.request import Ends
 from rtsep.routing.router import Router
 
 if TYPE_CHECKING:
@@ -49,9 +50,13 @@ class RoutedSound:
 
     def __init__(self, args: argparse.Namespace, stems: tuple[str, ...]):
         offered = stems if args.sources else ()
+        self._is_microphone = args.as_microphone
         self._router = Router.start(routing_request(args, stems))
-        self._backend = _make_backend(args, self._router.route, offered)
-        self.backend: Backend[Any] = self._backend
+        try:
+            self.backend = make_routed_backend(args, self._route(self._router.ends), offered)
+        except BaseException:
+            self._router.close()
+            raise
         self.heard = MIX_AND_STEMS if offered else MIX
         # Streams are moved as soon as sound flows: at first, and when the server has come back.
         self._capture_is_due = True
@@ -64,7 +69,7 @@ class RoutedSound:
         for event in self._router.poll():
             match event:
                 case OutputChanged():
-                    self._backend.route = event.route
+                    self.backend.route = self._route(event.ends)
                     session.follow()
                     say(f"the output is {session.ends.output_name} now")
                 case StreamsChanged():
@@ -72,13 +77,17 @@ class RoutedSound:
                 case ServerGone():
                     say("the sound server has gone")
                 case ServerBack():
-                    self._backend.route = event.route
+                    self.backend.route = self._route(event.ends)
                     self._capture_is_due = True
                 case Failed():
                     say(event.line)
         if self._capture_is_due and session.is_open:
             self._capture_is_due = False
             self._router.capture()
+
+    def _route(self, ends: Ends) -> Route:
+        route = Route(**asdict(ends))
+        return _heard_by_others(route) if self._is_microphone else route
 
     def close(self) -> None:
         """Give the streams back to the outputs that they had; raises RtsepError where that fails."""
@@ -96,14 +105,10 @@ class RoutedSound:
         self.close()
 
 
-def _make_backend(args: argparse.Namespace, route: Route, offered: Sequence[str]) -> Any:
-    if route.server == PIPEWIRE and args.backend != PULSE:
-        from rtsep.devices.graph.graph_backend import GraphBackend
-
-        return GraphBackend(route, block=args.blocksize, stems=offered)
-    from rtsep.devices.pulse.backend import PulseBackend
-
-    return PulseBackend(route, stems=offered)
+def _heard_by_others(route: Route) -> Route:
+    """The route of a microphone: nobody here hears it, the mix goes to those who record it."""
+    (node,) = route.stem_nodes.values()
+    return replace(route, sink=node, sink_rate=route.source_rate, stem_nodes={})
 
 
 def _tell_streams(event: StreamsChanged) -> None:

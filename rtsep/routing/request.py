@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# What `stems` holds in place of stems where a microphone is offered.
+MICROPHONE = "microphone"
+
 
 @dataclass(frozen=True)
 class RoutingRequest:

@@ -37,10 +37,10 @@ def read_heard(path):
     return np.fromfile(path, "<f4", count=whole).reshape(-1, 2)
 
 
-def play(server, audio):
-    """Play (samples, 2) float32 into the sink `song`, to its end; much of it in advance."""
+def play(server, audio, sink="song"):
+    """Play (samples, 2) float32 into a sink, to its end; much of it in advance."""
     subprocess.run(
-        [*priority(), "pacat", "--playback", "--device=song", "--latency-msec=1000", *RAW],
+        [*priority(), "pacat", "--playback", f"--device={sink}", "--latency-msec=1000", *RAW],
         input=audio.astype("<f4").tobytes(), env=server.environ, check=True,
         start_new_session=True,
     )  # fmt: skip

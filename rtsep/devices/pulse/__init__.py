@@ -1,0 +1,1 @@
+"""PulseAudio, and whatever speaks its protocol, without PortAudio and ALSA in between."""

@@ -1,0 +1,106 @@
+"""What the server has at one moment: its sources, its sinks, and which of them it takes by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rtsep.devices.pulse.connection import Connection
+
+
+@dataclass(frozen=True)
+class ServerDevice:
+    """A source or a sink.
+
+    name, description: for programs and for people. rate, channels: its own. monitored: the name of the
+    sink whose sound a source gives; empty for others.
+    """
+
+    name: str
+    description: str
+    rate: int
+    channels: int
+    monitored: str = ""
+
+
+@dataclass(frozen=True)
+class ServerDevices:
+    """All of them; the defaults are names."""
+
+    sources: tuple[ServerDevice, ...]
+    sinks: tuple[ServerDevice, ...]
+    default_source: str
+    default_sink: str
+
+
+def server_devices() -> ServerDevices:
+    """Ask the server. Raises RtsepError where there is none, MissingLibraryError without libpulse."""
+    connection = Connection()
+    try:
+        return _Questions(connection).answers()
+    finally:
+        connection.close()
+
+
+def device_lines() -> str:
+    """All sources and sinks, a line each. Raises as `server_devices`."""
+    present = server_devices()
+    kinds = (("input  (-i)", present.sources), ("output (-o)", present.sinks))
+    return "\n".join(
+        f"{kind}  {device.name}  {device.description}, {device.rate} Hz, {device.channels} channels"
+        for kind, devices in kinds
+        for device in devices
+    )
+
+
+class _Questions:
+    """Three questions, whose answers come on the connection's thread."""
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+        self._sources: list[ServerDevice] = []
+        self._sinks: list[ServerDevice] = []
+        self._defaults = ("", "")
+        self._unanswered = 3
+
+    def answers(self) -> ServerDevices:
+        self._connection.call(self._ask)
+        self._connection.wait(lambda: not self._unanswered, "the list of devices")
+        return ServerDevices(tuple(self._sources), tuple(self._sinks), *self._defaults)
+
+    def _ask(self) -> None:
+        ffi, lib = self._connection.pulse
+        for kind, function in (
+            ("server_info", self._on_server),
+            ("source_info", self._on_source),
+            ("sink_info", self._on_sink),
+        ):
+            ask = f"pa_context_get_{kind}" + ("_list" if kind != "server_info" else "")
+            callback = self._connection.callback(f"pa_{kind}_cb_t", function)
+            operation = getattr(lib, ask)(self._connection.context, callback, ffi.NULL)
+            if operation != ffi.NULL:
+                lib.pa_operation_unref(operation)
+
+    def _on_server(self, _context: Any, info: Any, _user: Any) -> None:
+        text = self._connection.pulse.text
+        self._defaults = text(info.default_source_name), text(info.default_sink_name)
+        self._unanswered -= 1
+
+    def _on_source(self, _context: Any, info: Any, end: int, _user: Any) -> None:
+        if end:
+            self._unanswered -= 1
+        else:
+            self._sources.append(self._device(info, info.monitor_of_sink_name))
+
+    def _on_sink(self, _context: Any, info: Any, end: int, _user: Any) -> None:
+        if end:
+            self._unanswered -= 1
+        else:
+            self._sinks.append(self._device(info, self._connection.pulse.ffi.NULL))
+
+    def _device(self, info: Any, monitored: Any) -> ServerDevice:
+        text = self._connection.pulse.text
+        return ServerDevice(
+            text(info.name), text(info.description), info.sample_spec.rate,
+            info.sample_spec.channels, text(monitored),
+        )  # fmt: skip

@@ -1,0 +1,257 @@
+"""Sound from a source of PulseAudio's to `process` and on to a sink, each on its own clock.
+
+    source -> RecordStream -> ClockBridge -> process -> PlaybackStream -> sink
+                                                |
+                                                +-> ClockBridge -> PlaybackStream -> sink of the stems
+
+All of it runs on the connection's thread: block by block, none waits for another, and Python's lock has
+one thread less to go round. `process` runs on the clock of the sink, when that asks for sound.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.devices.audio_stream import AudioStream, Process, Xruns
+from rtsep.devices.backend import Ends
+from rtsep.devices.clock_bridge import LONGEST_BLOCK, ClockBridge
+from rtsep.devices.pulse.connection import Connection
+from rtsep.devices.pulse.ends import PAIR, PulseEnds
+from rtsep.devices.pulse.server_stream import PlaybackStream, RecordStream
+from rtsep.errors import RtsepError
+
+# After `start` a server's clocks are not yet known well.
+UNSURE_S = 1.0
+
+
+@dataclass(frozen=True)
+class PulseBuffers:
+    """How much sound the server is asked to keep where, in seconds.
+
+    fragment_s: what a source sends at once. request_s: what a sink asks for at once. buffer_s: what
+    lies between the answer to a request and the sink's end. late_s: what a source's fragment may come
+    late by, beyond the bridge's own spare.
+    """
+
+    fragment_s: float = 0.005
+    request_s: float = 0.005
+    buffer_s: float = 0.020
+    late_s: float = 0.0
+
+
+class PulseStream(AudioStream):
+    """Both ends, and the stems' where they have a sink of their own; see AudioStream.
+
+    Raises RtsepError where the server refuses.
+    """
+
+    def __init__(
+        self,
+        ends: PulseEnds,
+        buffers: PulseBuffers,
+        process: Process,
+        on_xruns: Callable[[object], None],
+    ):
+        super().__init__(process, on_xruns)
+        self._ends = ends
+        # Built when the server has said what it grants; until then sound is dropped and silence given.
+        self._clocks: ClockBridge | None = None
+        self._stem_clocks: ClockBridge | None = None
+        self._started = False
+        # All below: writer and reader are the loop's thread, but for what `latency_s` reads.
+        self._block = np.zeros((LONGEST_BLOCK, ends.channels_in), np.float32)
+        self._outputs = np.zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
+        self._told = (0, 0, 0, 0)
+        self._sure_s = float("inf")
+        self._in, self._out = _Mean(), _Mean()
+        self._connection = Connection()
+        try:
+            self._open(buffers)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, buffers: PulseBuffers) -> None:
+        ends, connection = self._ends, self._connection
+        playing = {"buffer_s": buffers.buffer_s, "request_s": buffers.request_s}
+        self._record = RecordStream(
+            connection, "input", ends.source, ends.input_rate, ends.channels_in,
+            fragment_s=buffers.fragment_s, take=self._take,
+        )  # fmt: skip
+        self._playback = PlaybackStream(
+            connection, "output", ends.sink, ends.output_rate,
+            ends.channels_out - ends.stem_channels, give=self._give, **playing,
+        )  # fmt: skip
+        self._streams: list[RecordStream | PlaybackStream] = [self._record, self._playback]
+        if ends.stem_sink is not None:
+            self._stems = PlaybackStream(
+                connection, "stems", ends.stem_sink, ends.output_rate, ends.stem_channels,
+                give=self._give_stems, **playing,
+            )  # fmt: skip
+            self._streams.append(self._stems)
+        for stream in self._streams:
+            stream.open()
+        if ends.stem_sink is not None:
+            self._stem_clocks = ClockBridge(
+                ends.output_rate, ends.output_rate, ends.stem_channels,
+                self._playback.most_s, self._stems.most_s,
+            )  # fmt: skip
+        self._most_out_s = self._playback.most_s
+        self._clocks = ClockBridge(
+            ends.input_rate, ends.output_rate, ends.channels_in,
+            self._record.most_s + buffers.late_s, self._most_out_s,
+        )  # fmt: skip
+
+    # --- main thread ----------------------------------------------------------------------------
+
+    @property
+    def latency_s(self) -> tuple[float, float]:
+        """By the server's clocks, mean so far; at first what the server has granted."""
+        assert self._clocks is not None
+        if not self._out.count:
+            return self._clocks.delay_s, self._playback.granted_s
+        return self._clocks.delay_s + self._in.value, self._out.value
+
+    @property
+    def measured_latency_s(self) -> float | None:
+        """Seconds from source to sink, mean so far."""
+        return sum(self.latency_s) if self._out.count else None
+
+    @property
+    def active(self) -> bool:
+        """Whether the server and all ends are there."""
+        return all(stream.alive for stream in self._streams)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the server has granted, and what following the clocks costs."""
+        assert self._clocks is not None
+        return [
+            f"server  sends {1000 * self._record.most_s:.1f} ms at once, asks for "
+            f"{1000 * self._most_out_s:.1f} ms; {1000 * self._clocks.delay_s:.1f} ms between the two "
+            "clocks"
+        ]
+
+    def stats(self) -> dict[str, float]:
+        """The drift: how much faster the input's clock runs than the output's, in 1e-6."""
+        assert self._clocks is not None
+        return {"clock_drift_ppm": round(self._clocks.drift_ppm, 2)}
+
+    def start(self) -> None:
+        """Begin to play."""
+        if not self.active:
+            raise RtsepError("the sound server has gone before the first block: start it again")
+        self._sure_s = time.perf_counter() + UNSURE_S
+        self._started = True
+
+    def close(self) -> bool:
+        """Leave the server; False where that takes too long."""
+        self._started = False
+        released = self._connection.close()
+        if released:
+            self._let_go()
+        return released
+
+    def reroute(self, ends: Ends) -> bool:
+        """Move the playback to another sink; False where more than the sink is another one."""
+        now = self._ends
+        if not isinstance(ends, PulseEnds) or not self.active:
+            return False
+        if _without_sink(ends) != _without_sink(now):
+            return False
+        if ends.sink != now.sink:
+            try:
+                self._connection.call(lambda: self._playback.move(ends.sink))
+                self._connection.wait(
+                    lambda: self._connection.call(lambda: self._playback.device_now) == ends.sink,
+                    f"the sink {ends.sink!r}",
+                )
+            except RtsepError:
+                return False
+        self._ends = ends
+        # A sink that asks for more at once than the bridge keeps needs another one.
+        return self._playback.most_s <= self._most_out_s
+
+    # --- the loop's thread ----------------------------------------------------------------------
+
+    def _take(self, block: NDArray[np.float32]) -> None:
+        now_s = time.perf_counter()
+        if self._clocks is None:
+            return
+        self._clocks.write(block, now_s)
+        if now_s > self._sure_s:
+            latency_s = self._record.latency_s()
+            if latency_s is not None:  # of the first sample; the bridge counts from the last
+                self._in.add(latency_s - len(block) / self._ends.input_rate)
+
+    def _give(self, out: NDArray[np.float32]) -> None:
+        now_s = time.perf_counter()
+        if self._clocks is None:
+            out[:] = 0.0
+            return
+        if now_s > self._sure_s:
+            latency_s = self._playback.latency_s()
+            if latency_s is not None:
+                self._out.add(latency_s)
+        for start in range(0, len(out), LONGEST_BLOCK):
+            self._pass_on(self._clocks, out[start : start + LONGEST_BLOCK], now_s)
+        self._tell_xruns()
+
+    def _pass_on(self, clocks: ClockBridge, out: NDArray[np.float32], now_s: float) -> None:
+        block = self._block[: len(out)]
+        bad_before = clocks.bad_samples
+        clocks.read(block, now_s)
+        if not self._started:
+            out[:] = 0.0
+            return
+        self.on_bad_samples(clocks.bad_samples - bad_before)
+        if self._stem_clocks is None:
+            self._run(block, out)
+            return
+        outputs = self._outputs[: len(out)]
+        self._run(block, outputs)
+        out[:] = outputs[:, :PAIR]
+        self._stem_clocks.write(outputs[:, PAIR:], now_s)
+
+    def _give_stems(self, out: NDArray[np.float32]) -> None:
+        now_s = time.perf_counter()
+        if self._stem_clocks is None:
+            out[:] = 0.0
+            return
+        for start in range(0, len(out), LONGEST_BLOCK):
+            self._stem_clocks.read(out[start : start + LONGEST_BLOCK], now_s)
+
+    def _tell_xruns(self) -> None:
+        bridges = [clocks for clocks in (self._clocks, self._stem_clocks) if clocks is not None]
+        lost = (
+            self._record.overflows + sum(clocks.overflows for clocks in bridges),
+            self._record.underflows + sum(clocks.underflows for clocks in bridges),
+            sum(stream.overflows for stream in self._streams[1:]),
+            sum(stream.underflows for stream in self._streams[1:]),
+        )
+        if lost != self._told and self._started:
+            self._on_xruns(Xruns(*(now > told for now, told in zip(lost, self._told))))
+        self._told = lost
+
+
+class _Mean:
+    """A mean so far. Writer: one thread; readers: any."""
+
+    def __init__(self) -> None:
+        self.count, self.value = 0, 0.0
+
+    def add(self, value: float) -> None:
+        self.value += (value - self.value) / (self.count + 1)
+        self.count += 1
+
+
+def _without_sink(ends: PulseEnds) -> tuple[object, ...]:
+    return (
+        ends.source, ends.stem_sink, ends.input_rate, ends.output_rate, ends.channels_in,
+        ends.channels_out,
+    )  # fmt: skip
