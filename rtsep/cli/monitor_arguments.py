@@ -58,8 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
     devices.add_argument("-l", "--list-devices", action="store_true", help="list and exit")
     devices.add_argument(
         "--backend", choices=BACKENDS,
-        help="portaudio: the system's devices, the default; jack: a client of JACK or PipeWire with named"
-        " ports; pulse: sources and sinks of PulseAudio; with the last two -i and -o are parts of names"
+        help="portaudio: the system's devices, the default; jack: a client of JACK or PipeWire with"
+        " named ports; pulse: sources and sinks of PulseAudio; with the last two -i and -o are parts of names"
         " (docs/devices.md)",
     )  # fmt: skip
     add_device_arguments(devices)

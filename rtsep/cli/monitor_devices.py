@@ -22,6 +22,7 @@ from rtsep.live.process_settings import live_process
 from rtsep.system.signals import shielded
 
 if TYPE_CHECKING:
+    from rtsep.cli.routed_sound import RoutedSound
     from rtsep.cli.terminal.display import Display
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.engine_maker import EngineMaker
@@ -44,7 +45,7 @@ def run_on_devices(
 
     session = recorder = None
     with contextlib.ExitStack() as outer:
-        routed = outer.enter_context(RoutedSound(args, stems)) if is_routed(args) else None
+        routed = _route(args, stems, outer) if is_routed(args) else None
         if routed is None:
             backend, heard = make_backend(args, stems)
         else:
@@ -82,6 +83,18 @@ def run_on_devices(
                 report(args, engine, session.latency_ms, recorder, more)
             check_recorded(recorder)
     return 0
+
+
+def _route(
+    args: argparse.Namespace, stems: tuple[str, ...], stack: contextlib.ExitStack
+) -> RoutedSound:
+    """Begin to route the sound of other programs; `stack` ends it."""
+    from rtsep.cli.routed_sound import RoutedSound
+
+    with shielded():
+        routed = RoutedSound(args, stems)
+        stack.callback(routed.close)
+    return routed
 
 
 def _loop(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, replace
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rtsep.cli.backends import make_routed_backend
@@ -92,17 +91,6 @@ class RoutedSound:
     def close(self) -> None:
         """Give the streams back to the outputs that they had; raises RtsepError where that fails."""
         self._router.close()
-
-    def __enter__(self) -> RoutedSound:
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _heard_by_others(route: Route) -> Route:
