@@ -4,8 +4,8 @@
     python scripts/draw_method.py SONG [--start S] [--weights W]    also mask.png
 
 The windows and the times are those of the plans. The mask is that of the vocals, of the 2-stem
-networks on 6 s of SONG. The picture in the repository shows 19 s to 25 s of "lithium" by
-Software-Entwicklungskit (CC0), the song of docs/experiments.md.
+networks on 6 s of SONG. The picture in the repository shows 6 s of "lithium", from --start 19 of the
+excerpt that docs/experiments.md uses (see NOTICE.md); the demo's song is one that any machine can get.
 Needs the environment that scripts/test.py sets up.
 """
 
