@@ -57,6 +57,7 @@ def demo(file: Path | None, output: Path, model: str) -> int:
     from rtsep.cli.targets import DEFAULT_PATTERN, outputs_of, targets_of
     from rtsep.cli.terminal.progress import clock, download_progress, show_progress
     from rtsep.constants import SAMPLE_RATE
+    from rtsep.files.reader import AudioReader
     from rtsep.live.recorder import recording_paths
     from rtsep.nets.registry import find_model
     from rtsep.offline.separate_file import separate_file
@@ -72,11 +73,13 @@ def demo(file: Path | None, output: Path, model: str) -> int:
         [song],
         outputs_of(song, {**targets, **{f"streamed {path.stem}": path for path in recordings}}),
     )
+    AudioReader(song).close()  # a wrong name fails before anything is fetched or compiled
     with download_progress() as progress:
         separator = Separator(model, progress=progress)
+    print("preparing the kernels: minutes at the first run, seconds later", flush=True)
     started = time.perf_counter()
     separator.separate(np.zeros((1, 2), np.float32), SAMPLE_RATE)
-    print(f"kernels compiled, or found in the cache, in {time.perf_counter() - started:.1f} s")
+    print(f"kernels ready in {time.perf_counter() - started:.1f} s")
 
     with show_progress(song.name, quiet=False) as show:
         # Float, since nothing can clip there.

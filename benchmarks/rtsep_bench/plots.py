@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rtsep_bench.machine import describe_machine
 from rtsep_bench.report import Report
 
 if TYPE_CHECKING:
@@ -46,6 +45,6 @@ def grouped_bars(
 
 def caption(report: Report, figure: Figure, title: str) -> None:
     """Head a figure with its title and the machine that it was measured on."""
-    machine = describe_machine()
+    machine = report.machine
     cores, kernel_set = machine["usable_cores"], machine["kernel_set"]
     figure.suptitle(f"{title}\n{machine['cpu']}, {cores} cores, kernels {kernel_set}", fontsize=10)

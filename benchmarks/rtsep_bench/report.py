@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from importlib import import_module
 from pathlib import Path
@@ -60,6 +60,13 @@ class Row:
         own = {name: value for name, value in vars(self).items() if name != "more"}
         return own | self.more
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Row:
+        """The row of which `as_json` made `values`."""
+        own = {item.name for item in fields(cls)} - {"more"}
+        more = {name: value for name, value in values.items() if name not in own}
+        return cls(**{name: values[name] for name in own}, more=more)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -67,6 +74,7 @@ class Report:
 
     settings: the options it ran with.  notes: one sentence each, printed under the tables.
     failures: what could not be measured, a line each; the program ends with status 1.
+    machine: what it ran on, as from `describe_machine`; by default this one.
     """
 
     command: str
@@ -74,6 +82,7 @@ class Report:
     rows: list[Row]
     notes: list[str]
     failures: list[str] = field(default_factory=list)
+    machine: Mapping[str, Any] = field(default_factory=describe_machine)
 
     def as_json(self) -> dict[str, Any]:
         """The report as an object for JSON, with machine, versions, commit and date."""
@@ -82,11 +91,22 @@ class Report:
             "settings": self.settings,
             "rows": [row.as_json() for row in self.rows],
             "notes": self.notes,
-            "machine": describe_machine(),
+            "machine": self.machine,
             "versions": {**versions(), **peer_versions()},
             "commit": commit(),
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Report:
+        """The report of which `as_json` made `values`, as far as tables and plots need it."""
+        return cls(
+            values["command"],
+            values["settings"],
+            [Row.from_json(row) for row in values["rows"]],
+            values["notes"],
+            machine=values["machine"],
+        )
 
 
 def check_outputs(json_file: Path | None, plot_file: Path | None) -> None:
