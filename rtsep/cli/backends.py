@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from rtsep.cli.monitor_arguments import JACK, PORTAUDIO, PULSE, device_latency
-from rtsep.devices.backend import Backend
+from rtsep.cli.monitor_arguments import device_latency
+from rtsep.devices.backend import JACK, PULSE, Backend
 from rtsep.devices.route import PIPEWIRE, Route
 from rtsep.errors import UsageError
 from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
@@ -36,9 +36,9 @@ def make_routed_backend(args: argparse.Namespace, route: Route, offered: Sequenc
 
     Raises UsageError where the server has no such backend.
     """
-    if args.backend == PORTAUDIO or (args.backend == JACK and route.server != PIPEWIRE):
+    if args.backend == JACK and route.server != PIPEWIRE:
         raise UsageError(
-            f"--backend {args.backend} cannot play along the streams of {route.server}: leave it out"
+            "--backend jack reaches no streams of PulseAudio: leave it out, or run PipeWire"
         )
     if route.server == PIPEWIRE and args.backend != PULSE:
         from rtsep.devices.graph.graph_backend import GraphBackend

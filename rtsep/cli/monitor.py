@@ -18,6 +18,7 @@ from rtsep.cli.collisions import Output, check_collisions, check_folder, check_p
 from rtsep.cli.common import run
 from rtsep.cli.monitor_arguments import PROGRAM, build_parser, session_settings
 from rtsep.cli.monitor_report import say
+from rtsep.cli.routing_arguments import is_routed
 from rtsep.cli.standard_streams import STANDARD, raw_format
 from rtsep.cli.surroundings import prepare
 from rtsep.cli.terminal.progress import download_progress
@@ -58,7 +59,7 @@ def monitor(args: argparse.Namespace) -> int:
     )
     stems = settings.outputs(settings.masking_choices[-1])
     _check_files(args, stems)
-    if args.input_file:
+    if args.input_file and not is_routed(args):
         from rtsep.cli.monitor_files import run_on_file
 
         return run_on_file(args, make_engine, raw)

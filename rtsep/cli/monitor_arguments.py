@@ -11,6 +11,7 @@ from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.routing_arguments import add_routing_arguments
 from rtsep.cli.standard_streams import add_pcm_argument, path_or_standard
 from rtsep.cli.terminal.keys import help_table
+from rtsep.devices.backend import BACKENDS
 from rtsep.errors import UsageError
 from rtsep.files.formats import FORMATS
 from rtsep.live import INDEPENDENT, ON_LATE, PRIORITIES, RATIO
@@ -19,8 +20,6 @@ from rtsep.live.plans.plan import PLANS
 from rtsep.live.session import SessionSettings
 
 PROGRAM = "rtsep-monitor"
-# Ways to the sound, see backends.py.
-PORTAUDIO, JACK, PULSE = BACKENDS = ("portaudio", "jack", "pulse")
 
 EPILOG = """\
 examples:
@@ -59,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     devices.add_argument(
         "--backend", choices=BACKENDS,
         help="portaudio: the system's devices, the default; jack: a client of JACK or PipeWire with"
-        " named ports; pulse: sources and sinks of PulseAudio; with the last two -i and -o are parts of names"
+        " named ports; pulse: sources and sinks of PulseAudio; -i and -o are then parts of names"
         " (docs/devices.md)",
     )  # fmt: skip
     add_device_arguments(devices)

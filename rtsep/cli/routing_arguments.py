@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from rtsep.devices.backend import PORTAUDIO
 from rtsep.errors import UsageError
 from rtsep.routing.request import MICROPHONE, RoutingRequest
 
@@ -79,6 +80,8 @@ def routing_request(args: argparse.Namespace, stems: tuple[str, ...]) -> Routing
         raise UsageError(
             f"-i {args.input_device}: with {asked[0]} the sound comes from other programs; leave it out"
         )
+    if args.backend == PORTAUDIO:
+        raise UsageError(f"--backend portaudio reaches devices alone: leave it out with {asked[0]}")
     if args.as_microphone and args.output_device is not None:
         raise UsageError(
             f"-o {args.output_device}: --as-microphone is heard by those who record it; leave it out"

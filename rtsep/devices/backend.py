@@ -1,6 +1,6 @@
 """What a way to the sound has to offer: find the ends that were meant, and open a stream on them.
 
-PortAudioBackend (open.py) is one. A DeviceSession knows no more of devices than this.
+A DeviceSession knows no more of devices than this.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class Ends:
     channels_in: int
     channels_out: int
 
+
+# Those that there are: the system's devices, a client of the graph, streams of PulseAudio.
+PORTAUDIO, JACK, PULSE = BACKENDS = ("portaudio", "jack", "pulse")
 
 EndsT = TypeVar("EndsT", bound=Ends)
 
