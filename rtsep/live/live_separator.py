@@ -28,7 +28,7 @@ from rtsep.live.stem_gains import StemGains, check_gains
 if TYPE_CHECKING:
     from rtsep.live.plans.plan import StreamPlan
     from rtsep.live.recorder import Recorder
-    from rtsep.weights.download import Progress
+    from rtsep.weights.download import ByteProgress
 
 
 class LiveSeparator:
@@ -119,7 +119,7 @@ class LiveSeparator:
         mask_extension: str = "top",
         adaptive: bool = False,
         paced: bool = True,
-        progress: Progress | None = None,
+        progress: ByteProgress | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
         from rtsep.live.engine_maker import EngineMaker

@@ -21,7 +21,7 @@ from rtsep.errors import UsageError
 from rtsep.nets.registry import OFFICIAL_FRAMES, find_model
 from rtsep.offline.segments import SegmentSeparator
 from rtsep.offline.stream_separator import Stems, StreamSeparator
-from rtsep.weights.download import Progress
+from rtsep.weights.download import ByteProgress
 from rtsep.weights.load_nets import load_nets
 
 
@@ -73,7 +73,7 @@ class Separator:
         mask_extension: str = "zeros",
         jobs: int | None = None,
         auto_level: bool = False,
-        progress: Progress | None = None,
+        progress: ByteProgress | None = None,
     ):
         self.model = find_model(model)
         if isinstance(stems, str):
@@ -180,7 +180,7 @@ def separate(
     mask_extension: str = "zeros",
     jobs: int | None = None,
     auto_level: bool = False,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
 ) -> Stems:
     """Separate a recording, in one call.
 
