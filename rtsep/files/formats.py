@@ -20,7 +20,7 @@ _PCM_AND_FLOAT = {**_PCM, "float": "FLOAT"}
 class OutputFormat:
     """How libsndfile is to write one format.
 
-    name: as given to --format; also the file name's extension.
+    name: what callers and programs call it; also the file name's extension.
     container: libsndfile's name of the container.
     encodings: libsndfile's name of the encoding for each possible bit depth; the first is the
         default, the last loses least. For a lossy format the only key is "".
@@ -51,7 +51,7 @@ class OutputFormat:
         if wanted in self.encodings:
             return wanted
         if self.lossy:
-            raise UsageError(f"{self.name} has no bit depth: leave out --bit-depth {wanted}")
+            raise UsageError(f"{self.name} has no bit depth: leave out the {wanted}")
         raise UsageError(
             f"{self.name} cannot hold bit depth {wanted}: choose {' or '.join(self.encodings)}"
         )

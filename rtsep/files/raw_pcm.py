@@ -87,7 +87,7 @@ class RawSource:
         for mark, container in _CONTAINER_MARKS.items():
             if self._first.startswith(mark):
                 raise AudioFileError(
-                    f"{file.label} is {container} by its first bytes, not raw PCM: leave out --pcm"
+                    f"{file.label} is {container} by its first bytes, not raw PCM: read it as that"
                 )
 
     def pieces(self, start_sample: int) -> Iterator[NDArray[np.float32]]:

@@ -171,7 +171,7 @@ class AudioReader:
             return
         for remark in self.remarks:
             if remark.damage:
-                raise AudioFileError(f"{self.label} {remark}: get it again, or leave out --strict")
+                raise AudioFileError(f"{self.label} {remark}: get it again, or do without `strict`")
 
     def _selected(self) -> Iterator[NDArray[np.float32]]:
         """Yield the part that was asked for, in pieces of any length."""

@@ -82,7 +82,7 @@ class ModelConfig:
         if self.output == "softmax":
             raise UsageError(
                 f"the nets of {self.name} cannot run without each other, since its masks are a softmax"
-                " across all of them: leave out --no-ratio"
+                " across all of them: run them all, with the ratio mask"
             )
         left = [stem for stem in self.stems if stem not in alone]
         if not alone or not left or len(set(alone)) < len(alone):

@@ -85,12 +85,12 @@ def read_checkpoint_of(
         for other in manifest.models.values():
             if other.data_sha256 == data_sha256:
                 raise WeightsError(
-                    f"{source} holds {other.name}, not {entry.name}: use --name {other.name}"
+                    f"{source} holds {other.name}, not {entry.name}: import it as {other.name}"
                 )
         raise WeightsError(
             f"{source} holds no weights that the manifest knows: SHA-256 of {DATA_FILE} is"
             f" {data_sha256[:16]}..., genuine {entry.name} has {entry.data_sha256[:16]}...:"
-            " get a genuine copy, or pass --allow-unknown if you trust these"
+            " get a genuine copy, or allow unknown weights if you trust these"
         )
     stems = stems_from_variables(read_checkpoint(folder), entry.stems, source)
     # The genuine provenance does not say which way the checkpoint came, so that the stored file
@@ -122,7 +122,7 @@ def _read_converted(path: Path, entry: WeightsEntry, allow_unknown: bool) -> Imp
     if provenance.source_sha256 != entry.data_sha256 and not allow_unknown:
         raise WeightsError(
             f"{path} was made from weights that the manifest does not know"
-            f" ({provenance.source}): pass --allow-unknown if you trust them"
+            f" ({provenance.source}): allow unknown weights if you trust them"
         )
     return Imported(stems, provenance)
 

@@ -65,7 +65,7 @@ def read_dat_set(folder: Path, stems: tuple[str, ...]) -> dict[str, dict[str, np
     if set(stems) != set(FILE_STEMS):
         raise WeightsError(
             f"SpleeterRT's files in {folder} are of 4 stems ({', '.join(FILE_STEMS)}), not of"
-            f" {', '.join(stems)}: import them with --name spleeter:4stems"
+            f" {', '.join(stems)}: import them as spleeter:4stems"
         )
     paths = dat_paths(folder)
     for stem in stems:
