@@ -24,9 +24,8 @@ def _sentences(path: Path) -> Iterator[str]:
         if isinstance(node, ast.JoinedStr):
             parts.update(node.values)
             yield "".join(p.value if isinstance(p, ast.Constant) else "{}" for p in node.values)
-        elif isinstance(node, ast.Constant) and node not in parts:
-            if isinstance(node.value, str) and " " in node.value:
-                yield node.value
+        elif isinstance(node, ast.Constant) and node not in parts and " " in str(node.value):
+            yield str(node.value)
 
 
 def test_the_library_names_no_option_of_a_program() -> None:
