@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib import import_module
@@ -59,6 +59,18 @@ class Row:
         """The row as an object for JSON."""
         own = {name: value for name, value in vars(self).items() if name != "more"}
         return own | self.more
+
+
+def figures_table(title: str, names: Sequence[str], figures: Sequence[str]) -> Table:
+    """A table without rows: the headings of names, to the left, then of figures, to the right."""
+    from rich.table import Table
+
+    table = Table(title=title)
+    for heading in names:
+        table.add_column(heading)
+    for heading in figures:
+        table.add_column(heading, justify="right")
+    return table
 
 
 @dataclass(frozen=True)

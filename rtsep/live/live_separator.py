@@ -23,6 +23,7 @@ from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS, DeviceAdapter
 from rtsep.live.live_engine import LiveEngine
 from rtsep.live.session import SessionSettings
 from rtsep.live.stem_gains import StemGains, check_gains
+from rtsep.nets.registry import stem_names
 
 if TYPE_CHECKING:
     from rtsep.live.plans.plan import StreamPlan
@@ -123,11 +124,9 @@ class LiveSeparator:
     ) -> None:
         from rtsep.live.engine_maker import EngineMaker
 
-        if isinstance(stems, str):
-            raise UsageError(f"stems must be a sequence of names: got {stems!r}; write [{stems!r}]")
         settings = SessionSettings(
             model=model,
-            stems=tuple(stems or ()),
+            stems=stem_names(stems),
             gains=check_gains(gains),
             latency=latency,
             masking=masking,

@@ -126,6 +126,13 @@ for _config in _BASE:
     MODELS |= {_config.name: _config, _wide.name: _wide}
 
 
+def stem_names(stems: Sequence[str] | None) -> tuple[str, ...]:
+    """The names in `stems`, none for None; raises UsageError for a string, which is one name."""
+    if isinstance(stems, str):
+        raise UsageError(f"stems must be a sequence of names: got {stems!r}; write [{stems!r}]")
+    return tuple(stems or ())
+
+
 def find_model(name: str) -> ModelConfig:
     """Return the configuration called `name`; raises UsageError naming the known ones."""
     try:

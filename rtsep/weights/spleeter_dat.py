@@ -21,6 +21,7 @@ import numpy as np
 
 from rtsep.errors import WeightsError
 from rtsep.nets.arrays import check_stem, stem_shapes
+from rtsep.weights.disk import reading
 
 # SpleeterRT's name of each stem; its "accompaniment" is what is left beside the other three.
 FILE_STEMS = {
@@ -76,15 +77,13 @@ def read_dat_set(folder: Path, stems: tuple[str, ...]) -> dict[str, dict[str, np
 
 def read_dat(path: Path) -> dict[str, np.ndarray]:
     """The canonical arrays of the one stem in `path`; raises WeightsError as read_dat_set does."""
-    try:
+    with reading(path):
         if path.stat().st_size != FILE_BYTES:
             raise WeightsError(
                 f"{path} has {path.stat().st_size} bytes, SpleeterRT's files have {FILE_BYTES}:"
                 " get it again"
             )
         flat = np.fromfile(path, "<f4")
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     if not np.isfinite(flat).all():
         raise WeightsError(f"{path} holds NaN or infinite values: it is no file of SpleeterRT's")
     shapes = stem_shapes()
