@@ -59,7 +59,7 @@ class OutputFormat:
         if wanted in self.encodings:
             return wanted
         if self.lossy:
-            raise UsageError(f"{self.name} has no bit depth: leave out the {wanted}")
+            raise UsageError(f"{self.name} has no bit depth: ask for none instead of {wanted}")
         raise UsageError(
             f"{self.name} cannot hold bit depth {wanted}: choose {' or '.join(self.encodings)}"
         )

@@ -58,7 +58,7 @@ IMPOSSIBLE = {
     "song.wav --mask-extension none": "--mask-extension: invalid choice: 'none'",
     "song.wav --format wma": "unknown format 'wma': choose one of wav, flac",
     "song.wav --format flac --bit-depth float": "flac cannot hold bit depth float: choose 16 or 24",
-    "song.wav --format mp3 --bit-depth 16": "mp3 has no bit depth: leave out the 16",
+    "song.wav --format mp3 --bit-depth 16": "mp3 has no bit depth: ask for none instead of 16",
     "song.wav --bit-depth 8": "--bit-depth: invalid choice: '8'",
     "song.wav --start -1": "--start: must be a number of seconds, 0 or more: got '-1'",
     "song.wav --start soon": "--start: must be a number of seconds, 0 or more: got 'soon'",
