@@ -10,7 +10,7 @@ from pathlib import Path
 from rtsep.errors import WeightsError
 from rtsep.nets.registry import ModelConfig
 from rtsep.weights import library as weights
-from rtsep.weights.download import Progress
+from rtsep.weights.download import ByteProgress
 from rtsep.weights.store import StemArrays
 from rtsep_bench.made_up import made_up_stems, write_made_up
 
@@ -73,7 +73,7 @@ def describe(config: ModelConfig, kind: str) -> str:
     return f"Weights of {config.name}: made up (seeded), of the genuine shapes."
 
 
-def _each_step_once(say: Callable[[str], None]) -> Progress:
+def _each_step_once(say: Callable[[str], None]) -> ByteProgress:
     told: set[str] = set()
 
     def progress(done_bytes: int, total_bytes: int | None, what: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtsep.errors import UsageError
+from rtsep_bench.child import command
 from rtsep_bench.documented import recorded
 from rtsep_bench.documented_tables import TABLES
 from rtsep_bench.measurements import LONG, SHORT, Results, read_results
@@ -55,7 +55,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         for number, name in enumerate(chosen, 1):
             say(f"{number} of {len(chosen)}: rtsep-bench {known[name]}")
             words = [*known[name].split(), "--json", str(folder / f"{name}.json")]
-            if subprocess.run([sys.executable, "-m", "rtsep.cli.bench", *words]).returncode == 0:
+            if subprocess.run(command("rtsep.cli.bench", *words)).returncode == 0:
                 done.append(name)
         here = read_results(folder, done)
     rows = list(_compare(recorded(), here))

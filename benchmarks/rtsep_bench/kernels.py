@@ -23,7 +23,7 @@ from rtsep_bench.fast_layers import executed_flop, layer_input, layer_output, on
 from rtsep_bench.fma_peak import FLOP_PER_TURN, TURNS, peak_action
 from rtsep_bench.layers import GeneralLayer, Layer, unet_layers
 from rtsep_bench.plots import caption, grouped_bars
-from rtsep_bench.report import Report, Row, import_extra
+from rtsep_bench.report import Report, Row, figures_table, import_extra
 from rtsep_bench.rounds import Timing, interleave
 from rtsep_bench.sound import music_magnitudes
 from rtsep_kernels.gemm import gemm, gemm_workspace
@@ -222,16 +222,13 @@ def _differ(result: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
 
 def tables(report: Report) -> Iterator[Table]:
     """One line per layer and net: fast, general, GEMM and BLAS side by side."""
-    from rich.table import Table
-
     rows = {(row.contender, row.case): row for row in report.rows}
     suffix = f"-T{report.settings['frames']}"
-    layers = Table(title=f"kernels, T = {report.settings['frames']}, F = {report.settings['bins']}")
-    for heading in (
-        "layer", "fast min", "median ms", "MFLOP", "GFLOP/s", "% peak", "general min", "median ms",
+    layers = figures_table(
+        f"kernels, T = {report.settings['frames']}, F = {report.settings['bins']}", ["layer"], [
+        "fast min", "median ms", "MFLOP", "GFLOP/s", "% peak", "general min", "median ms",
         "% peak", "difference", "GEMM min ms", "% peak", "BLAS min ms", "% peak",
-    ):  # fmt: skip
-        layers.add_column(heading, justify="left" if heading == "layer" else "right")
+    ])  # fmt: skip
     threads = report.settings["threads"]
     for name in (*LAYERS, "unet", f"{threads}-unets", CALL):
         fast, general = rows.get((FAST, name + suffix)), rows.get((GENERAL, name + suffix))

@@ -34,7 +34,7 @@ from rtsep_bench.busy import busy_programs
 from rtsep_bench.live_run import OpenDevices, run_on_devices, run_on_sound
 from rtsep_bench.machine import describe_machine
 from rtsep_bench.plots import caption
-from rtsep_bench.report import Report, Row
+from rtsep_bench.report import Report, Row, figures_table
 from rtsep_bench.sound import music
 from rtsep_bench.watchdog import LONG_STALL, RECOVERED_S, Watchdog, watch_for_stalls
 
@@ -144,21 +144,16 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
 
 def tables(report: Report) -> list[Table]:
     """What was heard, and what it took; one row per plan."""
-    from rich.table import Table
-
     settings = report.settings
-    heard = Table(title=f"plans, {settings['model']}, {settings['backend']}: latency and drop-outs")
-    for heading in (
-        "plan", "nets", "algorithm ms", "device in", "device out", "total", "measured", "hops",
+    heard = figures_table(
+        f"plans, {settings['model']}, {settings['backend']}: latency and drop-outs", ["plan"], [
+        "nets", "algorithm ms", "device in", "device out", "total", "measured", "hops",
         "late masks", "beside stalls", "xruns", "threads", "RSS MB", "growth",
-    ):  # fmt: skip
-        heard.add_column(heading, justify="left" if heading == "plan" else "right")
-    took = Table(title="times in ms beside their deadlines")
-    for heading in (
-        "plan", "deadline", "worker p50", "p99", "max", "load", "CPU", "block", "callback p50", "p99",
+    ])  # fmt: skip
+    took = figures_table("times in ms beside their deadlines", ["plan"], [
+        "deadline", "worker p50", "p99", "max", "load", "CPU", "block", "callback p50", "p99",
         "max",
-    ):  # fmt: skip
-        took.add_column(heading, justify="left" if heading == "plan" else "right")
+    ])  # fmt: skip
     for row in report.rows:
         more, worker, callback = row.more, row.more["worker_ms"], row.more["callback_ms"]
         latency_ms = more["latency_ms"]

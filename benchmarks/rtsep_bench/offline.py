@@ -26,7 +26,7 @@ from rtsep_bench.agreement import agreement_db
 from rtsep_bench.exact import reference_name
 from rtsep_bench.offline_child import StartUp, measure_start_up
 from rtsep_bench.plots import caption, grouped_bars
-from rtsep_bench.report import Report, Row
+from rtsep_bench.report import Report, Row, figures_table
 from rtsep_bench.rounds import Timing, interleave
 from rtsep_bench.sound import music, song
 
@@ -168,18 +168,14 @@ def _case(what: str, config: ModelConfig) -> str:
 
 def tables(report: Report) -> Iterator[Table]:
     """Speed, then agreement."""
-    from rich.table import Table
-
-    speed = Table(title=f"separation, {report.settings['threads']} thread(s)")
-    speed.add_column("model")
-    for heading in (
-        "min s", "median s", "x real time", "median", "first output s", "peak RSS MB", "weights",
-    ):  # fmt: skip
-        speed.add_column(heading, justify="right")
-    agreement = Table(title="agreement with the official pipeline")
-    agreement.add_column("case")
-    for heading in ("SNR dB", "largest difference"):
-        agreement.add_column(heading, justify="right")
+    speed = figures_table(
+        f"separation, {report.settings['threads']} thread(s)",
+        ["model"],
+        ["min s", "median s", "x real time", "median", "first output s", "peak RSS MB", "weights"],
+    )
+    agreement = figures_table(
+        "agreement with the official pipeline", ["case"], ["SNR dB", "largest difference"]
+    )
     for row in report.rows:
         if row.min_ms is None or row.median_ms is None:
             agreement.add_row(

@@ -32,7 +32,7 @@ from rtsep_bench.exact import exact_masks, reference_name
 from rtsep_bench.memory import contender_peak_rss_mb
 from rtsep_bench.net_case import NetCase, cases_of, read_arrays, write_case
 from rtsep_bench.plots import caption, grouped_bars
-from rtsep_bench.report import Report, Row
+from rtsep_bench.report import Report, Row, figures_table
 from rtsep_bench.rounds import interleave
 
 if TYPE_CHECKING:
@@ -159,14 +159,13 @@ def compare(contenders: Mapping[str, Contender], folder: Path) -> dict[str, floa
 
 def tables(report: Report) -> Iterator[Table]:
     """One table per case."""
-    from rich.table import Table
-
     for case in report.settings["cases"]:
         rows = [row for row in report.rows if row.case == case]
-        table = Table(title=f"{case}, {rows[0].threads} thread(s)")
-        table.add_column("contender")
-        for heading in ("min ms", "median ms", "ratio", "difference", "peak RSS MB"):
-            table.add_column(heading, justify="right")
+        table = figures_table(
+            f"{case}, {rows[0].threads} thread(s)",
+            ["contender"],
+            ["min ms", "median ms", "ratio", "difference", "peak RSS MB"],
+        )
         for row in rows:
             rss = "" if row.peak_rss_mb is None else f"{row.peak_rss_mb:.0f}"
             table.add_row(

@@ -28,7 +28,7 @@ from rtsep.weights.load_nets import load_nets
 from rtsep_bench import options, true_stems
 from rtsep_bench.evaluation import sdr_db, si_sdr_db
 from rtsep_bench.plots import caption
-from rtsep_bench.report import Report, Row
+from rtsep_bench.report import Report, Row, figures_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,15 +135,14 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
 
 def tables(report: Report) -> list[Table]:
     """One row per setting: the mean over the songs, and each of them or the extremes."""
-    from rich.table import Table
-
-    table = Table(title=f"quality of {report.settings['stem']}")
     songs = list(report.settings["songs"])
     reference_db = _reference_db(report)
     each = songs if len(songs) <= MOST_COLUMNS else ["worst", "best"]
-    headings = ("plan", "masks", "ms", "level", "auto", "SDR dB", "relative", "SI-SDR dB", *each)
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("plan", "masks") else "right")
+    table = figures_table(
+        f"quality of {report.settings['stem']}",
+        ["plan", "masks"],
+        ["ms", "level", "auto", "SDR dB", "relative", "SI-SDR dB", *each],
+    )
     for setting, rows in _by_setting(report).items():
         sdr = {row.case: row.more["sdr_db"] for row in rows}
         si_sdr = [row.more["si_sdr_db"] for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from importlib import import_module
@@ -66,6 +66,18 @@ class Row:
         own = {item.name for item in fields(cls)} - {"more"}
         more = {name: value for name, value in values.items() if name not in own}
         return cls(**{name: values[name] for name in own}, more=more)
+
+
+def figures_table(title: str, names: Sequence[str], figures: Sequence[str]) -> Table:
+    """A table without rows: the headings of names, to the left, then of figures, to the right."""
+    from rich.table import Table
+
+    table = Table(title=title)
+    for heading in names:
+        table.add_column(heading)
+    for heading in figures:
+        table.add_column(heading, justify="right")
+    return table
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from rtsep.nets.unet import LAYERS, UNet, UNetState
 from rtsep_bench import choose_weights, options
 from rtsep_bench.fast_layers import executed_flop
 from rtsep_bench.plots import caption, grouped_bars
-from rtsep_bench.report import Report, Row
+from rtsep_bench.report import Report, Row, figures_table
 from rtsep_bench.rounds import interleave
 from rtsep_bench.sound import music_magnitudes
 
@@ -159,11 +159,11 @@ class _Case:
 
 def tables(report: Report) -> Iterator[Table]:
     """One line per window and way."""
-    from rich.table import Table
-
-    table = Table(title=f"sliding windows, {report.settings['model']}, one core")
-    for heading in ("window", "computed", "min ms", "median ms", "ratio", "MFLOP", "FLOP ratio"):
-        table.add_column(heading, justify="left" if heading in ("window", "computed") else "right")
+    table = figures_table(
+        f"sliding windows, {report.settings['model']}, one core",
+        ["window", "computed"],
+        ["min ms", "median ms", "ratio", "MFLOP", "FLOP ratio"],
+    )
     for row in report.rows:
         if row.contender == WHOLE:
             table.add_section()

@@ -12,11 +12,13 @@ from rtsep.cli.routing_arguments import add_routing_arguments
 from rtsep.cli.standard_streams import add_pcm_argument, path_or_standard
 from rtsep.cli.terminal.keys import help_table
 from rtsep.devices.backend import BACKENDS
+from rtsep.dsp import MASK_EXTENSIONS
 from rtsep.errors import UsageError
 from rtsep.files.formats import FORMATS
-from rtsep.live import INDEPENDENT, ON_LATE, PRIORITIES, RATIO
+from rtsep.live import INDEPENDENT, ON_LATE, RATIO
 from rtsep.live.plans.choice import AUTO
 from rtsep.live.plans.plan import PLANS
+from rtsep.live.priority import PRIORITIES
 from rtsep.live.session import SessionSettings
 
 PROGRAM = "rtsep-monitor"
@@ -111,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--no-auto-level", action="store_true", help="give the networks the input at its own level"
     )
     sound.add_argument(
-        "--mask-extension", choices=("zeros", "average", "top"), default="top",
+        "--mask-extension", choices=MASK_EXTENSIONS, default="top",
         help="above the model's frequencies: silence (zeros), the mean of the mask below (average), or"
         " the lesser of that mean and the mean of the mask's top bins (top) (default: %(default)s)",
     )  # fmt: skip

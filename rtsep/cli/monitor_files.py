@@ -21,7 +21,7 @@ from rtsep.files.byte_source import ByteStream
 from rtsep.files.pipe_writer import PipeTarget
 from rtsep.files.raw_pcm import RawFormat
 from rtsep.live.engine_maker import EngineMaker
-from rtsep.live.priority import session_first
+from rtsep.live.priority import ORDINARY, session_first
 from rtsep.live.process_settings import live_process
 from rtsep.system.signals import shielded
 
@@ -62,7 +62,7 @@ def _file_session(
     recorder = None
     try:
         with (
-            session_first(args.priority if args.realtime else "ordinary") as priority,
+            session_first(args.priority if args.realtime else ORDINARY) as priority,
             contextlib.ExitStack() as stack,
         ):
             stack.enter_context(live_process())

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rtsep.files.reader import AudioReader
     from rtsep.offline.separate_file import SeparationReport
     from rtsep.offline.separator import Separator
-    from rtsep.weights.download import Progress
+    from rtsep.weights.download import ByteProgress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -85,7 +85,7 @@ def _load_separator(arguments: argparse.Namespace, stems: tuple[str, ...]) -> Se
     from rtsep.cli.terminal.progress import download_progress
     from rtsep.offline.separator import Separator  # here: compiled kernels take their time to load
 
-    def load(progress: Progress | None) -> Separator:
+    def load(progress: ByteProgress | None) -> Separator:
         return Separator(
             arguments.model,
             stems=stems,

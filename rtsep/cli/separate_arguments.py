@@ -10,6 +10,7 @@ from rtsep.cli.numbers import count, positive_seconds, seconds_from
 from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.standard_streams import add_pcm_argument
 from rtsep.cli.targets import DEFAULT_PATTERN, FIELDS
+from rtsep.dsp import MASK_EXTENSIONS
 from rtsep.errors import UsageError
 from rtsep.files.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
 from rtsep.nets.registry import MODELS, WITHOUT, find_model
@@ -57,7 +58,7 @@ def build_parser() -> OneLineParser:
     parser.add_argument("--samplerate", metavar="HZ", type=count, help="of raw PCM")
     parser.add_argument("--channels", metavar="N", type=count, help="of raw PCM, 1 or 2")
     parser.add_argument(
-        "--mask-extension", choices=("zeros", "average", "top"), default="zeros",
+        "--mask-extension", choices=MASK_EXTENSIONS, default="zeros",
         help="above the model's frequencies: silence (zeros), the mean of the mask below (average), or"
         " the lesser of that mean and the mean of the mask's top bins (top); with average and top the"
         " stems add up to the input (default: %(default)s)",

@@ -28,13 +28,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.dsp import MASK_EXTENSIONS
 from rtsep.errors import UsageError, WeightsError
 from rtsep_kernels.epilogue import exp_f32
 from rtsep_kernels.jit import kernel
 from rtsep_kernels.records import Array, Flags, Real, Spectra
 
-ZEROS, AVERAGE, TOP = 0, 1, 2
-MASK_EXTENSIONS = {"zeros": ZEROS, "average": AVERAGE, "top": TOP}
+# The codes of MASK_EXTENSIONS, in its order.
+ZEROS, AVERAGE, TOP = range(3)
 # Bins that `top` looks at, 10.8 Hz each. 192 to 512 separate alike, see docs/experiments.md.
 TOP_BINS = 256
 # The power of Spleeter's ratio masks.
@@ -50,11 +51,10 @@ def mask_extension(name: str) -> int:
     UsageError
         For another name, with the known ones.
     """
-    try:
-        return MASK_EXTENSIONS[name]
-    except KeyError:
+    if name not in MASK_EXTENSIONS:
         known = ", ".join(MASK_EXTENSIONS)
-        raise UsageError(f"unknown mask extension {name!r}: choose one of {known}") from None
+        raise UsageError(f"unknown mask extension {name!r}: choose one of {known}")
+    return MASK_EXTENSIONS.index(name)
 
 
 def check_masks(masks: NDArray[np.float32], stem: str) -> None:
@@ -150,7 +150,7 @@ def ratio_mask(
         p, 1 or 2.
     first_frame, frames : int
     extension : int
-        One of MASK_EXTENSIONS.
+        ZEROS, AVERAGE or TOP.
     out : (batch, channels, all bins) float32
         Its first `frames` frames are written.
     """
@@ -202,7 +202,7 @@ def own_masks(masks: Array, extension: int, out: Array) -> None:
     masks : (stems, channels, bins) float32
         From 0 to 1.
     extension : int
-        One of MASK_EXTENSIONS.
+        ZEROS, AVERAGE or TOP.
     out : (stems + 1, channels, all bins) float32
         Overwritten; the last is one minus all others at every bin.
     """

@@ -120,7 +120,7 @@ class FfmpegSource:
         if len(tracks) > 1 and track is None:
             self.remarks.note(
                 f"has {len(tracks)} audio tracks: number {tracks.index(stream) + 1} is taken, "
-                "--track N takes another"
+                "no track was chosen"
             )
         if "mov" in names_of(self._container) and encryption.stream_is_encrypted(stream):
             raise NoSoundError(encryption.MESSAGE)

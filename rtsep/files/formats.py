@@ -20,13 +20,21 @@ _PCM_AND_FLOAT = {**_PCM, "float": "FLOAT"}
 class OutputFormat:
     """How libsndfile is to write one format.
 
-    name: as given to --format; also the file name's extension.
-    container: libsndfile's name of the container.
-    encodings: libsndfile's name of the encoding for each possible bit depth; the first is the
-        default, the last loses least. For a lossy format the only key is "".
-    sample_rates: those the format can hold, in Hz, ascending; empty if it can hold any.
-    options: further arguments of `soundfile.SoundFile`, for the quality of lossy formats.
-    bytes_max: length of the longest file, or None.
+    Parameters
+    ----------
+    name : str
+        What callers and programs call it; also the file name's extension.
+    container : str
+        Its name in libsndfile.
+    encodings : dict of str to str
+        The encoding's name in libsndfile for each possible bit depth; the first is the default, the last
+        loses least. For a lossy format the only key is "".
+    sample_rates : tuple of int
+        Those the format can hold, in Hz, ascending; empty if it can hold any.
+    options : tuple of (str, object)
+        Further arguments of `soundfile.SoundFile`, for the quality of lossy formats.
+    bytes_max : int or None
+        Length of the longest file.
     """
 
     name: str
@@ -51,7 +59,7 @@ class OutputFormat:
         if wanted in self.encodings:
             return wanted
         if self.lossy:
-            raise UsageError(f"{self.name} has no bit depth: leave out --bit-depth {wanted}")
+            raise UsageError(f"{self.name} has no bit depth: ask for none instead of {wanted}")
         raise UsageError(
             f"{self.name} cannot hold bit depth {wanted}: choose {' or '.join(self.encodings)}"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -26,11 +25,21 @@ ENCODINGS = {"16": "s16le", "float": "f32le"}
 class PipeTarget:
     """A pipe that sound goes to.
 
-    file: opened for binary writing; it stays open.  label: how to call it in messages.
-    raw: what raw PCM to write; None for WAV, at the rate and with the channels of the sound.
-    bit_depth: of WAV, ``16`` or ``float``.
+    Parameters
+    ----------
+    file : binary file
+        Opened for writing; it stays open.
+    label : str
+        How to call it in messages.
+    raw : RawFormat, optional
+        What raw PCM to write; None for WAV, at the rate and with the channels of the sound.
+    bit_depth : {'16', 'float'}
+        Of WAV.
 
-    Raises UsageError for another bit depth.
+    Raises
+    ------
+    UsageError
+        For another bit depth.
     """
 
     file: BinaryIO
@@ -52,12 +61,28 @@ class PipeTarget:
 class PipeWriter(ClippingCounter):
     """Sound on its way into a pipe; what StemWriter is to a file.
 
-    sample_rate, channels: of the blocks, in Hz, 1 or 2. They are converted to those of raw PCM.
+    Parameters
+    ----------
+    target : PipeTarget
+        Where it goes.
+    sample_rate : int
+        Of the blocks, in Hz; converted to that of raw PCM.
+    channels : int
+        Of the blocks, 1 or 2; converted likewise.
 
-    stored_rate: of what is written, in Hz.
-    clipped_samples, peak: see ClippingCounter.
+    Attributes
+    ----------
+    stored_rate : int
+        Of what is written, in Hz.
+    clipped_samples, peak
+        See ClippingCounter.
 
-    Raises BrokenPipeError where the reader has gone, OSError where nothing more can be written.
+    Raises
+    ------
+    BrokenPipeError
+        Where the reader has gone.
+    OSError
+        Where nothing more can be written.
     """
 
     def __init__(self, target: PipeTarget, sample_rate: int, channels: int) -> None:
@@ -71,12 +96,7 @@ class PipeWriter(ClippingCounter):
     def __enter__(self) -> PipeWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         pass
 
     def write(self, block: NDArray[np.float32]) -> None:

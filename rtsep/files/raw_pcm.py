@@ -33,9 +33,19 @@ READ_BYTES = 65_536
 class RawFormat:
     """How raw PCM is to be taken: nothing in it says so.
 
-    encoding: ``s16le`` or ``f32le``.  sample_rate: in Hz.  channels: 1 or 2, interleaved.
+    Parameters
+    ----------
+    encoding : {'s16le', 'f32le'}
+        Type and byte order of the samples.
+    sample_rate : int
+        In Hz.
+    channels : int
+        1 or 2, interleaved.
 
-    Raises UsageError for others.
+    Raises
+    ------
+    UsageError
+        For others.
     """
 
     encoding: str
@@ -87,7 +97,7 @@ class RawSource:
         for mark, container in _CONTAINER_MARKS.items():
             if self._first.startswith(mark):
                 raise AudioFileError(
-                    f"{file.label} is {container} by its first bytes, not raw PCM: leave out --pcm"
+                    f"{file.label} is {container} by its first bytes, not raw PCM: read it as that"
                 )
 
     def pieces(self, start_sample: int) -> Iterator[NDArray[np.float32]]:

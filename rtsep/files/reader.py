@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -117,12 +116,7 @@ class AudioReader:
     def __enter__(self) -> AudioReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -177,7 +171,7 @@ class AudioReader:
             return
         for remark in self.remarks:
             if remark.damage:
-                raise AudioFileError(f"{self.label} {remark}: get it again, or leave out --strict")
+                raise AudioFileError(f"{self.label} {remark}: get it again, or do without `strict`")
 
     def _selected(self) -> Iterator[NDArray[np.float32]]:
         """Yield the part that was asked for, in pieces of any length."""

@@ -34,11 +34,26 @@ SAMPLE_BYTES = 4
 class RecordingFile:
     """One file of float32 samples being recorded under its final name, which must be free.
 
-    path: the file; its folder must exist. riff_bytes_max: from which length on it is RF64.
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must exist.
+    sample_rate : int
+        In Hz.
+    channels : int
+        Of the blocks and of the file.
+    riff_bytes_max : int
+        From which length on it is RF64.
 
-    samples: samples per channel in the file.
+    Attributes
+    ----------
+    samples : int
+        Samples per channel in the file.
 
-    All methods raise OSError: FileExistsError from the constructor where there is such a file.
+    Raises
+    ------
+    OSError
+        From all methods; FileExistsError from the constructor where there is such a file.
     """
 
     def __init__(

@@ -10,7 +10,6 @@ import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -133,12 +132,7 @@ class StemWriter(ClippingCounter):
     def __enter__(self) -> StemWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.discard()
 
     def write(self, block: NDArray[np.float32]) -> None:

@@ -2,8 +2,6 @@
 
 # What is heard when masks are late, see engine.Engine.
 ON_LATE = ("hold", "dry", "mute")
-# Whether a session goes before other programs, where it may; see priority.py.
-PRIORITIES = ("ordinary", "real-time")
 # How nets become masks, see session.py: all nets share each bin, or each has a mask of its own.
 RATIO, INDEPENDENT = "ratio", "independent"
 MASKING = (RATIO, INDEPENDENT)

@@ -50,12 +50,25 @@ MOST_PASSES = 8
 class AdaptiveEngine(Mixable, StreamFigures):
     """A row of Engines as one LiveEngine: each has a longer plan than the one before.
 
-    make_engine: makes one for a plan, always with the same outputs. plan: the first. say: is told in a
-        line what happens, by the watching thread.
-    watching: change by itself where the load is too high, and not only by `change_plan`.
+    Parameters
+    ----------
+    make_engine : callable
+        Makes one for a plan, always with the same outputs.
+    plan : StreamPlan
+        The first.
+    say : callable
+        Is told in a line what happens, by the watching thread.
+    watching : bool
+        Change by itself where the load is too high, and not only by `change_plan`.
 
-    counters: of the whole stream. plan_changes: what has happened, as in `stats`. failure: why the last
-    change failed, or None.
+    Attributes
+    ----------
+    counters : Counters
+        Of the whole stream.
+    plan_changes : list of dict
+        What has happened, as in `stats`.
+    failure : BaseException or None
+        Why the last change failed.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rtsep.live.plans.timing import PlanTiming
     from rtsep.live.plans.timing_cache import TimingCache
     from rtsep.nets.unet import UNet
-    from rtsep.weights.download import Progress
+    from rtsep.weights.download import ByteProgress
 
 
 class EngineMaker:
@@ -48,7 +48,7 @@ class EngineMaker:
         self,
         settings: SessionSettings,
         *,
-        progress: Callable[[], AbstractContextManager[Progress | None]] = nullcontext,
+        progress: Callable[[], AbstractContextManager[ByteProgress | None]] = nullcontext,
         say: Callable[[str], None] = lambda line: None,
     ):
         self._settings, self._progress, self._say = settings, progress, say

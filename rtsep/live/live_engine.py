@@ -115,7 +115,7 @@ class LiveEngine(Protocol):
         ...
 
     def stats(self) -> dict[str, Any]:
-        """What the stream has counted so far, as written by `--stats`."""
+        """What the stream has counted so far, as `rtsep-monitor --stats` writes it."""
         ...
 
 

@@ -108,13 +108,21 @@ class Strip:
 class MixControls:
     """The mixer of `engine`, to be used from one thread only.
 
-    gains: linear gain of each stem at start. A stem without gain, or left out, starts muted with its
-    trim at 0 dB, so that it can be brought in.
-
     Solo as on a mixing desk: while any stem is soloed, only those are heard. Soloing a muted stem lifts
     its mute until the solo ends, or until it is muted again.
 
-    Raises UsageError for a stem that the engine does not give out.
+    Parameters
+    ----------
+    engine : MixTarget
+        Whose gains are written.
+    gains : mapping of str to float
+        Linear gain of each stem at start. A stem without gain, or left out, starts muted with its trim
+        at 0 dB, so that it can be brought in.
+
+    Raises
+    ------
+    UsageError
+        For a stem that the engine does not give out.
     """
 
     def __init__(self, engine: MixTarget, gains: Mapping[str, float]):

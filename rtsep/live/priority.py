@@ -20,7 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 AUDIO, SESSION, WORKER = 4, 3, 2
-REAL_TIME, ORDINARY = "real-time", "ordinary"
+# Whether a session goes before other programs, where it may.
+ORDINARY, REAL_TIME = "ordinary", "real-time"
+PRIORITIES = (ORDINARY, REAL_TIME)
 MAY_BE_GRANTED = sys.platform == "linux"
 if MAY_BE_GRANTED:
     import resource
@@ -35,7 +37,7 @@ MOST_WITHOUT_REST_S = 0.5
 def session_first(priority: str = REAL_TIME) -> Iterator[str]:
     """Within the block this thread, and every thread that it starts, goes before other programs.
 
-    priority: one of realtime.PRIORITIES. Threads started within the block keep theirs when it ends.
+    priority: one of PRIORITIES. Threads started within the block keep theirs when it ends.
     Yields REAL_TIME, or ORDINARY where that was asked for or nothing else is granted. A thread that has
     a real-time priority already keeps it.
     """

@@ -26,7 +26,7 @@ SAMPLES_PER_WRITE = 2048
 
 
 def recording_paths(folder: Path, stems: tuple[str, ...]) -> list[Path]:
-    """The files that a Recorder makes, one per stem."""
+    """The files that a Recorder makes in `folder`, one per stem."""
     return [folder / f"{stem}.wav" for stem in stems]
 
 
@@ -38,7 +38,26 @@ class Recorder:
     written (disk full, folder deleted), recording ends with `failure` set, the files hold what came
     before, all equally long, and the sound goes on.
 
-    Raises UsageError if there are such files, AudioFileError if they cannot be made.
+    Parameters
+    ----------
+    folder : Path
+        Where the files go; it is made if it is not there.
+    stems : tuple of str
+        Names of the engine's stems, in its order.
+
+    Attributes
+    ----------
+    failure : RtsepError or None
+        Why the recording has ended before its time.
+    paths : list of Path
+        The files, one per stem.
+
+    Raises
+    ------
+    UsageError
+        Where one of the files is there already.
+    AudioFileError
+        Where they cannot be made.
     """
 
     def __init__(self, folder: Path, stems: tuple[str, ...]):
@@ -66,10 +85,15 @@ class Recorder:
         return self._ring.read / SAMPLE_RATE
 
     def push(self, block: NDArray[np.float32], wait: bool = False) -> None:
-        """Take the engine's output, (samples, mix and stems) float32.
+        """Take the engine's output; for one thread at a time, such as the audio thread.
 
-        wait: wait for room where the disk is behind. An audio thread never does: it loses samples,
-        which are counted.
+        Parameters
+        ----------
+        block : ndarray
+            (samples, 2 + 2 x stems) float32 at 44.1 kHz: the mix, which is left out, and the stems.
+        wait : bool
+            Wait for room where the disk is behind. An audio thread never does: it loses samples, which
+            are counted.
         """
         count = len(block)
         while wait and self.failure is None and self._ring.room < count:

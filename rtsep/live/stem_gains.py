@@ -16,7 +16,10 @@ class StemGains(MutableMapping[str, float]):
     The audio thread reads the gains once per hop and fades from one to the next, so that no change
     clicks. May be read and written from any thread.
 
-    target: the engine, which may be exchanged for another one with the same stems.
+    Parameters
+    ----------
+    target : MixTarget
+        The engine, which may be exchanged for another one with the same stems.
     """
 
     def __init__(self, target: MixTarget) -> None:

@@ -25,7 +25,7 @@ class StreamFigures:
         return 1000 * self.played_s / callbacks if callbacks else 0.0
 
     def stats(self: LiveEngine) -> dict[str, Any]:
-        """What the stream has counted so far, as written by `--stats`; from any thread."""
+        """What the stream has counted so far, as `rtsep-monitor --stats` writes it; from any thread."""
         return {
             "stems": list(self.stems),
             "ratio": self.masking == RATIO,

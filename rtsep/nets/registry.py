@@ -82,7 +82,7 @@ class ModelConfig:
         if self.output == "softmax":
             raise UsageError(
                 f"the nets of {self.name} cannot run without each other, since its masks are a softmax"
-                " across all of them: leave out --no-ratio"
+                " across all of them: run them all, with the ratio mask"
             )
         left = [stem for stem in self.stems if stem not in alone]
         if not alone or not left or len(set(alone)) < len(alone):
@@ -124,6 +124,13 @@ MODELS: dict[str, ModelConfig] = {}
 for _config in _BASE:
     _wide = replace(_config, name=_config.name + SUFFIX_16KHZ, bins=BINS_16KHZ)
     MODELS |= {_config.name: _config, _wide.name: _wide}
+
+
+def stem_names(stems: Sequence[str] | None) -> tuple[str, ...]:
+    """The names in `stems`, none for None; raises UsageError for a string, which is one name."""
+    if isinstance(stems, str):
+        raise UsageError(f"stems must be a sequence of names: got {stems!r}; write [{stems!r}]")
+    return tuple(stems or ())
 
 
 def find_model(name: str) -> ModelConfig:

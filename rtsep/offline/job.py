@@ -20,13 +20,27 @@ from rtsep.files.writer import StemWriter
 class SeparationJob:
     """What is asked for of one recording.
 
-    source: a file, or a stream.  raw: what raw PCM the stream holds, or None.
-    targets: where each stem to be written goes; stems that are left out are not written.
-    format, bit_depth: of the files, see `rtsep.files.writer.StemWriter`.
-    start_s, duration_s: the part of the source to separate, in seconds; None for all.
-    track, strict: see `rtsep.files.reader.AudioReader`.
+    Parameters
+    ----------
+    source : Path or ByteStream
+        The recording.
+    targets : mapping of str to Path or PipeTarget
+        Where each stem to be written goes; stems that are left out are not written.
+    format : OutputFormat
+        Of the files.
+    bit_depth : str, optional
+        Of the files, see `rtsep.files.writer.StemWriter`.
+    start_s, duration_s : float, optional
+        The part of the source to separate, in seconds; None for all.
+    track, strict : optional
+        See `rtsep.files.reader.AudioReader`.
+    raw : RawFormat, optional
+        What raw PCM the stream holds.
 
-    Raises UsageError where no stem is to be written.
+    Raises
+    ------
+    UsageError
+        Where no stem is to be written.
     """
 
     source: Path | ByteStream

@@ -34,7 +34,15 @@ OnProgress = Callable[[float, "float | None"], None]
 
 @dataclass(frozen=True)
 class Clipping:
-    """What did not fit into a stem's integer samples: how many of them, and the peak (1 = full)."""
+    """What did not fit into a stem's integer samples.
+
+    Attributes
+    ----------
+    samples : int
+        How many.
+    peak : float
+        The highest magnitude; full scale is 1.
+    """
 
     samples: int
     peak: float
@@ -49,14 +57,26 @@ class Clipping:
 class SeparationReport:
     """What became of one recording.
 
-    label: how it is called.  targets: where its stems are, by stem.
-    duration_s: seconds of sound that were separated.
-    elapsed_s: seconds it took, from the first block to the last stem's final name.
-    first_output_s: seconds until the first samples were handed to the writers.
-    sample_rate: of the source, in Hz; stored_rate: of the stems.
-    source_channels: of the source; channels: of the stems.
-    clipping: by stem, for those stems that went beyond full scale and could not keep it.
-    remarks: what was found in the source, see AudioReader.
+    Attributes
+    ----------
+    label : str
+        How it is called.
+    targets : dict of str to Path or PipeTarget
+        Where its stems are.
+    duration_s : float
+        Seconds of sound that were separated.
+    elapsed_s : float
+        Seconds it took, from the first block to the last stem's final name.
+    first_output_s : float
+        Seconds until the first samples were handed to the writers.
+    sample_rate, stored_rate : int
+        Of the source and of the stems, in Hz.
+    source_channels, channels : int
+        Of the source and of the stems.
+    clipping : dict of str to Clipping
+        By stem, for those stems that went beyond full scale and could not keep it.
+    remarks : tuple of Remark
+        What was found in the source, see AudioReader.
     """
 
     label: str

@@ -18,10 +18,10 @@ from rtsep.dsp.masking import ZEROS
 from rtsep.dsp.masking import mask_extension as find_mask_extension
 from rtsep.environment import usable_cores
 from rtsep.errors import UsageError
-from rtsep.nets.registry import OFFICIAL_FRAMES, find_model
+from rtsep.nets.registry import OFFICIAL_FRAMES, find_model, stem_names
 from rtsep.offline.segments import SegmentSeparator
 from rtsep.offline.stream_separator import Stems, StreamSeparator
-from rtsep.weights.download import Progress
+from rtsep.weights.download import ByteProgress
 from rtsep.weights.load_nets import load_nets
 
 
@@ -73,12 +73,11 @@ class Separator:
         mask_extension: str = "zeros",
         jobs: int | None = None,
         auto_level: bool = False,
-        progress: Progress | None = None,
+        progress: ByteProgress | None = None,
     ):
         self.model = find_model(model)
-        if isinstance(stems, str):
-            raise UsageError(f"stems must be a sequence of names: got {stems!r}; write [{stems!r}]")
-        self._outputs = {name: self.model.members(name) for name in stems or self.model.stems}
+        names = stem_names(stems) or self.model.stems
+        self._outputs = {name: self.model.members(name) for name in names}
         self._extension = find_mask_extension(mask_extension)
         if jobs is not None and jobs < 1:
             raise UsageError(f"jobs must be at least 1: got {jobs}")
@@ -180,7 +179,7 @@ def separate(
     mask_extension: str = "zeros",
     jobs: int | None = None,
     auto_level: bool = False,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
 ) -> Stems:
     """Separate a recording, in one call.
 

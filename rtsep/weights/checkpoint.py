@@ -23,6 +23,7 @@ import numpy as np
 
 from rtsep.errors import WeightsError
 from rtsep.weights.checksum import check_regular
+from rtsep.weights.disk import reading
 from rtsep.weights.leveldb_table import GarbledTable, read_table, read_varint, take
 
 INDEX_FILE = "model.index"
@@ -55,24 +56,22 @@ def read_checkpoint(folder: Path) -> dict[str, np.ndarray]:
     """
     index_path, data_path = folder / INDEX_FILE, folder / DATA_FILE
     try:
-        check_regular(index_path)
-        if index_path.stat().st_size > INDEX_MAX_BYTES:
-            raise GarbledTable(f"{index_path.stat().st_size} bytes are far too many")
-        entries = dict(read_table(index_path.read_bytes()))
+        with reading(index_path):
+            check_regular(index_path)
+            if index_path.stat().st_size > INDEX_MAX_BYTES:
+                raise GarbledTable(f"{index_path.stat().st_size} bytes are far too many")
+            entries = dict(read_table(index_path.read_bytes()))
         _check_header(_message(entries.pop(b"", b"")))
         layout = {_text(name): _layout(_message(entry)) for name, entry in entries.items()}
         _check_no_overlap(layout)
-    except OSError as error:
-        raise WeightsError(f"cannot read {index_path}: {error.strerror}") from error
     except GarbledTable as error:
         raise WeightsError(
             f"{index_path} is no readable TensorFlow checkpoint index: {error}: fetch it again"
         ) from error
     try:
-        check_regular(data_path)
-        shard = np.memmap(data_path, np.uint8, "r")
-    except OSError as error:
-        raise WeightsError(f"cannot read {data_path}: {error.strerror}") from error
+        with reading(data_path):
+            check_regular(data_path)
+            shard = np.memmap(data_path, np.uint8, "r")
     except ValueError as error:  # an empty file cannot be mapped
         raise WeightsError(f"{data_path} is empty: fetch it again") from error
     variables = {}

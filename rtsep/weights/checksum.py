@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from rtsep.errors import WeightsError
+from rtsep.weights.disk import reading
 
 CHUNK_BYTES = 1 << 20
 
@@ -15,13 +16,11 @@ def sha256_of(*paths: Path) -> str:
     """SHA-256 in hexadecimal of the files' bytes, one file after another; raises WeightsError."""
     digest = hashlib.sha256()
     for path in paths:
-        try:
+        with reading(path):
             check_regular(path)
             with path.open("rb") as file:
                 while chunk := file.read(CHUNK_BYTES):
                     digest.update(chunk)
-        except OSError as error:
-            raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     return digest.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Writing weights: folders and whole files, and one error that names the remedy."""
+"""Reading and writing weights: folders, whole files, and the system's errors in one line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from typing import BinaryIO
 
 from rtsep.errors import WeightsError
 from rtsep.system import part_file
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the system's errors into one WeightsError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 @contextmanager

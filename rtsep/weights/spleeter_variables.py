@@ -86,7 +86,7 @@ def stems_from_variables(
     if found != len(stems):
         raise WeightsError(
             f"{what} holds {found} stems, the model needs {len(stems)} ({', '.join(stems)}):"
-            " name the model that fits with --name"
+            " name the model that fits"
         )
     for name, shape in variable_shapes(len(stems)).items():
         if name not in variables:

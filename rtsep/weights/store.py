@@ -24,7 +24,7 @@ import numpy as np
 from rtsep.errors import WeightsError
 from rtsep.nets.arrays import check_stem
 from rtsep.weights.checksum import check_regular, sha256_of
-from rtsep.weights.disk import write_whole
+from rtsep.weights.disk import reading, write_whole
 
 FORMAT_VERSION = "1"
 SIDECAR_SUFFIX = ".sha256"
@@ -159,21 +159,20 @@ class _Header:
 def _read_header(path: Path) -> _Header:
     """All that a file says of itself; raises WeightsError where it is not of this format."""
     try:
-        check_regular(path)
-        with path.open("rb") as file:
-            size_bytes = file.seek(0, 2)
-            file.seek(0)
-            header_bytes = int.from_bytes(file.read(LENGTH_BYTES), "little")
-            if not 0 < header_bytes <= min(size_bytes - LENGTH_BYTES, HEADER_MAX_BYTES):
-                raise _Unreadable(f"a header of {header_bytes} bytes in a file of {size_bytes}")
-            document = json.loads(file.read(header_bytes))
+        with reading(path):
+            check_regular(path)
+            with path.open("rb") as file:
+                size_bytes = file.seek(0, 2)
+                file.seek(0)
+                header_bytes = int.from_bytes(file.read(LENGTH_BYTES), "little")
+                if not 0 < header_bytes <= min(size_bytes - LENGTH_BYTES, HEADER_MAX_BYTES):
+                    raise _Unreadable(f"a header of {header_bytes} bytes in a file of {size_bytes}")
+                document = json.loads(file.read(header_bytes))
         if not isinstance(document, dict):
             raise _Unreadable("its header is no JSON object")
         provenance = _provenance(path, document.pop("__metadata__", {}))
         data_start = LENGTH_BYTES + header_bytes
         return _Header(provenance, _places(document, data_start, size_bytes))
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from error
     # RecursionError: JSON within JSON within JSON.
     except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
@@ -228,10 +227,8 @@ def _numbers(entry: Any, name: str) -> tuple[int, ...]:
 
 def _read_sidecar(path: Path) -> str:
     sidecar = sidecar_of(path)
-    try:
+    with reading(sidecar):
         text = sidecar.read_text(encoding="ascii", errors="replace")
-    except OSError as error:
-        raise WeightsError(f"cannot read {sidecar}: {error.strerror}") from error
     match = re.match(r"[0-9a-f]{64}\b", text)
     if match is None:
         raise WeightsError(f"{sidecar} holds no SHA-256: delete it and {path.name}, fetch again")

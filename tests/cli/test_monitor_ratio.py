@@ -72,5 +72,5 @@ def test_the_nets_that_run_are_those_of_the_stems_named(words, independent):
 def test_five_stems_need_all_their_nets(capsys):
     assert main(["-m", "spleeter:5stems", "--stem", "piano", "--no-ratio"]) == 2
     err = capsys.readouterr().err
-    assert "softmax across all of them: leave out --no-ratio" in err
+    assert "softmax across all of them: run them all, with the ratio mask" in err
     assert err.count("\n") == 1

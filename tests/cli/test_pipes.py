@@ -141,7 +141,7 @@ def test_options_for_the_part_and_the_damage_still_work():
     assert "standard input ends in the middle of a sample: its last 3 of 8 bytes" in err
     status, _, err = through(SEPARATE, content, *pcm, "--strict")
     assert status == 1
-    assert "leave out --strict" in err
+    assert "do without `strict`" in err
     status, _, err = through(SEPARATE, content, *pcm, "--track", "2")
     assert status == 1
     assert "no audio track 2" in err

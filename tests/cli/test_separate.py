@@ -58,7 +58,7 @@ IMPOSSIBLE = {
     "song.wav --mask-extension none": "--mask-extension: invalid choice: 'none'",
     "song.wav --format wma": "unknown format 'wma': choose one of wav, flac",
     "song.wav --format flac --bit-depth float": "flac cannot hold bit depth float: choose 16 or 24",
-    "song.wav --format mp3 --bit-depth 16": "mp3 has no bit depth: leave out --bit-depth 16",
+    "song.wav --format mp3 --bit-depth 16": "mp3 has no bit depth: ask for none instead of 16",
     "song.wav --bit-depth 8": "--bit-depth: invalid choice: '8'",
     "song.wav --start -1": "--start: must be a number of seconds, 0 or more: got '-1'",
     "song.wav --start soon": "--start: must be a number of seconds, 0 or more: got 'soon'",
@@ -171,7 +171,9 @@ def test_what_was_damaged_is_separated_and_told(folder, double, capsys):
 def test_a_track_can_be_chosen(folder, double, capsys):
     encode(folder / "two.mkv", music(1.0), "flac", tracks=2)
     assert main(["two.mkv", "--quiet"]) == 0
-    note = "rtsep-separate: note: two.mkv has 2 audio tracks: number 2 is taken, --track N takes another"
+    note = (
+        "rtsep-separate: note: two.mkv has 2 audio tracks: number 2 is taken, no track was chosen"
+    )
     assert capsys.readouterr().err == note + "\n"
     second = read_file(folder / "separated" / "two" / "vocals.wav")
     assert main(["two.mkv", "--track", "1", "--quiet"]) == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtsep.dsp import masking
+from rtsep.dsp import MASK_EXTENSIONS, masking
 from rtsep.errors import UsageError
 
 # More bins than `top` looks at.
@@ -32,7 +32,7 @@ def _continued(mask, extension):
 
 
 @pytest.mark.parametrize("exponent", [1, masking.OFFICIAL_EXPONENT])
-@pytest.mark.parametrize("extension", masking.MASK_EXTENSIONS)
+@pytest.mark.parametrize("extension", MASK_EXTENSIONS)
 def test_ratio_mask_is_the_formula(extension, exponent):
     masks, magnitudes = _nets()
     estimates = masks.astype(np.float64) * magnitudes.transpose(0, 2, 1)
@@ -57,7 +57,7 @@ def test_the_masks_of_all_stems_add_up_to_one(extension):
     np.testing.assert_allclose(others, each[0] + each[2], atol=1e-6)
 
 
-@pytest.mark.parametrize("extension", masking.MASK_EXTENSIONS)
+@pytest.mark.parametrize("extension", MASK_EXTENSIONS)
 def test_own_masks_are_scaled_down_to_one_and_leave_the_rest(extension):
     masks = _nets(4)[0][:, 0]
     masks[:, 0, :9] *= 0.1  # adds up to less than one there, to more elsewhere

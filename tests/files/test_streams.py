@@ -233,7 +233,7 @@ def test_a_pipe_that_ends_in_the_middle_of_a_sample_is_told(left_over):
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "matroska"])
 def test_a_container_is_not_taken_for_raw_pcm(tmp_path, kind):
-    with pytest.raises(AudioFileError, match="by its first bytes, not raw PCM: leave out --pcm"):
+    with pytest.raises(AudioFileError, match="by its first bytes, not raw PCM: read it as that"):
         read_pipe(make(tmp_path, kind).read_bytes(), raw=RawFormat("f32le"))
 
 

@@ -189,7 +189,7 @@ def test_damage_keeps_the_time_of_what_follows_and_is_told(tmp_path, kind, toler
     assert abs(shift_of(sound, whole, at)) <= tolerance
     assert all("damaged" in line for line in remarks)
     assert " 2." in remarks[0] or " 3." in remarks[0]  # seconds
-    with pytest.raises(AudioFileError, match=r"is damaged at [23]\.\d\d s.*leave out --strict"):
+    with pytest.raises(AudioFileError, match=r"is damaged at [23]\.\d\d s.*do without `strict`"):
         read(path, strict=True)
 
 
@@ -226,7 +226,7 @@ def test_the_default_track_is_taken_unless_another_is_asked_for(tmp_path, kind):
     default, remarks = read(path)
     np.testing.assert_array_equal(default, loud)
     assert np.abs(loud).max() == pytest.approx(2 * np.abs(quiet).max(), rel=0.1)
-    assert remarks == ["has 2 audio tracks: number 2 is taken, --track N takes another"]
+    assert remarks == ["has 2 audio tracks: number 2 is taken, no track was chosen"]
     assert remarks_quiet == []
     with pytest.raises(AudioFileError, match="has no audio track 3: it has 2"):
         read(path, track=3)

@@ -215,7 +215,7 @@ def test_places_that_cannot_be_written_are_told(tmp_path):
         ("wma", None, "unknown format 'wma': choose one of wav, flac, "),
         ("flac", "float", "flac cannot hold bit depth float: choose 16 or 24"),
         ("wav", "8", "wav cannot hold bit depth 8: choose 16 or 24 or float"),
-        ("mp3", "16", "mp3 has no bit depth: leave out --bit-depth 16"),
+        ("mp3", "16", "mp3 has no bit depth: ask for none instead of 16"),
     ],
 )
 def test_impossible_formats_are_told(name, depth, message):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtsep.dsp.masking import MASK_EXTENSIONS
+from rtsep.dsp import MASK_EXTENSIONS
 from rtsep.errors import UsageError
 from rtsep.live.engine import Engine
 from rtsep.live.mixer import MixControls

@@ -97,10 +97,10 @@ def test_auto_takes_the_shortest_good_plan_that_leaves_head_room():
     fast = choose(Request(), (RATIO,), _machine(0.1), "2 nets")
     assert fast.option.plan == good[0].plan
     assert fast.option.quality_db >= AUTO_FLOOR_DB
-    assert "head-room" in fast.why and "--retime" not in fast.why
+    assert "head-room" in fast.why and "stored timing" not in fast.why
     for run_ms in (5, 20, 40, 100, 400):
         choice = choose(Request(), (RATIO,), _machine(run_ms), "2 nets")
-        assert ("--retime" in choice.why) == (choice.option.plan != good[0].plan)
+        assert ("stored timing" in choice.why) == (choice.option.plan != good[0].plan)
         assert choice.load == run_ms / choice.option.plan.deadline_ms <= 1 - HEAD_ROOM
         for rung in good[: [rung.plan for rung in good].index(choice.option.plan)]:
             assert run_ms / rung.plan.deadline_ms > 1 - HEAD_ROOM
@@ -153,10 +153,10 @@ def test_a_bound_out_of_reach_tells_what_this_machine_can_do():
     with pytest.raises(RtsepError) as told:
         choose(Request(bound_ms=120), (RATIO,), _machine(20), "4 nets")
     message = str(told.value)
-    assert "no plan within 120 ms with 4 nets" in message and "--no-ratio" in message
+    assert "no plan within 120 ms with 4 nets" in message and "independent masks" in message
     assert "\n" not in message
     # Asking for what it names gets it.
-    bound = message.split("--latency ")[1].split(",")[0]
+    bound = message.split("for a latency of ")[1].split(",")[0]
     choice = choose(parse_latency(bound), (RATIO,), _machine(20), "4 nets")
     assert choice.option.plan.latency_ms > 120
     with pytest.raises(RtsepError, match="sustains no plan with 4 nets"):

@@ -125,5 +125,5 @@ def test_a_missing_file_or_another_model_is_named(tmp_path: Path, vocals: Arrays
     assert set(dat_paths(tmp_path)) == {"vocals", "bass"}
     with pytest.raises(WeightsError, match=r"lacks drum4stems\.dat"):
         read_dat_set(tmp_path, STEMS)
-    with pytest.raises(WeightsError, match="--name spleeter:4stems"):
+    with pytest.raises(WeightsError, match="import them as spleeter:4stems"):
         read_dat_set(tmp_path, ("vocals", "accompaniment"))

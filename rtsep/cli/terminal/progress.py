@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from rtsep.weights.download import Progress as ByteProgress
+    from rtsep.weights.download import ByteProgress
 
 # Without a terminal: a line whenever the file has come this much further ...
 PLAIN_STEP_PERCENT = 10

@@ -36,7 +36,7 @@ _BOUND = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|s)\s*", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Request:
-    """What `--latency` asks for: a plan, a bound in milliseconds, or neither, which is `auto`."""
+    """What a latency asks for: a plan, a bound in milliseconds, or neither, which is `auto`."""
 
     plan: StreamPlan | None = None
     bound_ms: float | None = None
@@ -126,13 +126,13 @@ def choose(
         return Choice(*sustained, f"best within {bound_ms:g} ms: {in_words(sustained[1])}")
     beyond = [option for option in options if option.plan.latency_ms > bound_ms]
     sustained = _first_sustained(sorted(beyond, key=_latency_then_quality), load_of)
-    remedies = "close other programs, take fewer stems or --no-ratio; --retime times it anew"
+    remedies = "close other programs, take fewer stems or independent masks, or time the nets anew"
     if sustained is None:
         raise RtsepError(f"this machine sustains no plan with {nets}: {remedies}")
     needed_ms = _whole_ms(sustained[0].plan.latency_ms)
     raise RtsepError(
         f"this machine sustains no plan within {bound_ms:g} ms with {nets}, but {needed_ms} ms: ask "
-        f"for --latency {needed_ms}ms, or {remedies}"
+        f"for a latency of {needed_ms}ms, or {remedies}"
     )
 
 
@@ -152,7 +152,7 @@ def _shortest(options: Sequence[Option], load_of: Callable[[Option], float]) -> 
     sustained = _first_sustained(by_latency, load_of)
     if sustained is not None:
         shorter = sustained[0].plan.latency_samples > by_latency[0].plan.latency_samples
-        hint = "; shorter ones do not fit (--retime times them anew)" if shorter else ""
+        hint = "; shorter ones do not fit by the stored timing" if shorter else ""
         return Choice(*sustained, f"auto: {in_words(sustained[1])}{hint}")
     lightest = min(good, key=load_of)
     load = load_of(lightest)

@@ -44,17 +44,33 @@ EXTRAPOLATED = 4
 class StreamPlan:
     """How a stream is cut up and how late it may be. All counts in hops of `hop` samples.
 
-    frames: T, what a net sees at once; a multiple of 64.
-    stride: h, frames between two runs of a net.
-    look_ahead: d, frames that a run sees after the newest one it decides.
-    extrapolated: frames of the window behind the newest one, made up from those before it.
-    compute_delay: c, hops granted to the workers from window complete to masks ready; a multiple of
+    Parameters
+    ----------
+    name : str
+        A name, or the plan spelt out as in notation.py.
+    frames : int
+        What a net sees at once, T; a multiple of 64.
+    stride : int
+        Frames between two runs of a net, h.
+    look_ahead : int
+        Frames that a run sees after the newest one it decides, d.
+    compute_delay : float
+        Hops granted to the workers from window complete to masks ready, c; a multiple of
         1/COMPUTE_DELAY_STEPS. With 0 the callback itself waits for late workers, up to MOST_WAITED
         of the duration of its block; with more it never waits.
-    asymmetric: a synthesis window of two hops in place of four (see dsp/windows.py).
-    ratio_exponent: power of the nets' estimates in the ratio mask, 1 or 2 (see dsp/masking.py).
+    asymmetric : bool
+        A synthesis window of two hops in place of four (see dsp/windows.py).
+    hop, frame_length : int
+        Of the transform, in samples.
+    ratio_exponent : int
+        Power of the nets' estimates in the ratio mask, 1 or 2 (see dsp/masking.py).
+    extrapolated : int
+        Frames of the window behind the newest one, made up from those before it.
 
-    Raises UsageError where the numbers do not fit together.
+    Raises
+    ------
+    UsageError
+        Where the numbers do not fit together.
     """
 
     name: str
