@@ -90,10 +90,10 @@ def run_on_devices(
     Raises RtsepError where the devices cannot be opened or stop, or a worker or the callback fails.
     """
     from rtsep.live.device_session import DeviceSession
-    from rtsep.live.live_separator import LiveSeparator
+    from rtsep.live.live_stream import LiveStream
 
     devices = opened.devices
-    session = DeviceSession(LiveSeparator.around(engine), opened.backend, devices)
+    session = DeviceSession(LiveStream(engine), opened.backend, devices)
     say(f"{devices.input_name} to {devices.output_name}, {devices.output_rate} Hz")
 
     def running() -> bool:

@@ -40,7 +40,7 @@ def run_on_devices(
     """Open devices, or what other programs play, and play on; returns the exit status."""
     from rtsep.cli.terminal.display import make_display
     from rtsep.live.device_session import DeviceSession
-    from rtsep.live.live_separator import LiveSeparator
+    from rtsep.live.live_stream import LiveStream
     from rtsep.live.mixer import MixControls
 
     session = recorder = None
@@ -58,7 +58,7 @@ def run_on_devices(
             with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
                 stack.enter_context(live_process())
                 recorder = begin_recording(args, engine.stems, stack)
-                live = LiveSeparator.around(engine, heard=heard, recorder=recorder)
+                live = LiveStream(engine, heard=heard, recorder=recorder)
                 with shielded():
                     live.start()
                     stack.callback(live.close)

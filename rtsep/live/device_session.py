@@ -21,7 +21,7 @@ from rtsep.live.priority import audio_first
 from rtsep.live.stats import latency_parts_ms
 
 if TYPE_CHECKING:
-    from rtsep.live.live_separator import LiveSeparator
+    from rtsep.live.live_stream import LiveStream
     from rtsep.live.recorder import Recorder
 
 # How often it is looked whether devices have come back.
@@ -29,11 +29,11 @@ RETRY_S = 1.0
 
 
 class DeviceSession:
-    """Sound in, a started LiveSeparator, sound out, through any backend. For the main thread.
+    """Sound in, a started LiveStream, sound out, through any backend. For the main thread.
 
     Parameters
     ----------
-    live : LiveSeparator
+    live : LiveStream
         What is heard is what it gives out: the mix, or each stem on a pair of channels of its own.
     backend : Backend
         The sound system and what was asked for of it.
@@ -61,7 +61,7 @@ class DeviceSession:
 
     def __init__(
         self,
-        live: LiveSeparator,
+        live: LiveStream,
         backend: Backend[Any],
         ends: Ends,
         *,

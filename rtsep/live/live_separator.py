@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING
 from rtsep.constants import SAMPLE_RATE
 from rtsep.dsp.array_input import check_rate
 from rtsep.dsp.channels import NET_CHANNELS, check_channels
-from rtsep.errors import UsageError
 from rtsep.live.device_adapter import MIX, MIX_AND_STEMS
-from rtsep.live.live_engine import LiveEngine
 from rtsep.live.live_stream import LiveStream
 from rtsep.live.session import SessionSettings
 from rtsep.live.stem_gains import check_gains
 from rtsep.nets.registry import stem_names
 
 if TYPE_CHECKING:
-    from rtsep.live.plans.plan import StreamPlan
-    from rtsep.live.recorder import Recorder
     from rtsep.weights.download import ByteProgress
 
 
@@ -136,36 +132,10 @@ class LiveSeparator(LiveStream):
         )
         maker = EngineMaker(settings, progress=lambda: nullcontext(progress), say=say)
         rate, channels = check_rate(sample_rate), check_channels(channels)
-        self._remake: Callable[[StreamPlan], LiveEngine] | None = maker
+        self._remake = maker
         super().__init__(maker(), heard=MIX_AND_STEMS if separate_stems else MIX, paced=paced)
         self.set_format(rate, channels, channels)
         self.start()
-
-    @classmethod
-    def around(
-        cls, engine: LiveEngine, *, heard: str = MIX, recorder: Recorder | None = None
-    ) -> LiveSeparator:
-        """One that plays through `engine`, for programs that make their own; it is not started.
-
-        Parameters
-        ----------
-        engine : LiveEngine
-            Not started yet.
-        heard : {'mix', 'stems', 'mix and stems'}
-            What is given out. All but the mix needs an engine with separate stems.
-        recorder : Recorder, optional
-            Receives the engine's whole output.
-
-        Returns
-        -------
-        LiveSeparator
-            For stereo at 44.1 kHz, until `set_format` or `connect`. It has no `reset`.
-        """
-        live = cls.__new__(cls)
-        live._remake = None
-        LiveStream.__init__(live, engine, heard=heard, recorder=recorder)
-        live.set_format(SAMPLE_RATE)
-        return live
 
     def reset(self) -> None:
         """Forget all sound and all counts, as for another recording; plan and gains stay.
@@ -174,8 +144,6 @@ class LiveSeparator(LiveStream):
         `close`.
         """
         self._check_open()
-        if self._remake is None:
-            raise UsageError("this LiveSeparator did not make its engine: make another one")
         old, adapter = self._engine, self._adapter
         engine = self._remake(old.plan)
         engine.gains[:], engine.bypass = old.gains, old.bypass

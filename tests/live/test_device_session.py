@@ -10,7 +10,7 @@ from rtsep.devices.choice import DeviceSettings
 from rtsep.devices.open import PortAudioBackend
 from rtsep.errors import RtsepError
 from rtsep.live.device_session import DeviceSession
-from rtsep.live.live_separator import LiveSeparator
+from rtsep.live.live_stream import LiveStream
 from rtsep.live.plans.plan import PLANS
 from tests.devices.fake_portaudio import NO_FLAGS, NO_TIMES, device, install
 from tests.live.streams import HOP, noise
@@ -44,7 +44,7 @@ def fake(monkeypatch):
 def start_session(start_engine):
     def start(settings=DeviceSettings(), **options):  # noqa: B008
         engine = start_engine(PLAN, {"vocals": 1.0, "accompaniment": 1.0}, mask_extension="average")
-        live = LiveSeparator.around(engine, recorder=options.get("recorder"))
+        live = LiveStream(engine, recorder=options.get("recorder"))
         backend = PortAudioBackend(settings)
         session = DeviceSession(live, backend, backend.find(), **options)
         session.start()

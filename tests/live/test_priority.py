@@ -14,7 +14,7 @@ from rtsep.devices.open import PortAudioBackend
 from rtsep.live import priority
 from rtsep.live.device_session import DeviceSession
 from rtsep.live.file_session import run_paced
-from rtsep.live.live_separator import LiveSeparator
+from rtsep.live.live_stream import LiveStream
 from rtsep.live.plans.plan import PLANS
 from rtsep.live.priority import (
     AUDIO,
@@ -193,7 +193,7 @@ def test_the_devices_threads_are_started_as_audio_threads(start_engine, monkeypa
     with priority.session_first():
         engine = start_engine(PLANS["low"])
         backend = PortAudioBackend(DeviceSettings())
-        session = DeviceSession(LiveSeparator.around(engine), backend, backend.find())
+        session = DeviceSession(LiveStream(engine), backend, backend.find())
         session.start()
         assert level() == SESSION
         session.close()
