@@ -73,7 +73,7 @@ class Routing:
         kind = "pipewire" if server.is_pipewire else "pulseaudio"
         if not request.capture:
             source = self._choose_input()
-            rate = source.sample_spec.rate
+            rate = source.rate
             nodes = devices.make_sources(server, self._owner, request.stems, rate)
             return Ends(kind, source.name, rate, None, 0, nodes)
         if request.output is not None:
@@ -81,7 +81,7 @@ class Routing:
         self._output = self._choose_output()
         if self._output is None:
             raise RtsepError("the sound server has no output to play to: connect one")
-        rate = self._output.sample_spec.rate
+        rate = self._output.rate
         devices.make_sink(server, self._owner, rate)
         nodes = devices.make_sources(server, self._owner, request.stems, rate)
         return Ends(kind, f"{SINK}.monitor", rate, self._output.name, rate, nodes)
@@ -90,7 +90,7 @@ class Routing:
         ends = self.ends
         return Ends(
             ends.server, ends.source, ends.source_rate,
-            self._output.name, self._output.sample_spec.rate, ends.stem_nodes,
+            self._output.name, self._output.rate, ends.stem_nodes,
         )  # fmt: skip
 
     def _others(self) -> list[Any]:

@@ -46,9 +46,7 @@ def test_streams_go_and_come_back(desktop: Desktop) -> None:
         desktop.wait_for(new, "rtsep")
         until(router, StreamsChanged, lambda e: set(e.names) == {playing, elsewhere, new})
         assert desktop.server.command("pactl", "get-default-sink").strip() == "stem"
-        began = time.monotonic()
-        router.close()
-        assert time.monotonic() - began < 5.0
+        assert router.close()
     desktop.wait_until_clean()
     desktop.wait_for(playing, "stem")
     desktop.wait_for(elsewhere, "song")
@@ -177,7 +175,7 @@ def test_nothing_is_left_of_a_killed_process(desktop: Desktop, end: str) -> None
 def test_a_killed_routing_process_is_told(desktop: Desktop) -> None:
     router = Router.start(RoutingRequest(stems=("vocals",)))
     os.kill(router._process.pid, signal.SIGKILL)
-    with pytest.raises(RtsepError, match="routes the sound has ended"):
+    with pytest.raises(RtsepError, match="routes sound has ended"):
         until(router, ServerGone)
     assert router.poll() == []
     desktop.wait_until_clean()
