@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,13 @@ from rtsep.routing.apps import list_apps
 from rtsep.routing.events import Event, OutputChanged, ServerBack, ServerGone, StreamsChanged
 from rtsep.routing.request import RoutingRequest
 from rtsep.routing.router import Router
-from rtsep_bench.server_process import wait_until
+from rtsep_bench.server_process import (
+    AudioServer,
+    Program,
+    running,
+    wait_until,
+    without_servers,
+)
 from tests.routing.conftest import prepare
 from tests.routing.sound import Desktop, main_process
 
@@ -69,6 +76,23 @@ def test_a_stream_that_ended_is_not_remembered_on_the_sink(desktop: Desktop) -> 
         until(router, StreamsChanged)
         time.sleep(0.3)
         assert desktop.heard()["brief"] == "stem"
+
+
+def test_a_users_choice_is_remembered_of_a_stream_that_ended(desktop: Desktop) -> None:
+    desktop.play("chosen")
+    desktop.move("chosen", "song")
+    wait_until(lambda: "song" in desktop.remembered().values(), "a choice that is remembered", 5.0)
+    before = desktop.remembered()
+    with Router.start(RoutingRequest()) as router:
+        router.capture()
+        desktop.wait_for("chosen", "rtsep")
+        until(router, StreamsChanged)
+        desktop.end()
+    desktop.wait_until_clean()
+    time.sleep(1.5)  # WirePlumber writes its file a second later
+    assert desktop.remembered() == before
+    desktop.play("chosen")
+    desktop.wait_for("chosen", "song")
 
 
 def test_a_users_choice_comes_back(desktop: Desktop) -> None:
@@ -234,6 +258,34 @@ def test_what_is_not_there_is_named(desktop: Desktop) -> None:
         Router.start(RoutingRequest(capture=False, input="nowhere", stems=("microphone",)))
     desktop.server.command("pactl", "load-module", "module-null-sink", "sink_name=rtsep")
     with pytest.raises(UsageError, match="did not make: remove it with `pactl unload-module"):
+        Router.start(RoutingRequest())
+
+
+@pytest.mark.needs("pulse")
+def test_a_server_that_permits_no_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    socket = tmp_path / "native"
+    sink = "--load=module-null-sink sink_name=song norewinds=1"
+    protocol = f"--load=module-native-protocol-unix socket={socket} auth-anonymous=1"
+    command = [
+        "pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1",
+        "--disallow-module-loading=yes", protocol, sink,
+    ]  # fmt: skip
+    environ = {
+        **without_servers(), "PULSE_SERVER": f"unix:{socket}", "PULSE_RUNTIME_PATH": str(tmp_path),
+        "PULSE_STATE_PATH": str(tmp_path), "PULSE_COOKIE": str(tmp_path / "cookie"),
+        "XDG_CACHE_HOME": str(tmp_path),
+    }  # fmt: skip
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    def ready(server: AudioServer) -> bool:
+        return "song" in server.command("pactl", "list", "short", "sinks")
+
+    program = Program(command, tmp_path / "pulseaudio.log")
+    with (
+        running([program], environ, ready),
+        pytest.raises(RtsepError, match="permits this program"),
+    ):
         Router.start(RoutingRequest())
 
 
