@@ -33,6 +33,9 @@ class Moves(Protocol):
     def capture(self, stream: Any) -> bool:
         """Move a stream to rtsep's sink; whether the server has taken it."""
 
+    def release(self, stream: Any, journal: Journal) -> None:
+        """Strike out of the journal a stream that its user has moved elsewhere meanwhile."""
+
     def put_back(self, journal: Journal) -> None:
         """Move all streams back, and have the server remember what it did before."""
 
@@ -66,6 +69,11 @@ class PulseAudioMoves:
         """Move the stream."""
         sink = next((sink for sink in self._server.sinks() if sink.name == SINK), None)
         return sink is not None and self._server.move(stream.index, sink.index)
+
+    def release(self, stream: Any, journal: Journal) -> None:
+        """Strike out the stream, and its entry in the memory, which is the user's new choice."""
+        journal.streams.pop(str(stream.index), None)
+        journal.remembered.pop(stream.proplist.get(_RESTORE_ID, ""), None)
 
     def put_back(self, journal: Journal) -> None:
         """Move the streams, then write the memory, which the moves have changed."""
@@ -105,6 +113,10 @@ class PipeWireMoves:
         except RtsepError:
             return False
         return True
+
+    def release(self, stream: Any, journal: Journal) -> None:
+        """Strike out the stream."""
+        journal.streams.pop(str(stream.index), None)
 
     def put_back(self, journal: Journal) -> None:
         """Set the targets back."""

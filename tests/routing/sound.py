@@ -81,6 +81,21 @@ class Desktop:
                 if stream.proplist.get("application.name") == name:
                     pulse.sink_input_move(stream.index, pulse.get_sink_by_name(sink).index)
 
+    def choose(self, name: str, sink: str) -> None:
+        """Move an application's stream until the server remembers it.
+
+        WirePlumber overlooks moves of a stream that it does not know yet.
+        """
+
+        def is_remembered() -> bool:
+            if sink in self.remembered().values():
+                return True
+            self.move(name, "stem")
+            self.move(name, sink)
+            return False
+
+        wait_until(is_remembered, "a choice that is remembered", 10.0, poll_s=1.5)
+
     def default(self, sink: str) -> None:
         """Make a sink the default one."""
         self.server.command("pactl", "set-default-sink", sink)
