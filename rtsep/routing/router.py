@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.routing import routing_process
@@ -186,10 +186,6 @@ class Router:
     def _release(self) -> None:
         self._ended = True
         for pipe in (self._process.stdin, self._process.stdout, self._complaints):
+            assert pipe is not None
             with contextlib.suppress(OSError):
-                _close(pipe)
-
-
-def _close(pipe: Any) -> None:
-    if pipe is not None:
-        pipe.close()
+                pipe.close()
