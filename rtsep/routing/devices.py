@@ -107,6 +107,9 @@ def check_free(server: SoundServer, wanted: Sequence[str]) -> None:
                 f"there is a device {name} that rtsep did not make: remove it with"
                 f" `pactl unload-module {module.index}`"
             )
+    for device in [*server.sinks(), *server.sources()]:
+        if device.name in wanted:
+            raise UsageError(f"there is a device {device.name} that rtsep did not make: remove it")
 
 
 def _load_null_sink(server: SoundServer, arguments: str) -> None:

@@ -25,7 +25,7 @@ class Journal:
         The server's own number; the numbers of streams mean something only there.
     streams
         By stream: what to give it back. PulseAudio: {"sink": name}, or {} for the default one.
-        PipeWire: the metadata that it had of those that rtsep sets.
+        PipeWire: the metadata that rtsep sets, if it had them.
     remembered
         PulseAudio: by the name of an entry of module-stream-restore, the sink that it named.
     """

@@ -6,8 +6,9 @@ rtsep from a user.
 PulseAudio keeps it in the stream and in an entry of module-stream-restore. A move to the default
 sink clears both (from version 14 on); what the entry named before is written back.
 
-PipeWire keeps it in the metadata of the stream's node, and WirePlumber copies it into a file. The
-metadata are set to what they were; see metadata.py.
+PipeWire keeps it in the metadata of the stream's node, and WirePlumber copies it into a file. rtsep
+sets `target.object` alone, to a name, and back to what it was. `target.node`, which holds the user's
+choice as well, stays. See metadata.py.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ class Moves(Protocol):
 
     def capture(self, stream: Any) -> bool:
         """Move a stream to rtsep's sink; whether the server has taken it."""
+
+    def release(self, stream: Any, journal: Journal) -> None:
+        """Strike out of the journal a stream that its user has moved elsewhere meanwhile."""
 
     def put_back(self, journal: Journal) -> None:
         """Move all streams back, and have the server remember what it did before."""
@@ -66,6 +70,11 @@ class PulseAudioMoves:
         sink = next((sink for sink in self._server.sinks() if sink.name == SINK), None)
         return sink is not None and self._server.move(stream.index, sink.index)
 
+    def release(self, stream: Any, journal: Journal) -> None:
+        """Strike out the stream, and its entry in the memory, which is the user's new choice."""
+        journal.streams.pop(str(stream.index), None)
+        journal.remembered.pop(stream.proplist.get(_RESTORE_ID, ""), None)
+
     def put_back(self, journal: Journal) -> None:
         """Move the streams, then write the memory, which the moves have changed."""
         sinks = {sink.name: sink.index for sink in self._server.sinks()}
@@ -91,18 +100,23 @@ class PipeWireMoves:
 
     def note(self, stream: Any, journal: Journal) -> None:
         """Enter the targets that the stream's node has."""
-        targets = metadata.targets().get(_node(stream), {})
-        if targets.get(metadata.TARGET) == SINK:
-            del targets[metadata.TARGET]
-        journal.streams[str(stream.index)] = targets
+        target = metadata.targets().get(_node(stream), {}).get(metadata.TARGET, SINK)
+        journal.streams[str(stream.index)] = {} if target == SINK else {metadata.TARGET: target}
 
     def capture(self, stream: Any) -> bool:
-        """Set the target."""
+        """Set the target, and have WirePlumber remember the one before."""
+        node = _node(stream)
+        before = metadata.targets().get(node, {})
         try:
-            metadata.write(_node(stream), metadata.TARGET, SINK)
+            metadata.write(node, metadata.TARGET, SINK)
+            _remember_again(node, before)
         except RtsepError:
             return False
         return True
+
+    def release(self, stream: Any, journal: Journal) -> None:
+        """Strike out the stream."""
+        journal.streams.pop(str(stream.index), None)
 
     def put_back(self, journal: Journal) -> None:
         """Set the targets back."""
@@ -111,14 +125,23 @@ class PipeWireMoves:
             for stream in self._server.streams()
         }
         for node, now in metadata.targets().items():
-            if now.get(metadata.TARGET) != SINK:
-                continue
-            metadata.delete(node, metadata.TARGET)
-            for key, value in {**now, **before.get(node, {})}.items():
-                if value != SINK:
-                    # WirePlumber has forgotten it, and takes note only of what changes.
-                    metadata.delete(node, key)
-                    metadata.write(node, key, value)
+            if now.get(metadata.TARGET) == SINK:
+                metadata.delete(node, metadata.TARGET)
+                target = before.get(node, {}).get(metadata.TARGET)
+                if target is not None:
+                    metadata.write(node, metadata.TARGET, target)
+                _remember_again(node, now)
+
+
+def _remember_again(node: int, targets: dict[str, str]) -> None:
+    """Set a stream's `target.node` once more: WirePlumber forgets it with each other target.
+
+    It takes note of changes only. The stream stays where `target.object` has it.
+    """
+    value = targets.get(metadata.TARGET_NODE)
+    if value is not None:
+        metadata.delete(node, metadata.TARGET_NODE)
+        metadata.write(node, metadata.TARGET_NODE, value)
 
 
 def _node(stream: Any) -> int:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.routing import routing_process
@@ -26,7 +26,7 @@ from rtsep.routing.events import Event, OutputChanged, Ready, Refused, ServerBac
 from rtsep.routing.owner import Owner, Process
 from rtsep.routing.put_back import put_back
 from rtsep.routing.request import Ends, RoutingRequest
-from rtsep.routing.server import SoundServer
+from rtsep.routing.server import ServerLost, SoundServer
 from rtsep.system.child_program import command
 
 # A busy machine needs a second or two to start Python; PulseAudio needs time to make devices.
@@ -60,8 +60,7 @@ class Router:
             self._write(json.dumps({"main": os.getpid(), **asdict(request)}))
             self.ends = self._first_ends()
         except BaseException:
-            with contextlib.suppress(RtsepError):
-                self.close()
+            self.close()
             raise
 
     @classmethod
@@ -105,13 +104,14 @@ class Router:
             events.append(event)
         return events
 
-    def close(self) -> None:
-        """Put everything back; returns within CLOSE_S, or raises RtsepError if that was not possible.
+    def close(self) -> bool:
+        """Put everything back, and wait for it for CLOSE_S at most; a second call does nothing.
 
-        A second call does nothing.
+        Returns whether all is back. If not, the server is slow or hangs: the routing process goes on
+        by itself, until the server has answered or ended.
         """
         if self._ended:
-            return
+            return True
         self._ended = True
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
@@ -119,16 +119,12 @@ class Router:
         try:
             status = self._process.wait(CLOSE_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            return False
+        finally:
             self._release()
-            raise RtsepError(
-                f"the sound server did not answer in {CLOSE_S:g} s: streams may still play into the"
-                " device rtsep, until rtsep is started again or the server is"
-            ) from None
         if status != 0:
             self._clean()
-        self._release()
+        return True
 
     def __enter__(self) -> Router:
         return self
@@ -181,19 +177,15 @@ class Router:
         self._release()
         self._clean()
         why = f"exit status {status}" + (f": {said[-1]}" if said else "")
-        raise RtsepError(f"the process that routes the sound has ended ({why}); all is put back")
+        raise RtsepError(f"the process that routes sound has ended ({why}); streams are put back")
 
     def _clean(self) -> None:
-        with SoundServer() as server:
+        with contextlib.suppress(ServerLost), SoundServer() as server:
             put_back(server, self._owner)
 
     def _release(self) -> None:
         self._ended = True
         for pipe in (self._process.stdin, self._process.stdout, self._complaints):
+            assert pipe is not None
             with contextlib.suppress(OSError):
-                _close(pipe)
-
-
-def _close(pipe: Any) -> None:
-    if pipe is not None:
-        pipe.close()
+                pipe.close()

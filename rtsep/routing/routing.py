@@ -73,7 +73,7 @@ class Routing:
         kind = "pipewire" if server.is_pipewire else "pulseaudio"
         if not request.capture:
             source = self._choose_input()
-            rate = source.sample_spec.rate
+            rate = source.rate
             nodes = devices.make_sources(server, self._owner, request.stems, rate)
             return Ends(kind, source.name, rate, None, 0, nodes)
         if request.output is not None:
@@ -81,7 +81,7 @@ class Routing:
         self._output = self._choose_output()
         if self._output is None:
             raise RtsepError("the sound server has no output to play to: connect one")
-        rate = self._output.sample_spec.rate
+        rate = self._output.rate
         devices.make_sink(server, self._owner, rate)
         nodes = devices.make_sources(server, self._owner, request.stems, rate)
         return Ends(kind, f"{SINK}.monitor", rate, self._output.name, rate, nodes)
@@ -90,7 +90,7 @@ class Routing:
         ends = self.ends
         return Ends(
             ends.server, ends.source, ends.source_rate,
-            self._output.name, self._output.sample_spec.rate, ends.stem_nodes,
+            self._output.name, self._output.rate, ends.stem_nodes,
         )  # fmt: skip
 
     def _others(self) -> list[Any]:
@@ -126,9 +126,11 @@ class Routing:
 
     def _move_streams(self) -> None:
         ours = {sink.index for sink in self._server.sinks() if sink.name == SINK}
-        names, playing = [], self._server.streams()
-        for stream in playing:
-            if not streams.may_be_moved(stream, self._owner) or stream.index in self._left_alone:
+        playing = self._server.streams()
+        movable = [stream for stream in playing if streams.may_be_moved(stream, self._owner)]
+        names = []
+        for stream in movable:
+            if stream.index in self._left_alone:
                 continue
             if not streams.is_asked_for(stream, self._request.apps):
                 continue
@@ -137,36 +139,32 @@ class Routing:
             elif stream.index in self._arrived and stream.sink != NONE:
                 # Its user, or another program, has moved it elsewhere, and is not contradicted.
                 self._left_alone.add(stream.index)
-                self._journal.streams.pop(str(stream.index), None)
+                self._moves.release(stream, self._journal)
                 self._journal.write(self._owner)
                 continue
-            if str(stream.index) not in self._journal.streams:
-                self._move(stream)
-            if stream.index not in self._left_alone:
+            if str(stream.index) in self._journal.streams or self._move(stream):
                 names.append(streams.label(stream))
         self._forget_ended({stream.index for stream in playing})
         awaited = tuple(
             app
             for app in self._request.apps
-            if not any(
-                streams.is_of(stream, app) and streams.may_be_moved(stream, self._owner)
-                for stream in playing
-            )
+            if not any(streams.is_of(stream, app) for stream in movable)
         )
         told = StreamsChanged(tuple(dict.fromkeys(names)), awaited)
         if told != self._told:
             self._told = told
             self._tell(told)
 
-    def _move(self, stream: Any) -> None:
+    def _move(self, stream: Any) -> bool:
+        """Move a stream; whether it is moved. The journal is written first."""
         self._moves.note(stream, self._journal)
         self._journal.write(self._owner)
-        if not self._moves.capture(stream) and stream.index in self._playing():
-            self._left_alone.add(stream.index)
+        if self._moves.capture(stream):
+            return True
+        self._left_alone.add(stream.index)
+        if any(stream.index == other.index for other in self._server.streams()):
             self._tell(Failed(f"the sound server does not let {streams.label(stream)} be moved"))
-
-    def _playing(self) -> set[int]:
-        return {stream.index for stream in self._server.streams()}
+        return False
 
     def _forget_ended(self, playing: set[int]) -> None:
         self._arrived &= playing

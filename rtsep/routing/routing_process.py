@@ -11,6 +11,7 @@ threads that compute audio.
 from __future__ import annotations
 
 import json
+import os
 import queue
 import signal
 import sys
@@ -153,11 +154,16 @@ def main() -> None:
     owner = Owner.here(first.pop("main"))
     lists = {name: tuple(first[name]) for name in ("apps", "stems")}
     request = RoutingRequest(**{**first, **lists})
+    status = 0
     try:
         serve(request, owner, Commands())
+    except SystemExit:
+        pass  # SIGTERM, or the main process ended while the server was away
     except RtsepError as error:
         tell(Refused(str(error), isinstance(error, UsageError)))
-        raise SystemExit(1) from None
+        status = 1
+    # At once: Python's own end would wait for the thread that reads standard input.
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from typing import Any
 from rtsep.errors import MissingLibraryError, RtsepError, UsageError
 
 CLIENT_NAME = "rtsep"
-CONNECT_S = 5.0
 # PulseAudio's number for "none".
 NONE = 0xFFFF_FFFF
 
@@ -38,7 +37,8 @@ class SoundServer:
         self._pulse = self._library.Pulse(CLIENT_NAME, connect=False)
         self._changed = False
         try:
-            self._pulse.connect(timeout=CONNECT_S)
+            # Without a timeout: pulsectl 24 would wait for all of it, also if the server answers.
+            self._pulse.connect()
         except self._library.PulseError:
             self._pulse.close()
             raise ServerLost(
@@ -205,7 +205,14 @@ def _pulsectl() -> Any:
             f"PulseAudio's library is missing ({error}): Debian, Ubuntu: apt install libpulse0;"
             " Fedora: dnf install pulseaudio-libs"
         ) from None
+    for kind in (pulsectl.PulseSinkInfo, pulsectl.PulseSourceInfo):
+        kind._init_from_struct = _keep_rate
     return pulsectl
+
+
+def _keep_rate(device: Any, struct: Any) -> None:
+    """Copy the rate of a device while it is there: pulsectl 24 keeps a view of libpulse's memory."""
+    device.rate = int(struct.sample_spec.rate)
 
 
 def _call_errors() -> tuple[type[Exception], ...]:

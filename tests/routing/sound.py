@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -82,25 +81,43 @@ class Desktop:
                 if stream.proplist.get("application.name") == name:
                     pulse.sink_input_move(stream.index, pulse.get_sink_by_name(sink).index)
 
+    def choose(self, name: str, sink: str) -> None:
+        """Move an application's stream until the server remembers it.
+
+        WirePlumber overlooks moves of a stream that it does not know yet.
+        """
+
+        def is_remembered() -> bool:
+            if sink in self.remembered().values():
+                return True
+            self.move(name, "stem")
+            self.move(name, sink)
+            return False
+
+        wait_until(is_remembered, "a choice that is remembered", 10.0, poll_s=1.5)
+
     def default(self, sink: str) -> None:
         """Make a sink the default one."""
         self.server.command("pactl", "set-default-sink", sink)
 
-    def pinned(self) -> dict[str, str]:
-        """What the server remembers of where applications play, and of streams that are moved."""
+    def remembered(self) -> dict[str, str]:
+        """The sink that the server remembers for each application, of those that have one."""
         if self.kind == "pulse":
             with pulsectl.Pulse("test") as pulse:
                 return {e.name: e.device for e in pulse.stream_restore_list() if e.device}
-        lines = self.server.command("pw-metadata").splitlines()
-        now = {line: "" for line in lines if "target." in line and "'-1'" not in line}
-        return {**now, **self._wireplumber_remembers()}
-
-    def _wireplumber_remembers(self) -> dict[str, str]:
         state = Path(self.server.environ["XDG_STATE_HOME"], "wireplumber", "restore-stream")
         if not state.exists():
             return {}
         pairs = (line.split(":target=") for line in state.read_text().splitlines())
         return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+    def pinned(self) -> dict[str, str]:
+        """What is remembered, and where the streams that play now are tied to."""
+        if self.kind == "pulse":
+            return self.remembered()
+        lines = self.server.command("pw-metadata").splitlines()
+        tied = {line: "" for line in lines if "target." in line and "'-1'" not in line}
+        return {**tied, **self.remembered()}
 
     def wait_for(self, name: str, sink: str) -> None:
         """Wait until an application plays to a sink."""
@@ -141,8 +158,3 @@ def main_process() -> Iterator[tuple[subprocess.Popen[str], int]]:
             break
         else:
             os.kill(routing, signal.SIGKILL)
-
-
-def dumped(server: AudioServer) -> list[dict]:
-    """PipeWire's objects."""
-    return json.loads(server.command("pw-dump"))
