@@ -4,65 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from rtsep_bench.server_process import wait_until
 from rtsep_bench.servers import jack_server, pipewire_server
+from tests.devices.graph_programs import DELAY_SAMPLES, latencies, passing, probing
 
 BLOCK = 256
-DELAY_SAMPLES = 4096
-REPOSITORY = Path(__file__).parents[2]
 JACK = pytest.param("jack", marks=pytest.mark.needs("jack"))
 PIPEWIRE = pytest.param("pipewire", marks=pytest.mark.needs("pipewire"))
 SONG_IN = "song:playback_FL,song:playback_FR"
-
-
-class Talk:
-    """A program that answers each line with a line."""
-
-    def __init__(self, process):
-        self.process = process
-
-    def ask(self, *command):
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-
-@contextlib.contextmanager
-def _talk(server, module, *arguments):
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"tests.devices.{module}", *arguments],
-        env=server.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        cwd=REPOSITORY,
-    )  # fmt: skip
-    try:
-        yield Talk(process)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@contextlib.contextmanager
-def _passing(server, **options):
-    options = {"delay_samples": DELAY_SAMPLES, **options}
-    with _talk(server, "graph_passer", json.dumps(options)) as passer:
-        said = json.loads(passer.process.stdout.readline())
-        assert said == "ready"
-        yield passer
-
-
-@contextlib.contextmanager
-def _probing(server, targets, sources):
-    with _talk(server, "graph_probe", targets, sources) as probe:
-        assert probe.process.stdout.readline() == "ready\n"
-        yield lambda: probe.ask("impulse")
 
 
 @contextlib.contextmanager
@@ -93,18 +46,6 @@ def pipewire(tmp_path):
 def jack(tmp_path):
     with _server("jack", tmp_path) as server:
         yield server
-
-
-def _latencies(server, port):
-    """What other clients see: capture and playback latency of a port, in samples."""
-    listed = server.command("jack_lsp", "-l").split("\n")
-    at = listed.index(port)
-    found = {}
-    for line in listed[at + 1 : at + 3]:
-        mode, least, most = re.match(r"\s*port (\w+) latency = \[ (\d+) (\d+) \]", line).groups()
-        assert least == most
-        found[mode] = int(most)
-    return found
 
 
 def _node_ports(server):
@@ -146,12 +87,12 @@ SONG_TO_RTSEP = ("song", "monitor_{1}", "rtsep", "in_{0}")
 def test_an_impulse_comes_out_of_mix_and_stem_after_the_delay_to_the_sample(server_and_ends):
     server, ends = server_and_ends
     played = "rtsep:in_1,rtsep:in_2"
-    with _passing(server, stems=["vocals"], **ends) as passer:
+    with passing(server, stems=["vocals"], **ends) as passer:
         for heard in ("rtsep:out_1", "rtsep:out_2"):
-            with _probing(server, played, heard) as delay:
+            with probing(server, played, heard) as delay:
                 assert delay() == DELAY_SAMPLES
         # The stem is the mix turned over.
-        with _probing(server, played, "rtsep:vocals_2") as delay:
+        with probing(server, played, "rtsep:vocals_2") as delay:
             assert delay() == -DELAY_SAMPLES
         assert passer.ask("state")["failure"] == "None"
 
@@ -160,27 +101,27 @@ def test_an_impulse_comes_out_of_mix_and_stem_after_the_delay_to_the_sample(serv
 def test_from_sink_to_sink_it_takes_a_cycle_more_at_most(pipewire):
     """A sink that leads the graph gives what is played to it in the cycle after."""
     with (
-        _passing(pipewire, source="song.monitor", sink="stem"),
-        _probing(pipewire, SONG_IN, "stem:monitor_FL") as delay,
+        passing(pipewire, source="song.monitor", sink="stem"),
+        probing(pipewire, SONG_IN, "stem:monitor_FL") as delay,
     ):
         assert delay() - DELAY_SAMPLES in (0, BLOCK)
 
 
 def test_other_clients_of_jack_see_the_latency(jack):
-    with _passing(jack, stems=["vocals"]) as passer:
+    with passing(jack, stems=["vocals"]) as passer:
         capture, playback = (round(44_100 * s) for s in passer.ask("state")["latency_s"])
-        assert capture == _latencies(jack, "system:capture_1")["capture"] > 0
-        assert playback == _latencies(jack, "system:playback_2")["playback"] > 0
+        assert capture == latencies(jack, "system:capture_1")["capture"] > 0
+        assert playback == latencies(jack, "system:playback_2")["playback"] > 0
         for delay_samples in (DELAY_SAMPLES, 3000):
             passer.ask("tell", delay_samples)
 
             def told(expected=delay_samples):
-                before = _latencies(jack, "system:capture_1")["playback"]
-                after = _latencies(jack, "system:playback_2")["capture"]
+                before = latencies(jack, "system:capture_1")["playback"]
+                after = latencies(jack, "system:playback_2")["capture"]
                 return (before, after) == (expected + playback, expected + capture)
 
             wait_until(told, f"latencies of {delay_samples} samples")
-        assert _latencies(jack, "rtsep:vocals_1")["capture"] == 3000 + capture
+        assert latencies(jack, "rtsep:vocals_1")["capture"] == 3000 + capture
 
 
 def _all_told(server, delay_samples):
@@ -195,7 +136,7 @@ def _all_told(server, delay_samples):
 
 @pytest.mark.needs("pipewire")
 def test_ports_of_pipewire_have_the_latency(pipewire):
-    with _passing(pipewire, stems=["vocals"], source="song.monitor", sink="stem") as passer:
+    with passing(pipewire, stems=["vocals"], source="song.monitor", sink="stem") as passer:
         for delay_samples in (DELAY_SAMPLES, 3000):
             passer.ask("tell", delay_samples)
             wait_until(
@@ -214,7 +155,7 @@ def test_nodes_are_found_by_name_though_others_look_the_same(pipewire):
     for name in ("twin", "other"):
         pipewire.command("pw-cli", "create-node", "adapter", sink.format(name))
     stems = {"vocals": "other"}
-    with _passing(
+    with passing(
         pipewire, source="song.monitor", sink="twin", stems=["vocals"], stem_nodes=stems
     ) as passer:
         _, links = _node_ports(pipewire)
@@ -231,12 +172,12 @@ def test_another_sink_is_gone_over_to_without_a_stop_and_a_lost_one_is_noticed(p
         "pactl", "load-module", "module-null-sink", "sink_name=phones", "channel_map=stereo",
         "sink_properties=node.description=phones-described",
     )  # fmt: skip
-    with _passing(pipewire, source="song.monitor", sink="stem") as passer:
+    with passing(pipewire, source="song.monitor", sink="stem") as passer:
         assert passer.ask("reroute", "phones") is True
         _, links = _node_ports(pipewire)
         assert links == _stereo_links(SONG_TO_RTSEP, ("rtsep", "out_{0}", "phones", "playback_{1}"))
         assert passer.ask("state")["output"] == "phones-described"
-        with _probing(pipewire, SONG_IN, "phones-described:monitor_FL") as delay:
+        with probing(pipewire, SONG_IN, "phones-described:monitor_FL") as delay:
             assert delay() - DELAY_SAMPLES in (0, BLOCK)
         assert passer.ask("state")["active"]
         pipewire.command("pactl", "unload-module", "module-null-sink")
@@ -247,7 +188,7 @@ def test_another_sink_is_gone_over_to_without_a_stop_and_a_lost_one_is_noticed(p
 
 
 def test_a_disconnected_port_is_no_loss(jack):
-    with _passing(jack) as passer:
+    with passing(jack) as passer:
         jack.command("jack_disconnect", "rtsep:out_1", "system:playback_1")
         time.sleep(0.2)
         assert passer.ask("state")["active"]
@@ -255,7 +196,7 @@ def test_a_disconnected_port_is_no_loss(jack):
 
 def test_a_server_that_comes_back_is_played_on(server_and_ends):
     server, ends = server_and_ends
-    with _passing(server, **ends) as passer:
+    with passing(server, **ends) as passer:
         assert passer.ask("state")["active"]
         server.kill()
         wait_until(lambda: not passer.ask("state")["active"], "the loss to be noticed")
@@ -271,14 +212,14 @@ def test_a_server_that_comes_back_is_played_on(server_and_ends):
 
 @pytest.mark.needs("jack")
 def test_a_second_client_has_a_name_of_its_own(jack):
-    with _passing(jack) as first, _passing(jack) as second:
+    with passing(jack) as first, passing(jack) as second:
         assert "ports of rtsep:" in first.ask("state")["remarks"][0]
         assert "ports of rtsep-01:" in second.ask("state")["remarks"][0]
 
 
 @pytest.mark.needs("jack")
 def test_ports_are_chosen_by_parts_of_their_names(jack):
-    with _passing(jack, input="capture_2", output="system:playback_2,system:playback_1") as passer:
+    with passing(jack, input="capture_2", output="system:playback_2,system:playback_1") as passer:
         state = passer.ask("state")
         assert state["input"] == "system:capture_2"
         assert state["output"] == "system:playback_2, system:playback_1"
@@ -292,10 +233,10 @@ def test_ports_are_chosen_by_parts_of_their_names(jack):
 def test_the_quantum_is_asked_for(tmp_path):
     with (
         pipewire_server(tmp_path, 48_000, 1024, least_quantum=64) as server,
-        _passing(server, source="song.monitor", sink="stem", block=128) as passer,
+        passing(server, source="song.monitor", sink="stem", block=128) as passer,
     ):
         wait_until(
             lambda: "128 samples a cycle" in passer.ask("state")["remarks"][0], "short cycles"
         )
-        with _probing(server, "rtsep:in_1", "rtsep:out_1") as delay:
+        with probing(server, "rtsep:in_1", "rtsep:out_1") as delay:
             assert delay() == DELAY_SAMPLES
