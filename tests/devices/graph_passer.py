@@ -15,6 +15,7 @@ import sys
 import numpy as np
 
 from rtsep.devices.graph.graph_backend import GraphBackend
+from rtsep.devices.portaudio import device_list
 from rtsep.devices.route import PIPEWIRE, Route
 from rtsep.dsp.ring import Ring
 from rtsep.errors import RtsepError
@@ -28,6 +29,8 @@ class Passer:
     def __init__(self, options):
         self._stems, self._delay_samples = options.get("stems", []), options["delay_samples"]
         self._options, self._xruns = options, 0
+        if options.get("portaudio_first"):
+            device_list()
         self.find(options.get("sink"))
         self.open()
 

@@ -19,8 +19,9 @@ import numpy as np
 from rtsep.devices.graph.graph_client import GraphClient
 from rtsep.devices.graph.libjack import find_server, load
 
-# The impulse is this loud and heard above half of it.
+# The impulse is this loud and heard above a quarter of it: a change of rate makes it longer and lower.
 LEVEL = 0.5
+HEARD = LEVEL / 4
 TIMEOUT_S = 20.0
 
 
@@ -43,7 +44,7 @@ def main() -> None:
 
         def listen(_samples):
             array = into.get_array()
-            loud = np.flatnonzero(np.abs(array) > LEVEL / 2)
+            loud = np.flatnonzero(np.abs(array) > HEARD)
             if state["played"] >= 0 and len(loud):
                 delay = listener.jack.last_frame_time + int(loud[0]) - state["played"]
                 heard.put(delay if array[loud[0]] > 0 else -delay)

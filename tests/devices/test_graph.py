@@ -107,6 +107,7 @@ def test_from_sink_to_sink_it_takes_a_cycle_more_at_most(pipewire):
         assert delay() - DELAY_SAMPLES in (0, BLOCK)
 
 
+@pytest.mark.needs("jack")
 def test_other_clients_of_jack_see_the_latency(jack):
     with passing(jack, stems=["vocals"]) as passer:
         capture, playback = (round(44_100 * s) for s in passer.ask("state")["latency_s"])
@@ -187,6 +188,14 @@ def test_another_sink_is_gone_over_to_without_a_stop_and_a_lost_one_is_noticed(p
         wait_until(lambda: passer.ask("state")["active"], "the other sink")
 
 
+@pytest.mark.needs("pipewire")
+def test_portaudio_may_have_loaded_the_library_of_jackd_before(pipewire):
+    ends = {"source": "song.monitor", "sink": "stem"}
+    with passing(pipewire, portaudio_first=True, **ends) as passer:
+        assert "PipeWire" in passer.ask("state")["remarks"][0]
+
+
+@pytest.mark.needs("jack")
 def test_a_disconnected_port_is_no_loss(jack):
     with passing(jack) as passer:
         jack.command("jack_disconnect", "rtsep:out_1", "system:playback_1")

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.slow
 BLOCK = 256
 BACKEND = ("--backend", "jack")
 # Masks of made-up weights: with all stems at full gain what comes out is what went in.
-EVERYTHING = ("--stem", "vocals", "--stem", "accompaniment", "--no-auto-level")
+EVERYTHING = ("--latency", "low", "--stem", "vocals", "--stem", "accompaniment", "--no-auto-level")
+# A cycle that a busy machine misses only adds to what is measured.
+IMPULSES = 5
 
 
 class Nowhere:
@@ -39,7 +41,7 @@ def _playing(server, monitor):
 
 @pytest.mark.needs("jack")
 def test_what_is_announced_told_and_heard_is_one_latency(made_up_weights, tmp_path):
-    plan_samples = PLANS["classic"].latency_samples
+    plan_samples = PLANS["low"].latency_samples
     with (
         jack_server(tmp_path, BLOCK) as server,
         monitor_process(server, tmp_path, *BACKEND, *EVERYTHING, "--all-stems") as monitor,
@@ -51,7 +53,7 @@ def test_what_is_announced_told_and_heard_is_one_latency(made_up_weights, tmp_pa
         assert capture["playback"] - playback["playback"] == plan_samples
         assert playback["capture"] - capture["capture"] == plan_samples
         with probing(server, inputs, "rtsep:out_1") as delay:
-            assert delay() == plan_samples
+            assert min(delay() for _ in range(IMPULSES)) == plan_samples
         assert monitor.interrupt() == 130
     latency_ms = monitor.stats()["latency_ms"]
     assert latency_ms["algorithm"] == pytest.approx(1000 * plan_samples / RATE)
@@ -68,7 +70,7 @@ def test_pipewire_is_joined_at_its_own_rate(made_up_weights, tmp_path):
     ):
         _playing(server, monitor)
         with probing(server, "rtsep:in_1,rtsep:in_2", "stem:monitor_FL") as delay:
-            heard_ms = delay() / 48
+            heard_ms = min(delay() for _ in range(IMPULSES)) / 48
         assert monitor.interrupt() == 130
     assert heard_ms == pytest.approx(monitor.stats()["latency_ms"]["total"], abs=1.0)
 

@@ -8,7 +8,6 @@ All within one cycle of the graph: nothing is buffered, no clock is followed.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -24,8 +23,6 @@ from rtsep.devices.graph.libjack import LibJack
 from rtsep.devices.route import PIPEWIRE
 from rtsep.errors import RtsepError
 
-# Longest that leaving the graph may take before the client is left behind.
-CLOSE_S = 3.0
 # The graph's time jumps when nodes are connected, as another one may then lead it.
 SETTLED_S = 0.5
 # A graph without a cycle for so long has died: PipeWire's libjack (0.3.65) does not say that it has.
@@ -146,12 +143,7 @@ class GraphStream(AudioStream):
 
     def close(self) -> bool:
         """Leave the graph; False if a server that has died does not let go."""
-        closing = threading.Thread(
-            target=self._client.jack.close, name="rtsep closing", daemon=True
-        )
-        closing.start()
-        closing.join(CLOSE_S)
-        if closing.is_alive():
+        if not self._client.close():
             return False
         self._let_go()
         return True

@@ -97,9 +97,9 @@ def load(server: str) -> LibJack:
     path = _path_of(server)
     if path is None:
         raise MissingLibraryError(INSTALL)
-    if "jack" in sys.modules and load.cache_info().currsize:
+    if "jack" in sys.modules:
         raise RtsepError(
-            f"this process has loaded another library than {server}'s for JACK: start it anew"
+            f"this process may have loaded another library than {server}'s for JACK: start it anew"
         )
     try:
         # JACK-Client asks once, while it is imported, and takes what it is answered.
