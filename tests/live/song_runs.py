@@ -86,8 +86,9 @@ def through_jack(song, period, folder, *, as_client=False) -> SongRun:
                 device = ("--backend", "jack", "-i", ",".join(played), "-o", ",".join(heard))
             with monitor_process(server, folder, *device, *OPTIONS) as monitor:
                 out, into = new_ports(server, before)
-                connect(server, played, into)
-                connect(server, out, heard)
+                if not as_client:  # which connects what it was told
+                    connect(server, played, into)
+                    connect(server, out, heard)
                 time.sleep(0.5)
                 player.communicate("play\n", timeout=len(song) / RATE + TAIL_S + MOST_BEHIND_S)
                 _end(monitor)
