@@ -62,8 +62,11 @@ def through_pulse(song, block, folder) -> SongRun:
     return SongRun(song, read_heard(stem), monitor.stats(), monitor.recorded(), False)
 
 
-def through_jack(song, period, folder) -> SongRun:
-    """Played and heard by one client of JACK, so that what comes out has one clock with what went in."""
+def through_jack(song, period, folder, *, as_client=False) -> SongRun:
+    """Played and heard by one client of JACK, so that what comes out has one clock with what went in.
+
+    as_client: through --backend jack, else through PortAudio.
+    """
     source, target = folder / "song.raw", folder / "heard.raw"
     song.astype("<f4").tofile(source)
     device = ("--hostapi", "JACK", "--blocksize", str(period))
@@ -79,10 +82,13 @@ def through_jack(song, period, folder) -> SongRun:
             assert player.stdout.readline() == "ready\n"
             played, heard = new_ports(server, nothing)
             before = ports(server)
+            if as_client:
+                device = ("--backend", "jack", "-i", ",".join(played), "-o", ",".join(heard))
             with monitor_process(server, folder, *device, *OPTIONS) as monitor:
                 out, into = new_ports(server, before)
-                connect(server, played, into)
-                connect(server, out, heard)
+                if not as_client:  # which connects what it was told
+                    connect(server, played, into)
+                    connect(server, out, heard)
                 time.sleep(0.5)
                 player.communicate("play\n", timeout=len(song) / RATE + TAIL_S + MOST_BEHIND_S)
                 _end(monitor)

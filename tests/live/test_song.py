@@ -1,5 +1,7 @@
 """A song of a minute through `rtsep-monitor` comes out as its vocals, on PulseAudio and on JACK.
 
+JACK twice: through PortAudio, and as a client of the graph (`--backend jack`).
+
 Zero late masks and zero xruns by --stats, at device blocks of 256 and 1024, and what was heard
 compared with the engine's output for the same song. What is recorded, and what a JACK client hears, has
 to be that sample for sample. PulseAudio is allowed few slips: PortAudio on ALSA's plugin for PulseAudio
@@ -13,6 +15,7 @@ and says so: such a machine cannot tell.
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -65,11 +68,15 @@ class Outcome:
 
 @pytest.fixture(scope="module", params=[256, 1024])
 def outcomes(request, _made_up_weights_folder, tmp_path_factory):
-    """Both servers at once, to save time; by server. Those that are not installed are left out."""
+    """All servers at once, to save time; by server. Those that are not installed are left out."""
     block, song = request.param, make_song(SONG_S)
-    runners = {"pulse": through_pulse, "jack": through_jack}
-    buffers_s = {"pulse": PULSE_LATENCY_S, "jack": block / RATE}
-    pending = [name for name in runners if not missing(name)]
+    runners = {
+        "pulse": through_pulse, "jack": through_jack,
+        "graph": functools.partial(through_jack, as_client=True),
+    }  # fmt: skip
+    buffers_s = {"pulse": PULSE_LATENCY_S, "jack": block / RATE, "graph": block / RATE}
+    needs = {"graph": "jack"}
+    pending = [name for name in runners if not missing(needs.get(name, name))]
     found: dict[str, Outcome] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RTSEP_WEIGHTS", str(_made_up_weights_folder))
@@ -104,6 +111,7 @@ def weights(made_up_weights):
     [
         pytest.param("pulse", marks=pytest.mark.needs("pulse")),
         pytest.param("jack", marks=pytest.mark.needs("jack")),
+        pytest.param("graph", marks=pytest.mark.needs("jack")),
     ],
 )
 def test_a_song_comes_out_as_its_vocals(outcomes, server, weights):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from rtsep.errors import RtsepError
 NAME = "rtsep"
 # JACK's two ways of counting: from where the sound was taken, and to where it will be heard.
 CAPTURE, PLAYBACK = 0, 1
+# Longest that leaving the server may take before the client is left behind.
+CLOSE_S = 3.0
 # What the node is called in mixers and patch bays of PipeWire.
 _PROPERTIES = '{ application.name = "rtsep" node.description = "rtsep" }'
 # PipeWire's libjack adds this to the serial number of a port, and gives the sum as UUID.
@@ -79,7 +82,18 @@ class GraphClient:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self.jack.close()
+        self.close()
+
+    def close(self) -> bool:
+        """Leave the server; False if one that has died does not let go within CLOSE_S."""
+        closing = threading.Thread(target=self.jack.close, name="rtsep closing", daemon=True)
+        closing.start()
+        closing.join(CLOSE_S)
+        if closing.is_alive():
+            # JACK-Client would try again when the program ends.
+            self.jack._ptr = self._library.module._ffi.NULL
+            return False
+        return True
 
     @property
     def is_open(self) -> bool:

@@ -8,7 +8,7 @@ All within one cycle of the graph: nothing is buffered, no clock is followed.
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -23,10 +23,10 @@ from rtsep.devices.graph.libjack import LibJack
 from rtsep.devices.route import PIPEWIRE
 from rtsep.errors import RtsepError
 
-# Longest that leaving the graph may take before the client is left behind.
-CLOSE_S = 3.0
 # The graph's time jumps when nodes are connected, as another one may then lead it.
 SETTLED_S = 0.5
+# A graph without a cycle for so long has died: PipeWire's libjack (0.3.65) does not say that it has.
+STANDS_STILL_S = 2.0
 # A cycle that was missed: both what came in and what was to go out.
 _MISSED = Xruns(True, False, False, True)
 
@@ -80,6 +80,8 @@ class GraphStream(AudioStream):
         # writer and reader: the graph's thread. (samples, channels) float32; longer cycles go in pieces
         self._block = np.zeros((LONGEST_BLOCK, ends.channels_in), np.float32)
         self._out = np.zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
+        self._cycles = 0  # writer: the graph's thread
+        self._seen_cycles, self._seen_s = -1, 0.0  # by the main thread, and when it last rose
         self._has_ended = False  # writers: the server's threads
         self._missed = False  # set by the server's thread, cleared by the graph's
         self._next_time = 0  # writer and reader: the graph's thread
@@ -124,7 +126,9 @@ class GraphStream(AudioStream):
         Whoever connects the ports otherwise, as in a patch bay, is welcome to: an end is lost when its
         port is gone and nothing else is in its place.
         """
-        return not self._has_ended and not any(self._is_lost(*pair) for pair in self._connected)
+        if self._has_ended or self._stands_still():
+            return False
+        return not any(self._is_lost(*pair) for pair in self._connected)
 
     def start(self) -> None:
         """Join the cycle and connect. Raises RtsepError."""
@@ -139,12 +143,7 @@ class GraphStream(AudioStream):
 
     def close(self) -> bool:
         """Leave the graph; False if a server that has died does not let go."""
-        closing = threading.Thread(
-            target=self._client.jack.close, name="rtsep closing", daemon=True
-        )
-        closing.start()
-        closing.join(CLOSE_S)
-        if closing.is_alive():
+        if not self._client.close():
             return False
         self._let_go()
         return True
@@ -214,6 +213,12 @@ class GraphStream(AudioStream):
         self._client.connect(*pair)
         self._connected.add(pair)
 
+    def _stands_still(self) -> bool:
+        now_s, cycles = time.monotonic(), self._cycles
+        if cycles != self._seen_cycles or not self._is_playing:
+            self._seen_cycles, self._seen_s = cycles, now_s
+        return now_s - self._seen_s > STANDS_STILL_S
+
     def _is_lost(self, source: str, target: str) -> bool:
         client, name = self._client, self._client.jack.name
         own, other = (source, target) if source.startswith(f"{name}:") else (target, source)
@@ -225,6 +230,7 @@ class GraphStream(AudioStream):
 
     def _cycle(self, samples: int) -> None:
         """Called once a cycle, on the graph's thread."""
+        self._cycles += 1
         self._look_at_time(samples)
         # Views of the server's buffers, which may be others in each cycle.
         taken = [port.get_array() for port in self._inputs]

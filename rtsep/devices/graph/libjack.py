@@ -10,10 +10,11 @@ import ctypes.util
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import mock
 
 from rtsep.devices.route import PIPEWIRE
 from rtsep.errors import MissingLibraryError, RtsepError
@@ -97,13 +98,13 @@ def load(server: str) -> LibJack:
     path = _path_of(server)
     if path is None:
         raise MissingLibraryError(INSTALL)
-    if "jack" in sys.modules and load.cache_info().currsize:
+    if "jack" in sys.modules:
         raise RtsepError(
-            f"this process has loaded another library than {server}'s for JACK: start it anew"
+            f"this process may have loaded another library than {server}'s for JACK: start it anew"
         )
     try:
         # JACK-Client asks once, while it is imported, and takes what it is answered.
-        with mock.patch("ctypes.util.find_library", lambda name: path):
+        with _found(path):
             import jack as module
         import cffi
 
@@ -137,6 +138,17 @@ def pipewire_socket() -> Path:
     return Path(folder or f"/run/user/{os.getuid()}") / os.environ.get(
         "PIPEWIRE_REMOTE", "pipewire-0"
     )
+
+
+@contextmanager
+def _found(path: str) -> Iterator[None]:
+    """Within the block `find_library` finds this one, whatever it is asked for."""
+    ask = ctypes.util.find_library
+    ctypes.util.find_library = lambda name: path
+    try:
+        yield
+    finally:
+        ctypes.util.find_library = ask
 
 
 def _path_of(server: str) -> str | None:

@@ -1,0 +1,69 @@
+"""graph_passer.py and graph_probe.py, started beside a server, and what others see of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+DELAY_SAMPLES = 4096
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Talk:
+    """A program that answers each line with a line."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def ask(self, *command):
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+@contextlib.contextmanager
+def _talk(server, module, *arguments):
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"tests.devices.{module}", *arguments],
+        env=server.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=REPOSITORY,
+    )  # fmt: skip
+    try:
+        yield Talk(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def passing(server, **options):
+    """graph_passer.py as it plays, to be asked; its options may be left away."""
+    options = {"delay_samples": DELAY_SAMPLES, **options}
+    with _talk(server, "graph_passer", json.dumps(options)) as passer:
+        said = json.loads(passer.process.stdout.readline())
+        assert said == "ready"
+        yield passer
+
+
+@contextlib.contextmanager
+def probing(server, targets, sources):
+    """A function that plays an impulse and returns how many samples later it was heard."""
+    with _talk(server, "graph_probe", targets, sources) as probe:
+        assert probe.process.stdout.readline() == "ready\n"
+        yield lambda: probe.ask("impulse")
+
+
+def latencies(server, port):
+    """What other clients see: capture and playback latency of a port, in samples."""
+    listed = server.command("jack_lsp", "-l").split("\n")
+    at = listed.index(port)
+    found = {}
+    for line in listed[at + 1 : at + 3]:
+        mode, least, most = re.match(r"\s*port (\w+) latency = \[ (\d+) (\d+) \]", line).groups()
+        assert least == most
+        found[mode] = int(most)
+    return found
