@@ -107,6 +107,18 @@ class Connection:
         self._keep.append(made)
         return made
 
+    def take_back(self, sink: str) -> None:
+        """Have a sink forget what it has rendered and not played; for the loop's thread.
+
+        It is suspended and goes on at once.
+        """
+        for suspended in (1, 0):
+            operation = self.pulse.lib.pa_context_suspend_sink_by_name(
+                self.context, sink.encode(), suspended, self.pulse.ffi.NULL, self.pulse.ffi.NULL
+            )
+            if operation != self.pulse.ffi.NULL:
+                self.pulse.lib.pa_operation_unref(operation)
+
     def error(self) -> str:
         """What went wrong last; for the loop's thread."""
         return self.pulse.reason(self.pulse.lib.pa_context_errno(self.context))

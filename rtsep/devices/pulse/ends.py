@@ -36,12 +36,15 @@ class PulseEnds(Ends):
     ----------
     source, sink : str
         The server's names.
+    monitored : str
+        The sink whose sound `source` gives; empty for a microphone.
     stem_sink : str or None
         The sink of the block's channels behind the first two; None where all go to `sink`.
     """
 
     source: str
     sink: str
+    monitored: str = ""
     stem_sink: str | None = None
 
     @property
@@ -72,7 +75,7 @@ def ends_of_route(route: Route, present: ServerDevices) -> PulseEnds:
         _there(stem_sink, present.sinks, "sink")
     return PulseEnds(
         source.description, target.description, route.source_rate, route.sink_rate,
-        PAIR, PAIR * pairs, source.name, target.name, stem_sink,
+        PAIR, PAIR * pairs, source.name, target.name, source.monitored, stem_sink,
     )  # fmt: skip
 
 
@@ -98,6 +101,7 @@ def ends_of_settings(settings: PulseSettings, present: ServerDevices) -> PulseEn
         settings.channels_out or PAIR,
         source.name,
         sink.name,
+        source.monitored,
     )
 
 

@@ -105,6 +105,8 @@ pa_operation *pa_context_get_sink_info_list(pa_context *, pa_sink_info_cb_t, voi
 pa_operation *pa_context_get_source_info_list(pa_context *, pa_source_info_cb_t, void *);
 pa_operation *pa_context_move_sink_input_by_name(
     pa_context *, uint32_t, const char *, pa_context_success_cb_t, void *);
+pa_operation *pa_context_suspend_sink_by_name(
+    pa_context *, const char *, int, pa_context_success_cb_t, void *);
 void pa_operation_unref(pa_operation *);
 
 pa_stream *pa_stream_new_with_proplist(

@@ -161,6 +161,7 @@ class RecordStream(ServerStream):
     """Calls `take(block)` with what a source brings; see ServerStream.
 
     fragment_s: seconds of sound that the server is to send at once. `most_s`: what it sends at once.
+    `unplayed_s`: what the sink that is recorded had rendered ahead when the stream came.
     """
 
     def __init__(
@@ -176,7 +177,7 @@ class RecordStream(ServerStream):
     ):
         super().__init__(connection, title, device, rate, channels)
         self._fragment_s, self._take = fragment_s, take
-        self.most_s = fragment_s
+        self.most_s, self.unplayed_s = fragment_s, 0.0
         # For what the server had no room for. reader: `take`
         self._silence = np.zeros((rate, channels), np.float32)
 
@@ -199,6 +200,9 @@ class RecordStream(ServerStream):
     def _learn(self) -> None:
         granted = self._lib.pa_stream_get_buffer_attr(self._stream)
         self.most_s = self._seconds(granted.fragsize)
+        timing = self._lib.pa_stream_get_timing_info(self._stream)
+        if timing != self._ffi.NULL:
+            self.unplayed_s = timing.sink_usec / 1e6
 
     def _on_readable(self, stream: Any, _length: int, _user: Any) -> None:
         lib, data, length = self._lib, self._data, self._bytes

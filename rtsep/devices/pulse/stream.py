@@ -25,8 +25,12 @@ from rtsep.devices.pulse.ends import PAIR, PulseEnds
 from rtsep.devices.pulse.server_stream import PlaybackStream, RecordStream
 from rtsep.errors import RtsepError
 
-# After `start` a server's clocks are not yet known well.
-UNSURE_S = 1.0
+# A sink that has rendered so far ahead, as null sinks do until they are asked for less, is silent for as
+# long to whoever begins to record it.
+LONG_AHEAD_S = 0.1
+# What the server says of its clocks is the mean of so many blocks, the newest: some ten seconds. A server
+# corrects itself in the first ones, and where players come and go.
+BLOCKS_OF_MEAN = 2000
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class PulseBuffers:
 
     fragment_s: float = 0.005
     request_s: float = 0.005
-    buffer_s: float = 0.020
-    late_s: float = 0.0
+    buffer_s: float = 0.022
+    late_s: float = 0.006
 
 
 class PulseStream(AudioStream):
@@ -67,7 +71,6 @@ class PulseStream(AudioStream):
         self._block = np.zeros((LONGEST_BLOCK, ends.channels_in), np.float32)
         self._outputs = np.zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
         self._told = (0, 0, 0, 0)
-        self._sure_s = float("inf")
         self._in, self._out = _Mean(), _Mean()
         self._connection = Connection()
         try:
@@ -96,6 +99,8 @@ class PulseStream(AudioStream):
             self._streams.append(self._stems)
         for stream in self._streams:
             stream.open()
+        if ends.monitored and self._record.unplayed_s > LONG_AHEAD_S:
+            self._connection.call(lambda: self._connection.take_back(ends.monitored))
         if ends.stem_sink is not None:
             self._stem_clocks = ClockBridge(
                 ends.output_rate, ends.output_rate, ends.stem_channels,
@@ -111,7 +116,7 @@ class PulseStream(AudioStream):
 
     @property
     def latency_s(self) -> tuple[float, float]:
-        """By the server's clocks, mean so far; at first what the server has granted."""
+        """By the server's clocks, in the mean; at first what the server has granted."""
         assert self._clocks is not None
         if not self._out.count:
             return self._clocks.delay_s, self._playback.granted_s
@@ -119,7 +124,7 @@ class PulseStream(AudioStream):
 
     @property
     def measured_latency_s(self) -> float | None:
-        """Seconds from source to sink, mean so far."""
+        """Seconds from source to sink, in the mean of the newest blocks."""
         return sum(self.latency_s) if self._out.count else None
 
     @property
@@ -146,7 +151,6 @@ class PulseStream(AudioStream):
         """Begin to play."""
         if not self.active:
             raise RtsepError("the sound server has gone before the first block: start it again")
-        self._sure_s = time.perf_counter() + UNSURE_S
         self._started = True
 
     def close(self) -> bool:
@@ -184,7 +188,7 @@ class PulseStream(AudioStream):
         if self._clocks is None:
             return
         self._clocks.write(block, now_s)
-        if now_s > self._sure_s:
+        if self._clocks.playing:
             latency_s = self._record.latency_s()
             if latency_s is not None:  # of the first sample; the bridge counts from the last
                 self._in.add(latency_s - len(block) / self._ends.input_rate)
@@ -194,7 +198,7 @@ class PulseStream(AudioStream):
         if self._clocks is None:
             out[:] = 0.0
             return
-        if now_s > self._sure_s:
+        if self._clocks.playing:
             latency_s = self._playback.latency_s()
             if latency_s is not None:
                 self._out.add(latency_s)
@@ -240,18 +244,18 @@ class PulseStream(AudioStream):
 
 
 class _Mean:
-    """A mean so far. Writer: one thread; readers: any."""
+    """A mean of the newest values, older ones ever less. Writer: one thread; readers: any."""
 
     def __init__(self) -> None:
         self.count, self.value = 0, 0.0
 
     def add(self, value: float) -> None:
-        self.value += (value - self.value) / (self.count + 1)
         self.count += 1
+        self.value += (value - self.value) / min(self.count, BLOCKS_OF_MEAN)
 
 
 def _without_sink(ends: PulseEnds) -> tuple[object, ...]:
     return (
-        ends.source, ends.stem_sink, ends.input_rate, ends.output_rate, ends.channels_in,
+        ends.source, ends.monitored, ends.stem_sink, ends.input_rate, ends.output_rate, ends.channels_in,
         ends.channels_out,
     )  # fmt: skip
