@@ -27,6 +27,8 @@ NAME = "rtsep"
 ANSWER_S = 5.0
 CLOSE_S = 3.0
 POLL_S = 0.005
+# Messages of the server that are taken before sound is given: a guard, there are a few as a rule.
+MOST_AT_ONCE = 64
 
 Result = TypeVar("Result")
 
@@ -43,6 +45,8 @@ class Connection:
         self._loop = self.pulse.lib.pa_mainloop_new()
         # writer: any thread; reader: the loop's thread
         self._tasks: deque[Callable[[], object]] = deque()
+        # Called when everything that the server had sent has been taken; for the loop's thread.
+        self.rounds: list[Callable[[], None]] = []
         self._ends = False
         # writer: the loop's thread; readers: any
         self._state, self._error = 0, 0
@@ -141,6 +145,11 @@ class Connection:
         if refused < 0:
             self._error, self._state = lib.pa_context_errno(self.context), CONTEXT_FAILED
         while not self._ends and lib.pa_mainloop_iterate(self._loop, 1, ffi.NULL) >= 0:
+            for _ in range(MOST_AT_ONCE):
+                if lib.pa_mainloop_iterate(self._loop, 0, ffi.NULL) <= 0:
+                    break
+            for serve in self.rounds:
+                serve()
             while self._tasks:
                 self._tasks.popleft()()
         lib.pa_context_set_state_callback(self.context, ffi.NULL, ffi.NULL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rtsep.devices.backend import Ends
 from rtsep.devices.pulse.listing import ServerDevice, ServerDevices
@@ -40,12 +40,15 @@ class PulseEnds(Ends):
         The sink whose sound `source` gives; empty for a microphone.
     stem_sink : str or None
         The sink of the block's channels behind the first two; None where all go to `sink`.
+    virtual : frozenset of str
+        The server's sinks that belong to no sound card.
     """
 
     source: str
     sink: str
     monitored: str = ""
     stem_sink: str | None = None
+    virtual: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def stem_channels(self) -> int:
@@ -76,6 +79,7 @@ def ends_of_route(route: Route, present: ServerDevices) -> PulseEnds:
     return PulseEnds(
         source.description, target.description, route.source_rate, route.sink_rate,
         PAIR, PAIR * pairs, source.name, target.name, source.monitored, stem_sink,
+        present.virtual_sinks,
     )  # fmt: skip
 
 
@@ -102,6 +106,7 @@ def ends_of_settings(settings: PulseSettings, present: ServerDevices) -> PulseEn
         source.name,
         sink.name,
         source.monitored,
+        virtual=present.virtual_sinks,
     )
 
 

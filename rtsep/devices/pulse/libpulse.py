@@ -20,6 +20,7 @@ CONTEXT_NOAUTOSPAWN = 1
 INTERPOLATE_TIMING, AUTO_TIMING_UPDATE, NO_REMAP_CHANNELS = 0x0002, 0x0008, 0x0010
 DONT_MOVE, ADJUST_LATENCY = 0x0200, 0x2000
 SEEK_RELATIVE = 0
+SINK_HARDWARE = 0x0004  # pa_sink_flags_t
 # In pa_buffer_attr: as the server likes.
 AS_SERVER_LIKES = 0xFFFFFFFF
 
@@ -44,6 +45,15 @@ typedef struct {
     uint32_t index;
     const char *description;
     pa_sample_spec sample_spec;
+    pa_channel_map channel_map;
+    uint32_t owner_module;
+    pa_cvolume volume;
+    int mute;
+    uint32_t monitor_source;
+    const char *monitor_source_name;
+    uint64_t latency;
+    const char *driver;
+    int flags;
 } pa_sink_info;
 typedef struct {
     const char *name;
@@ -126,6 +136,7 @@ const char *pa_stream_get_device_name(const pa_stream *);
 const pa_buffer_attr *pa_stream_get_buffer_attr(pa_stream *);
 const pa_timing_info *pa_stream_get_timing_info(pa_stream *);
 int pa_stream_get_latency(pa_stream *, uint64_t *, int *);
+size_t pa_stream_writable_size(const pa_stream *);
 size_t pa_stream_readable_size(const pa_stream *);
 int pa_stream_peek(pa_stream *, const void **, size_t *);
 int pa_stream_drop(pa_stream *);

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtsep.devices.pulse.connection import Connection
+from rtsep.devices.pulse.libpulse import SINK_HARDWARE
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class ServerDevice:
     """A source or a sink.
 
     name, description: for programs and for people. rate, channels: its own. monitored: the name of the
-    sink whose sound a source gives; empty for others.
+    sink whose sound a source gives; empty for others. hardware: a sink is a sound card's.
     """
 
     name: str
@@ -21,6 +22,7 @@ class ServerDevice:
     rate: int
     channels: int
     monitored: str = ""
+    hardware: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class ServerDevices:
     sinks: tuple[ServerDevice, ...]
     default_source: str
     default_sink: str
+
+    @property
+    def virtual_sinks(self) -> frozenset[str]:
+        """Names of the sinks that belong to no sound card."""
+        return frozenset(sink.name for sink in self.sinks if not sink.hardware)
 
 
 def server_devices() -> ServerDevices:
@@ -79,17 +86,17 @@ class _Questions:
         if end:
             self._unanswered -= 1
         else:
-            self._sources.append(self._device(info, info.monitor_of_sink_name))
+            text = self._connection.pulse.text
+            self._sources.append(self._device(info, monitored=text(info.monitor_of_sink_name)))
 
     def _on_sink(self, _context: Any, info: Any, end: int, _user: Any) -> None:
         if end:
             self._unanswered -= 1
         else:
-            self._sinks.append(self._device(info, self._connection.pulse.ffi.NULL))
+            self._sinks.append(self._device(info, hardware=bool(info.flags & SINK_HARDWARE)))
 
-    def _device(self, info: Any, monitored: Any) -> ServerDevice:
-        text = self._connection.pulse.text
+    def _device(self, info: Any, **more: Any) -> ServerDevice:
+        text, spec = self._connection.pulse.text, info.sample_spec
         return ServerDevice(
-            text(info.name), text(info.description), info.sample_spec.rate,
-            info.sample_spec.channels, text(monitored),
-        )  # fmt: skip
+            text(info.name), text(info.description), spec.rate, spec.channels, **more
+        )

@@ -52,6 +52,8 @@ class ServerStream:
     ----------
     overflows, underflows : int
         How often the server has lost samples, or lacked some. Writer: the loop's thread; readers: any.
+    ahead_s : float
+        How far ahead the sink, or the one that is recorded, had rendered when the stream came.
     """
 
     def __init__(self, connection: Connection, title: str, device: str, rate: int, channels: int):
@@ -63,6 +65,7 @@ class ServerStream:
         self._stream: Any = None
         self._state = 0
         self.overflows = self.underflows = 0
+        self.ahead_s = self._sink_s = 0.0
         # Where libpulse puts its answers; writer and reader: the loop's thread.
         self._data = self._ffi.new("void *[1]")
         self._bytes = self._ffi.new("size_t[1]")
@@ -113,7 +116,10 @@ class ServerStream:
 
     def _learn(self) -> None:
         """Note what the server has granted."""
-        raise NotImplementedError
+        timing = self._lib.pa_stream_get_timing_info(self._stream)
+        if timing != self._ffi.NULL:
+            self.ahead_s = timing.sink_usec / 1e6
+            self._sink_s = timing.configured_sink_usec / 1e6
 
     def _make(self) -> None:
         spec = self._ffi.new("pa_sample_spec *", (FLOAT32LE, self.rate, self.channels))
@@ -161,7 +167,6 @@ class RecordStream(ServerStream):
     """Calls `take(block)` with what a source brings; see ServerStream.
 
     fragment_s: seconds of sound that the server is to send at once. `most_s`: what it sends at once.
-    `unplayed_s`: what the sink that is recorded had rendered ahead when the stream came.
     """
 
     def __init__(
@@ -177,7 +182,7 @@ class RecordStream(ServerStream):
     ):
         super().__init__(connection, title, device, rate, channels)
         self._fragment_s, self._take = fragment_s, take
-        self.most_s, self.unplayed_s = fragment_s, 0.0
+        self.most_s = fragment_s
         # For what the server had no room for. reader: `take`
         self._silence = np.zeros((rate, channels), np.float32)
 
@@ -198,11 +203,9 @@ class RecordStream(ServerStream):
             self._state = STREAM_FAILED
 
     def _learn(self) -> None:
+        super()._learn()
         granted = self._lib.pa_stream_get_buffer_attr(self._stream)
         self.most_s = self._seconds(granted.fragsize)
-        timing = self._lib.pa_stream_get_timing_info(self._stream)
-        if timing != self._ffi.NULL:
-            self.unplayed_s = timing.sink_usec / 1e6
 
     def _on_readable(self, stream: Any, _length: int, _user: Any) -> None:
         lib, data, length = self._lib, self._data, self._bytes
@@ -240,6 +243,7 @@ class PlaybackStream(ServerStream):
         self.granted_s, self.most_s = buffer_s, request_s
         # Whether the server has moved it to a sink that was not asked for, as when its own has gone.
         self._strayed = False
+        self._asked = False
 
     @property
     def alive(self) -> bool:
@@ -265,6 +269,7 @@ class PlaybackStream(ServerStream):
     def _connect(self) -> None:
         self._make()
         self._call_back("write", "pa_stream_request_cb_t", self._on_writable)
+        self._connection.rounds.append(self._serve)
         self._call_back("moved", "pa_stream_notify_cb_t", self._on_moved)
         any_length = AS_SERVER_LIKES
         # prebuf 0: after a gap the sound goes on where it would be, and not later.
@@ -288,15 +293,22 @@ class PlaybackStream(ServerStream):
             self._state = STREAM_FAILED
 
     def _learn(self) -> None:
+        super()._learn()
         granted = self._lib.pa_stream_get_buffer_attr(self._stream)
-        timing = self._lib.pa_stream_get_timing_info(self._stream)
-        sink_s = 0.0 if timing == self._ffi.NULL else timing.configured_sink_usec / 1e6
         # A request comes when its part of the buffer has been played; a sink is full, then empty.
-        self.granted_s = self._seconds(granted.tlength - granted.minreq) + sink_s / 2
-        self.most_s = max(self._seconds(granted.minreq), sink_s)
+        self.granted_s = self._seconds(granted.tlength - granted.minreq) + self._sink_s / 2
+        self.most_s = max(self._seconds(granted.minreq), self._sink_s)
 
-    def _on_writable(self, stream: Any, length: int, _user: Any) -> None:
-        lib, data, room = self._lib, self._data, self._bytes
+    def _on_writable(self, _stream: Any, _length: int, _user: Any) -> None:
+        self._asked = True
+
+    def _serve(self) -> None:
+        """Give what was asked for, when all input that has come has been taken."""
+        if not self._asked or self._stream is None:
+            return
+        self._asked = False
+        lib, stream, data, room = self._lib, self._stream, self._data, self._bytes
+        length = lib.pa_stream_writable_size(stream)
         while length >= self._frame_bytes:
             room[0] = length
             if lib.pa_stream_begin_write(stream, data, room) < 0:

@@ -4,8 +4,8 @@
                                                 |
                                                 +-> ClockBridge -> PlaybackStream -> sink of the stems
 
-All of it runs on the connection's thread: block by block, none waits for another, and Python's lock has
-one thread less to go round. `process` runs on the clock of the sink, when that asks for sound.
+All of it runs on the connection's thread, input first, so that what has come is there when the sink
+asks; and Python's lock has one thread less to go round. `process` runs on the sink's clock.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from rtsep.devices.backend import Ends
 from rtsep.devices.clock_bridge import LONGEST_BLOCK, ClockBridge
 from rtsep.devices.pulse.connection import Connection
 from rtsep.devices.pulse.ends import PAIR, PulseEnds
-from rtsep.devices.pulse.server_stream import PlaybackStream, RecordStream
+from rtsep.devices.pulse.server_stream import PlaybackStream, RecordStream, ServerStream
 from rtsep.errors import RtsepError
 
-# A sink that has rendered so far ahead, as null sinks do until they are asked for less, is silent for as
-# long to whoever begins to record it.
+# A null sink renders two seconds ahead until it is asked for less. Who comes then is not heard, and
+# hears nothing, before they are over. Sound cards take back by themselves what they have not played.
 LONG_AHEAD_S = 0.1
-# What the server says of its clocks is the mean of so many blocks, the newest: some ten seconds. A server
+# What the server says of its clocks is taken in the mean of so many blocks, some ten seconds. It
 # corrects itself in the first ones, and where players come and go.
 BLOCKS_OF_MEAN = 2000
 
@@ -44,7 +44,7 @@ class PulseBuffers:
 
     fragment_s: float = 0.005
     request_s: float = 0.005
-    buffer_s: float = 0.022
+    buffer_s: float = 0.026
     late_s: float = 0.006
 
 
@@ -97,10 +97,9 @@ class PulseStream(AudioStream):
                 give=self._give_stems, **playing,
             )  # fmt: skip
             self._streams.append(self._stems)
-        for stream in self._streams:
+        for stream, sink in zip(self._streams, (ends.monitored, ends.sink, ends.stem_sink)):
             stream.open()
-        if ends.monitored and self._record.unplayed_s > LONG_AHEAD_S:
-            self._connection.call(lambda: self._connection.take_back(ends.monitored))
+            self._take_back(stream, sink)
         if ends.stem_sink is not None:
             self._stem_clocks = ClockBridge(
                 ends.output_rate, ends.output_rate, ends.stem_channels,
@@ -111,6 +110,11 @@ class PulseStream(AudioStream):
             ends.input_rate, ends.output_rate, ends.channels_in,
             self._record.most_s + buffers.late_s, self._most_out_s,
         )  # fmt: skip
+
+    def _take_back(self, stream: ServerStream, sink: str | None) -> None:
+        """Have a virtual sink forget what it had rendered before `stream` asked it for less."""
+        if sink in self._ends.virtual and stream.ahead_s > LONG_AHEAD_S:
+            self._connection.call(lambda: self._connection.take_back(sink))
 
     # --- main thread ----------------------------------------------------------------------------
 
@@ -178,6 +182,7 @@ class PulseStream(AudioStream):
             except RtsepError:
                 return False
         self._ends = ends
+        self._take_back(self._playback, ends.sink)
         # A sink that asks for more at once than the bridge keeps needs another one.
         return self._playback.most_s <= self._most_out_s
 
