@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtsep.cli.backends import make_backend
+from rtsep.cli.backends import device_list, make_backend
 from rtsep.cli.collisions import Output, check_collisions, check_folder, check_place
 from rtsep.cli.common import run
 from rtsep.cli.monitor_arguments import (
@@ -69,9 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def monitor(args: argparse.Namespace) -> int:
     """List the devices, or run a session."""
     if args.list_devices:
-        from rtsep.devices.portaudio import device_list
-
-        print(device_list())
+        print(device_list(args.backend))
         return 0
     if args.output_file and not args.input_file:
         raise UsageError("--output-file needs --input-file: to record a device use --record DIR")

@@ -11,8 +11,9 @@ import pytest
 
 from rtsep.devices.pulse.backend import PulseBackend
 from rtsep.devices.pulse.ends import PulseSettings
+from rtsep.devices.pulse.libpulse import libpulse
 from rtsep.devices.route import PULSEAUDIO, Route
-from rtsep.errors import RtsepError, UsageError
+from rtsep.errors import MissingLibraryError, RtsepError, UsageError
 from rtsep.live.priority import audio_first, session_first
 from tests.devices.pulse_listener import RATE, Listener
 from tests.live.attempts import DropOut, repeat_if_disturbed
@@ -278,3 +279,12 @@ def test_names_that_cannot_be_meant_are_refused(server, settings, says):
 def test_stems_on_several_sinks_are_refused(server):
     with pytest.raises(UsageError, match="one sink for all stems: got ears, stems"):
         PulseBackend(_route(vocals="stems", drums="ears")).find()
+
+
+def test_without_the_library_its_package_is_named(monkeypatch):
+    def not_there(_ffi, _name):
+        raise OSError
+
+    monkeypatch.setattr("cffi.FFI.dlopen", not_there)
+    with pytest.raises(MissingLibraryError, match="install the package libpulse0"):
+        libpulse.__wrapped__()

@@ -39,6 +39,21 @@ class ServerDevices:
         """Names of the sinks that belong to no sound card."""
         return frozenset(sink.name for sink in self.sinks if not sink.hardware)
 
+    @property
+    def listing(self) -> str:
+        """All of them for the person, a line each; the defaults have a star."""
+        lines = []
+        for kind, devices, default in (
+            ("in ", self.sources, self.default_source),
+            ("out", self.sinks, self.default_sink),
+        ):
+            lines += [
+                f"{'*' if device.name == default else ' '} {kind}  {device.name}  "
+                f"({device.description}, {device.channels} channels, {device.rate} Hz)"
+                for device in devices
+            ]
+        return "\n".join(lines)
+
 
 def server_devices() -> ServerDevices:
     """Ask the server. Raises RtsepError where there is none, MissingLibraryError without libpulse."""

@@ -47,6 +47,15 @@ class PulseBuffers:
     buffer_s: float = 0.026
     late_s: float = 0.006
 
+    @classmethod
+    def of_latency(cls, seconds: float) -> PulseBuffers:
+        """For a machine on which threads are late: about `seconds` on either side."""
+        least = cls()
+        return cls(
+            buffer_s=max(least.buffer_s, seconds),
+            late_s=max(least.late_s, seconds - least.buffer_s),
+        )
+
 
 class PulseStream(AudioStream):
     """Both ends, and the stems' where they have a sink of their own; see AudioStream.
