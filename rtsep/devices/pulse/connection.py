@@ -37,11 +37,17 @@ class Connection:
     """A connection to the server that the environment names.
 
     Raises RtsepError where there is none.
+
+    Attributes
+    ----------
+    failure : BaseException or None
+        What a callback has raised. Writer: the loop's thread; readers: any.
     """
 
     def __init__(self) -> None:
         self.pulse = libpulse()
         self.context: Any = None
+        self.failure: BaseException | None = None
         self._loop = self.pulse.lib.pa_mainloop_new()
         # writer: any thread; reader: the loop's thread
         self._tasks: deque[Callable[[], object]] = deque()
@@ -103,11 +109,12 @@ class Connection:
             return False
         self.pulse.lib.pa_mainloop_free(self._loop)
         self._keep.clear()
+        self.rounds.clear()
         return True
 
     def callback(self, signature: str, function: Callable[..., None]) -> Any:
         """`function` as a C callback that lives as long as the connection."""
-        made = self.pulse.ffi.callback(signature, function)
+        made = self.pulse.ffi.callback(signature, function, onerror=self._on_failure)
         self._keep.append(made)
         return made
 
@@ -148,8 +155,11 @@ class Connection:
             for _ in range(MOST_AT_ONCE):
                 if lib.pa_mainloop_iterate(self._loop, 0, ffi.NULL) <= 0:
                     break
-            for serve in self.rounds:
-                serve()
+            try:
+                for serve in self.rounds:
+                    serve()
+            except Exception as error:
+                self.failure = error
             while self._tasks:
                 self._tasks.popleft()()
         lib.pa_context_set_state_callback(self.context, ffi.NULL, ffi.NULL)
@@ -157,6 +167,9 @@ class Connection:
         lib.pa_context_unref(self.context)
         # What is still to be sent, such as the streams' end, is sent by then.
         self._state = CONTEXT_FAILED
+
+    def _on_failure(self, _kind: Any, error: BaseException, _trace: Any) -> None:
+        self.failure = error
 
     def _on_state(self, context: Any, _user: Any) -> None:
         state = self.pulse.lib.pa_context_get_state(context)

@@ -40,15 +40,15 @@ class PulseEnds(Ends):
         The sink whose sound `source` gives; empty for a microphone.
     stem_sink : str or None
         The sink of the block's channels behind the first two; None where all go to `sink`.
-    virtual : frozenset of str
-        The server's sinks that belong to no sound card.
+    far_ahead : frozenset of str
+        The server's sinks that have rendered what they are to play for long, see listing.py.
     """
 
     source: str
     sink: str
     monitored: str = ""
     stem_sink: str | None = None
-    virtual: frozenset[str] = field(default=frozenset(), compare=False)
+    far_ahead: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def stem_channels(self) -> int:
@@ -79,7 +79,7 @@ def ends_of_route(route: Route, present: ServerDevices) -> PulseEnds:
     return PulseEnds(
         source.description, target.description, route.source_rate, route.sink_rate,
         PAIR, PAIR * pairs, source.name, target.name, source.monitored, stem_sink,
-        present.virtual_sinks,
+        present.far_ahead,
     )  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def ends_of_settings(settings: PulseSettings, present: ServerDevices) -> PulseEn
         source.name,
         sink.name,
         source.monitored,
-        virtual=present.virtual_sinks,
+        far_ahead=present.far_ahead,
     )
 
 

@@ -54,6 +54,8 @@ typedef struct {
     uint64_t latency;
     const char *driver;
     int flags;
+    pa_proplist *proplist;
+    uint64_t configured_latency;
 } pa_sink_info;
 typedef struct {
     const char *name;

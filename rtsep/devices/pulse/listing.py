@@ -8,13 +8,16 @@ from typing import Any
 from rtsep.devices.pulse.connection import Connection
 from rtsep.devices.pulse.libpulse import SINK_HARDWARE
 
+# Far less than what null sinks do, and more than anybody asks for who listens.
+FAR_AHEAD_USEC = 100_000
+
 
 @dataclass(frozen=True)
 class ServerDevice:
     """A source or a sink.
 
     name, description: for programs and for people. rate, channels: its own. monitored: the name of the
-    sink whose sound a source gives; empty for others. hardware: a sink is a sound card's.
+    sink whose sound a source gives; empty for others. ahead: see `ServerDevices.far_ahead`.
     """
 
     name: str
@@ -22,7 +25,7 @@ class ServerDevice:
     rate: int
     channels: int
     monitored: str = ""
-    hardware: bool = False
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,13 @@ class ServerDevices:
     default_sink: str
 
     @property
-    def virtual_sinks(self) -> frozenset[str]:
-        """Names of the sinks that belong to no sound card."""
-        return frozenset(sink.name for sink in self.sinks if not sink.hardware)
+    def far_ahead(self) -> frozenset[str]:
+        """Names of the sinks that render long before they play.
+
+        A null sink does so by two seconds until it is asked for less. Who comes then is not heard, and
+        hears nothing, before they are over. Sound cards take back by themselves what is not played.
+        """
+        return frozenset(sink.name for sink in self.sinks if sink.ahead)
 
     @property
     def listing(self) -> str:
@@ -108,7 +115,8 @@ class _Questions:
         if end:
             self._unanswered -= 1
         else:
-            self._sinks.append(self._device(info, hardware=bool(info.flags & SINK_HARDWARE)))
+            far = info.configured_latency > FAR_AHEAD_USEC and not info.flags & SINK_HARDWARE
+            self._sinks.append(self._device(info, ahead=far))
 
     def _device(self, info: Any, **more: Any) -> ServerDevice:
         text, spec = self._connection.pulse.text, info.sample_spec

@@ -52,8 +52,6 @@ class ServerStream:
     ----------
     overflows, underflows : int
         How often the server has lost samples, or lacked some. Writer: the loop's thread; readers: any.
-    ahead_s : float
-        How far ahead the sink, or the one that is recorded, had rendered when the stream came.
     """
 
     def __init__(self, connection: Connection, title: str, device: str, rate: int, channels: int):
@@ -63,9 +61,10 @@ class ServerStream:
         self._title = title
         self._frame_bytes = SAMPLE_BYTES * channels
         self._stream: Any = None
+        self._called_back: list[str] = []  # for what, as in the names of libpulse's functions
         self._state = 0
         self.overflows = self.underflows = 0
-        self.ahead_s = self._sink_s = 0.0
+        self._sink_s = 0.0
         # Where libpulse puts its answers; writer and reader: the loop's thread.
         self._data = self._ffi.new("void *[1]")
         self._bytes = self._ffi.new("size_t[1]")
@@ -104,7 +103,8 @@ class ServerStream:
         lib, null = self._lib, self._ffi.NULL
         if self._stream is None:
             return
-        lib.pa_stream_set_state_callback(self._stream, null, null)
+        for kind in self._called_back:
+            getattr(lib, f"pa_stream_set_{kind}_callback")(self._stream, null, null)
         lib.pa_stream_disconnect(self._stream)
         lib.pa_stream_unref(self._stream)
         self._stream, self._state = None, STREAM_FAILED
@@ -118,7 +118,6 @@ class ServerStream:
         """Note what the server has granted."""
         timing = self._lib.pa_stream_get_timing_info(self._stream)
         if timing != self._ffi.NULL:
-            self.ahead_s = timing.sink_usec / 1e6
             self._sink_s = timing.configured_sink_usec / 1e6
 
     def _make(self) -> None:
@@ -139,6 +138,7 @@ class ServerStream:
             self._call_back(kind, "pa_stream_notify_cb_t", function)
 
     def _call_back(self, kind: str, signature: str, function: Callable[..., None]) -> None:
+        self._called_back.append(kind)
         register = getattr(self._lib, f"pa_stream_set_{kind}_callback")
         register(self._stream, self._connection.callback(signature, function), self._ffi.NULL)
 

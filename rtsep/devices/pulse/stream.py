@@ -10,6 +10,7 @@ asks; and Python's lock has one thread less to go round. `process` runs on the s
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +23,9 @@ from rtsep.devices.backend import Ends
 from rtsep.devices.clock_bridge import LONGEST_BLOCK, ClockBridge
 from rtsep.devices.pulse.connection import Connection
 from rtsep.devices.pulse.ends import PAIR, PulseEnds
-from rtsep.devices.pulse.server_stream import PlaybackStream, RecordStream, ServerStream
+from rtsep.devices.pulse.server_stream import PlaybackStream, RecordStream
 from rtsep.errors import RtsepError
 
-# A null sink renders two seconds ahead until it is asked for less. Who comes then is not heard, and
-# hears nothing, before they are over. Sound cards take back by themselves what they have not played.
-LONG_AHEAD_S = 0.1
 # What the server says of its clocks is taken in the mean of so many blocks, some ten seconds. It
 # corrects itself in the first ones, and where players come and go.
 BLOCKS_OF_MEAN = 2000
@@ -81,6 +79,7 @@ class PulseStream(AudioStream):
         self._outputs = np.zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
         self._told = (0, 0, 0, 0)
         self._in, self._out = _Mean(), _Mean()
+        self._streams: list[RecordStream | PlaybackStream] = []
         self._connection = Connection()
         try:
             self._open(buffers)
@@ -99,7 +98,7 @@ class PulseStream(AudioStream):
             connection, "output", ends.sink, ends.output_rate,
             ends.channels_out - ends.stem_channels, give=self._give, **playing,
         )  # fmt: skip
-        self._streams: list[RecordStream | PlaybackStream] = [self._record, self._playback]
+        self._streams += [self._record, self._playback]
         if ends.stem_sink is not None:
             self._stems = PlaybackStream(
                 connection, "stems", ends.stem_sink, ends.output_rate, ends.stem_channels,
@@ -108,11 +107,11 @@ class PulseStream(AudioStream):
             self._streams.append(self._stems)
         for stream, sink in zip(self._streams, (ends.monitored, ends.sink, ends.stem_sink)):
             stream.open()
-            self._take_back(stream, sink)
+            self._take_back(sink)
         if ends.stem_sink is not None:
             self._stem_clocks = ClockBridge(
                 ends.output_rate, ends.output_rate, ends.stem_channels,
-                self._playback.most_s, self._stems.most_s,
+                self._playback.most_s + buffers.late_s, self._stems.most_s,
             )  # fmt: skip
         self._most_out_s = self._playback.most_s
         self._clocks = ClockBridge(
@@ -120,9 +119,9 @@ class PulseStream(AudioStream):
             self._record.most_s + buffers.late_s, self._most_out_s,
         )  # fmt: skip
 
-    def _take_back(self, stream: ServerStream, sink: str | None) -> None:
-        """Have a virtual sink forget what it had rendered before `stream` asked it for less."""
-        if sink in self._ends.virtual and stream.ahead_s > LONG_AHEAD_S:
+    def _take_back(self, sink: str | None) -> None:
+        """Have a sink forget what it has rendered for long, now that it has been asked for less."""
+        if sink is not None and sink in self._ends.far_ahead:
             self._connection.call(lambda: self._connection.take_back(sink))
 
     # --- main thread ----------------------------------------------------------------------------
@@ -160,6 +159,11 @@ class PulseStream(AudioStream):
         assert self._clocks is not None
         return {"clock_drift_ppm": round(self._clocks.drift_ppm, 2)}
 
+    def check(self) -> None:
+        """Raise RtsepError where `process` has failed, or a callback of the server's."""
+        self.failure = self.failure or self._connection.failure
+        super().check()
+
     def start(self) -> None:
         """Begin to play."""
         if not self.active:
@@ -169,6 +173,8 @@ class PulseStream(AudioStream):
     def close(self) -> bool:
         """Leave the server; False where that takes too long."""
         self._started = False
+        with contextlib.suppress(RtsepError):  # a thread that hangs is left behind
+            self._connection.call(lambda: [stream.release() for stream in self._streams])
         released = self._connection.close()
         if released:
             self._let_go()
@@ -182,6 +188,7 @@ class PulseStream(AudioStream):
         if _without_sink(ends) != _without_sink(now):
             return False
         if ends.sink != now.sink:
+            self._ends = ends
             try:
                 self._connection.call(lambda: self._playback.move(ends.sink))
                 self._connection.wait(
@@ -190,8 +197,7 @@ class PulseStream(AudioStream):
                 )
             except RtsepError:
                 return False
-        self._ends = ends
-        self._take_back(self._playback, ends.sink)
+            self._take_back(ends.sink)
         # A sink that asks for more at once than the bridge keeps needs another one.
         return self._playback.most_s <= self._most_out_s
 
