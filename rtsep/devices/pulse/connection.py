@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
 from rtsep.devices.pulse.libpulse import (
@@ -26,7 +25,7 @@ NAME = "rtsep"
 # What an overloaded server may take for an answer, and the thread to end.
 ANSWER_S = 5.0
 CLOSE_S = 3.0
-POLL_S = 0.005
+POLL_S = 0.002
 # Messages of the server that are taken before sound is given: a guard, there are a few as a rule.
 MOST_AT_ONCE = 64
 
@@ -86,11 +85,9 @@ class Connection:
                 future.set_exception(error)
 
         self._tasks.append(run)
-        self.pulse.lib.pa_mainloop_wakeup(self._loop)
-        try:
-            return future.result(ANSWER_S)
-        except FutureTimeoutError:
-            raise self._no_answer("a call") from None
+        if not self._wake_until(future.done, ANSWER_S):
+            raise self._no_answer("a call")
+        return future.result()
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait on the calling thread until `condition` holds. Raises RtsepError naming `what`."""
@@ -103,9 +100,7 @@ class Connection:
     def close(self) -> bool:
         """Leave the server; False where the thread does not end."""
         self._ends = True
-        self.pulse.lib.pa_mainloop_wakeup(self._loop)
-        self._thread.join(CLOSE_S)
-        if self._thread.is_alive():
+        if not self._wake_until(lambda: not self._thread.is_alive(), CLOSE_S):
             return False
         self.pulse.lib.pa_mainloop_free(self._loop)
         self._keep.clear()
@@ -133,6 +128,19 @@ class Connection:
     def error(self) -> str:
         """What went wrong last; for the loop's thread."""
         return self.pulse.reason(self.pulse.lib.pa_context_errno(self.context))
+
+    def _wake_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wake the loop until `condition` holds; False where it does not in time.
+
+        Again and again: libpulse forgets being woken before it begins to wait.
+        """
+        ends_s = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > ends_s:
+                return False
+            self.pulse.lib.pa_mainloop_wakeup(self._loop)
+            time.sleep(POLL_S)
+        return True
 
     def _no_answer(self, what: str) -> RtsepError:
         return RtsepError(f"waited {ANSWER_S:g} s in vain for {what}: restart the sound server")
