@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtsep.cli.monitor_arguments import device_latency
 from rtsep.devices.backend import JACK, PULSE, Backend
 from rtsep.devices.route import PIPEWIRE, Route
 from rtsep.errors import UsageError
 from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
+
+if TYPE_CHECKING:
+    from rtsep.devices.pulse.stream import PulseBuffers
 
 # What only PortAudio has a use for, and what the graph has none for besides.
 _PORTAUDIO_ONLY = ("hostapi", "one_clock")
@@ -46,7 +49,7 @@ def make_routed_backend(args: argparse.Namespace, route: Route, offered: Sequenc
         return GraphBackend(route, block=args.blocksize, stems=offered)
     from rtsep.devices.pulse.backend import PulseBackend
 
-    return PulseBackend(route)
+    return PulseBackend(route, buffers=_pulse_buffers(args))
 
 
 def device_list(args: argparse.Namespace) -> str:
@@ -56,9 +59,9 @@ def device_list(args: argparse.Namespace) -> str:
 
         return graph_ports()
     if args.backend == PULSE:
-        from rtsep.devices.pulse.listing import device_lines
+        from rtsep.devices.pulse.listing import server_devices
 
-        return device_lines()
+        return server_devices().listing
     from rtsep.devices.portaudio import device_list as portaudio_list
 
     return portaudio_list()
@@ -84,7 +87,16 @@ def _pulse(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any]
         args.input_device, args.output_device, args.samplerate, args.channels,
         2 * len(stems) if args.all_stems else args.channels or 2,
     )  # fmt: skip
-    return PulseBackend(None, settings), STEMS if args.all_stems else MIX
+    return PulseBackend(None, settings, _pulse_buffers(args)), STEMS if args.all_stems else MIX
+
+
+def _pulse_buffers(args: argparse.Namespace) -> PulseBuffers:
+    from rtsep.devices.pulse.stream import PulseBuffers
+
+    if args.blocksize:
+        raise UsageError("--blocksize is not for PulseAudio: give --device-latency in seconds")
+    latency = device_latency(args.device_latency)
+    return PulseBuffers() if isinstance(latency, str) else PulseBuffers.of_latency(latency)
 
 
 def _portaudio(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any], str]:

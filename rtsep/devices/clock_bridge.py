@@ -88,6 +88,11 @@ class ClockBridge:
         return self._target / self._rate_in
 
     @property
+    def playing(self) -> bool:
+        """Whether both clocks are known and sound passes; else `read` gives silence. For any thread."""
+        return self._playing
+
+    @property
     def drift_ppm(self) -> float:
         """How much faster than its nominal rate the input runs, by the output's clock, in 1e-6."""
         return 1e6 * self._loop.drift

@@ -30,6 +30,8 @@ class Listener:
             fragment_s=FRAGMENT_S, take=self._take,
         )  # fmt: skip
         self._stream.open()
+        sink = source.removesuffix(".monitor")
+        self._connection.call(lambda: self._connection.take_back(sink))
 
     def _take(self, block):
         now_s = time.perf_counter()

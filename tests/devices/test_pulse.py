@@ -11,8 +11,9 @@ import pytest
 
 from rtsep.devices.pulse.backend import PulseBackend
 from rtsep.devices.pulse.ends import PulseSettings
+from rtsep.devices.pulse.libpulse import libpulse
 from rtsep.devices.route import PULSEAUDIO, Route
-from rtsep.errors import RtsepError, UsageError
+from rtsep.errors import MissingLibraryError, RtsepError, UsageError
 from rtsep.live.priority import audio_first, session_first
 from tests.devices.pulse_listener import RATE, Listener
 from tests.live.attempts import DropOut, repeat_if_disturbed
@@ -103,10 +104,12 @@ def test_impulses_are_heard_when_it_is_announced(server, ends):
             time.sleep(0.5)
             announced_s = sum(stream.latency_s)
             assert stream.measured_latency_s == pytest.approx(announced_s)
-        played_s, heard_s = before.impulse_times_s(), after.impulse_times_s(least=0.2)
-        if not len(played_s) == len(heard_s) == 6:
-            raise DropOut(f"{len(played_s)} impulses played, {len(heard_s)} heard")
-        took_s = float(np.median(heard_s - played_s))
+        heard_s = after.impulse_times_s(least=0.2)
+        took = [heard_s[heard_s > at][:1] - at for at in before.impulse_times_s()]
+        whole = [seconds[0] for seconds in took if len(seconds) and seconds[0] < 0.2]
+        if len(whole) < 4:
+            raise DropOut(f"of 6 impulses {len(whole)} were heard")
+        took_s = float(np.median(whole))
         assert took_s == pytest.approx(announced_s, abs=TOLERANCE_S)
         assert took_s == pytest.approx(at_first_s, abs=TOLERANCE_S)
 
@@ -278,3 +281,12 @@ def test_names_that_cannot_be_meant_are_refused(server, settings, says):
 def test_stems_on_several_sinks_are_refused(server):
     with pytest.raises(UsageError, match="one sink for all stems: got ears, stems"):
         PulseBackend(_route(vocals="stems", drums="ears")).find()
+
+
+def test_without_the_library_its_package_is_named(monkeypatch):
+    def not_there(_ffi, _name):
+        raise OSError
+
+    monkeypatch.setattr("cffi.FFI.dlopen", not_there)
+    with pytest.raises(MissingLibraryError, match="install the package libpulse0"):
+        libpulse.__wrapped__()

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
 from rtsep.devices.pulse.libpulse import (
@@ -26,7 +25,9 @@ NAME = "rtsep"
 # What an overloaded server may take for an answer, and the thread to end.
 ANSWER_S = 5.0
 CLOSE_S = 3.0
-POLL_S = 0.005
+POLL_S = 0.002
+# Messages of the server that are taken before sound is given: a guard, there are a few as a rule.
+MOST_AT_ONCE = 64
 
 Result = TypeVar("Result")
 
@@ -35,14 +36,22 @@ class Connection:
     """A connection to the server that the environment names.
 
     Raises RtsepError where there is none.
+
+    Attributes
+    ----------
+    failure : BaseException or None
+        What a callback has raised. Writer: the loop's thread; readers: any.
     """
 
     def __init__(self) -> None:
         self.pulse = libpulse()
         self.context: Any = None
+        self.failure: BaseException | None = None
         self._loop = self.pulse.lib.pa_mainloop_new()
         # writer: any thread; reader: the loop's thread
         self._tasks: deque[Callable[[], object]] = deque()
+        # Called when everything that the server had sent has been taken; for the loop's thread.
+        self.rounds: list[Callable[[], None]] = []
         self._ends = False
         # writer: the loop's thread; readers: any
         self._state, self._error = 0, 0
@@ -76,11 +85,9 @@ class Connection:
                 future.set_exception(error)
 
         self._tasks.append(run)
-        self.pulse.lib.pa_mainloop_wakeup(self._loop)
-        try:
-            return future.result(ANSWER_S)
-        except FutureTimeoutError:
-            raise self._no_answer("a call") from None
+        if not self._wake_until(future.done, ANSWER_S):
+            raise self._no_answer("a call")
+        return future.result()
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait on the calling thread until `condition` holds. Raises RtsepError naming `what`."""
@@ -93,23 +100,47 @@ class Connection:
     def close(self) -> bool:
         """Leave the server; False where the thread does not end."""
         self._ends = True
-        self.pulse.lib.pa_mainloop_wakeup(self._loop)
-        self._thread.join(CLOSE_S)
-        if self._thread.is_alive():
+        if not self._wake_until(lambda: not self._thread.is_alive(), CLOSE_S):
             return False
         self.pulse.lib.pa_mainloop_free(self._loop)
         self._keep.clear()
+        self.rounds.clear()
         return True
 
     def callback(self, signature: str, function: Callable[..., None]) -> Any:
         """`function` as a C callback that lives as long as the connection."""
-        made = self.pulse.ffi.callback(signature, function)
+        made = self.pulse.ffi.callback(signature, function, onerror=self._on_failure)
         self._keep.append(made)
         return made
+
+    def take_back(self, sink: str) -> None:
+        """Have a sink forget what it has rendered and not played; for the loop's thread.
+
+        It is suspended and goes on at once.
+        """
+        for suspended in (1, 0):
+            operation = self.pulse.lib.pa_context_suspend_sink_by_name(
+                self.context, sink.encode(), suspended, self.pulse.ffi.NULL, self.pulse.ffi.NULL
+            )
+            if operation != self.pulse.ffi.NULL:
+                self.pulse.lib.pa_operation_unref(operation)
 
     def error(self) -> str:
         """What went wrong last; for the loop's thread."""
         return self.pulse.reason(self.pulse.lib.pa_context_errno(self.context))
+
+    def _wake_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wake the loop until `condition` holds; False where it does not in time.
+
+        Again and again: libpulse forgets being woken before it begins to wait.
+        """
+        ends_s = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > ends_s:
+                return False
+            self.pulse.lib.pa_mainloop_wakeup(self._loop)
+            time.sleep(POLL_S)
+        return True
 
     def _no_answer(self, what: str) -> RtsepError:
         return RtsepError(f"waited {ANSWER_S:g} s in vain for {what}: restart the sound server")
@@ -129,6 +160,14 @@ class Connection:
         if refused < 0:
             self._error, self._state = lib.pa_context_errno(self.context), CONTEXT_FAILED
         while not self._ends and lib.pa_mainloop_iterate(self._loop, 1, ffi.NULL) >= 0:
+            for _ in range(MOST_AT_ONCE):
+                if lib.pa_mainloop_iterate(self._loop, 0, ffi.NULL) <= 0:
+                    break
+            try:
+                for serve in self.rounds:
+                    serve()
+            except Exception as error:
+                self.failure = error
             while self._tasks:
                 self._tasks.popleft()()
         lib.pa_context_set_state_callback(self.context, ffi.NULL, ffi.NULL)
@@ -136,6 +175,9 @@ class Connection:
         lib.pa_context_unref(self.context)
         # What is still to be sent, such as the streams' end, is sent by then.
         self._state = CONTEXT_FAILED
+
+    def _on_failure(self, _kind: Any, error: BaseException, _trace: Any) -> None:
+        self.failure = error
 
     def _on_state(self, context: Any, _user: Any) -> None:
         state = self.pulse.lib.pa_context_get_state(context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rtsep.devices.backend import Ends
 from rtsep.devices.pulse.listing import ServerDevice, ServerDevices
@@ -36,13 +36,19 @@ class PulseEnds(Ends):
     ----------
     source, sink : str
         The server's names.
+    monitored : str
+        The sink whose sound `source` gives; empty for a microphone.
     stem_sink : str or None
         The sink of the block's channels behind the first two; None where all go to `sink`.
+    far_ahead : frozenset of str
+        The server's sinks that have rendered what they are to play for long, see listing.py.
     """
 
     source: str
     sink: str
+    monitored: str = ""
     stem_sink: str | None = None
+    far_ahead: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def stem_channels(self) -> int:
@@ -72,7 +78,8 @@ def ends_of_route(route: Route, present: ServerDevices) -> PulseEnds:
         _there(stem_sink, present.sinks, "sink")
     return PulseEnds(
         source.description, target.description, route.source_rate, route.sink_rate,
-        PAIR, PAIR * pairs, source.name, target.name, stem_sink,
+        PAIR, PAIR * pairs, source.name, target.name, source.monitored, stem_sink,
+        present.far_ahead,
     )  # fmt: skip
 
 
@@ -98,6 +105,8 @@ def ends_of_settings(settings: PulseSettings, present: ServerDevices) -> PulseEn
         settings.channels_out or PAIR,
         source.name,
         sink.name,
+        source.monitored,
+        far_ahead=present.far_ahead,
     )
 
 

@@ -20,6 +20,7 @@ CONTEXT_NOAUTOSPAWN = 1
 INTERPOLATE_TIMING, AUTO_TIMING_UPDATE, NO_REMAP_CHANNELS = 0x0002, 0x0008, 0x0010
 DONT_MOVE, ADJUST_LATENCY = 0x0200, 0x2000
 SEEK_RELATIVE = 0
+SINK_HARDWARE = 0x0004  # pa_sink_flags_t
 # In pa_buffer_attr: as the server likes.
 AS_SERVER_LIKES = 0xFFFFFFFF
 
@@ -44,6 +45,17 @@ typedef struct {
     uint32_t index;
     const char *description;
     pa_sample_spec sample_spec;
+    pa_channel_map channel_map;
+    uint32_t owner_module;
+    pa_cvolume volume;
+    int mute;
+    uint32_t monitor_source;
+    const char *monitor_source_name;
+    uint64_t latency;
+    const char *driver;
+    int flags;
+    pa_proplist *proplist;
+    uint64_t configured_latency;
 } pa_sink_info;
 typedef struct {
     const char *name;
@@ -105,6 +117,8 @@ pa_operation *pa_context_get_sink_info_list(pa_context *, pa_sink_info_cb_t, voi
 pa_operation *pa_context_get_source_info_list(pa_context *, pa_source_info_cb_t, void *);
 pa_operation *pa_context_move_sink_input_by_name(
     pa_context *, uint32_t, const char *, pa_context_success_cb_t, void *);
+pa_operation *pa_context_suspend_sink_by_name(
+    pa_context *, const char *, int, pa_context_success_cb_t, void *);
 void pa_operation_unref(pa_operation *);
 
 pa_stream *pa_stream_new_with_proplist(
@@ -124,6 +138,7 @@ const char *pa_stream_get_device_name(const pa_stream *);
 const pa_buffer_attr *pa_stream_get_buffer_attr(pa_stream *);
 const pa_timing_info *pa_stream_get_timing_info(pa_stream *);
 int pa_stream_get_latency(pa_stream *, uint64_t *, int *);
+size_t pa_stream_writable_size(const pa_stream *);
 size_t pa_stream_readable_size(const pa_stream *);
 int pa_stream_peek(pa_stream *, const void **, size_t *);
 int pa_stream_drop(pa_stream *);

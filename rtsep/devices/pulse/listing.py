@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtsep.devices.pulse.connection import Connection
+from rtsep.devices.pulse.libpulse import SINK_HARDWARE
+
+# Far less than what null sinks do, and more than anybody asks for who listens.
+FAR_AHEAD_USEC = 100_000
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,7 @@ class ServerDevice:
     """A source or a sink.
 
     name, description: for programs and for people. rate, channels: its own. monitored: the name of the
-    sink whose sound a source gives; empty for others.
+    sink whose sound a source gives; empty for others. ahead: see `ServerDevices.far_ahead`.
     """
 
     name: str
@@ -21,6 +25,7 @@ class ServerDevice:
     rate: int
     channels: int
     monitored: str = ""
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,30 @@ class ServerDevices:
     default_source: str
     default_sink: str
 
+    @property
+    def far_ahead(self) -> frozenset[str]:
+        """Names of the sinks that render long before they play.
+
+        A null sink does so by two seconds until it is asked for less. Who comes then is not heard, and
+        hears nothing, before they are over. Sound cards take back by themselves what is not played.
+        """
+        return frozenset(sink.name for sink in self.sinks if sink.ahead)
+
+    @property
+    def listing(self) -> str:
+        """All of them for the person, a line each; the defaults have a star."""
+        lines = []
+        for kind, devices, default in (
+            ("in ", self.sources, self.default_source),
+            ("out", self.sinks, self.default_sink),
+        ):
+            lines += [
+                f"{'*' if device.name == default else ' '} {kind}  {device.name}  "
+                f"({device.description}, {device.channels} channels, {device.rate} Hz)"
+                for device in devices
+            ]
+        return "\n".join(lines)
+
 
 def server_devices() -> ServerDevices:
     """Ask the server. Raises RtsepError where there is none, MissingLibraryError without libpulse."""
@@ -40,17 +69,6 @@ def server_devices() -> ServerDevices:
         return _Questions(connection).answers()
     finally:
         connection.close()
-
-
-def device_lines() -> str:
-    """All sources and sinks, a line each. Raises as `server_devices`."""
-    present = server_devices()
-    kinds = (("input  (-i)", present.sources), ("output (-o)", present.sinks))
-    return "\n".join(
-        f"{kind}  {device.name}  {device.description}, {device.rate} Hz, {device.channels} channels"
-        for kind, devices in kinds
-        for device in devices
-    )
 
 
 class _Questions:
@@ -90,17 +108,18 @@ class _Questions:
         if end:
             self._unanswered -= 1
         else:
-            self._sources.append(self._device(info, info.monitor_of_sink_name))
+            text = self._connection.pulse.text
+            self._sources.append(self._device(info, monitored=text(info.monitor_of_sink_name)))
 
     def _on_sink(self, _context: Any, info: Any, end: int, _user: Any) -> None:
         if end:
             self._unanswered -= 1
         else:
-            self._sinks.append(self._device(info, self._connection.pulse.ffi.NULL))
+            far = info.configured_latency > FAR_AHEAD_USEC and not info.flags & SINK_HARDWARE
+            self._sinks.append(self._device(info, ahead=far))
 
-    def _device(self, info: Any, monitored: Any) -> ServerDevice:
-        text = self._connection.pulse.text
+    def _device(self, info: Any, **more: Any) -> ServerDevice:
+        text, spec = self._connection.pulse.text, info.sample_spec
         return ServerDevice(
-            text(info.name), text(info.description), info.sample_spec.rate,
-            info.sample_spec.channels, text(monitored),
-        )  # fmt: skip
+            text(info.name), text(info.description), spec.rate, spec.channels, **more
+        )

@@ -61,8 +61,10 @@ class ServerStream:
         self._title = title
         self._frame_bytes = SAMPLE_BYTES * channels
         self._stream: Any = None
+        self._called_back: list[str] = []  # for what, as in the names of libpulse's functions
         self._state = 0
         self.overflows = self.underflows = 0
+        self._sink_s = 0.0
         # Where libpulse puts its answers; writer and reader: the loop's thread.
         self._data = self._ffi.new("void *[1]")
         self._bytes = self._ffi.new("size_t[1]")
@@ -101,7 +103,8 @@ class ServerStream:
         lib, null = self._lib, self._ffi.NULL
         if self._stream is None:
             return
-        lib.pa_stream_set_state_callback(self._stream, null, null)
+        for kind in self._called_back:
+            getattr(lib, f"pa_stream_set_{kind}_callback")(self._stream, null, null)
         lib.pa_stream_disconnect(self._stream)
         lib.pa_stream_unref(self._stream)
         self._stream, self._state = None, STREAM_FAILED
@@ -113,7 +116,9 @@ class ServerStream:
 
     def _learn(self) -> None:
         """Note what the server has granted."""
-        raise NotImplementedError
+        timing = self._lib.pa_stream_get_timing_info(self._stream)
+        if timing != self._ffi.NULL:
+            self._sink_s = timing.configured_sink_usec / 1e6
 
     def _make(self) -> None:
         spec = self._ffi.new("pa_sample_spec *", (FLOAT32LE, self.rate, self.channels))
@@ -133,6 +138,7 @@ class ServerStream:
             self._call_back(kind, "pa_stream_notify_cb_t", function)
 
     def _call_back(self, kind: str, signature: str, function: Callable[..., None]) -> None:
+        self._called_back.append(kind)
         register = getattr(self._lib, f"pa_stream_set_{kind}_callback")
         register(self._stream, self._connection.callback(signature, function), self._ffi.NULL)
 
@@ -197,6 +203,7 @@ class RecordStream(ServerStream):
             self._state = STREAM_FAILED
 
     def _learn(self) -> None:
+        super()._learn()
         granted = self._lib.pa_stream_get_buffer_attr(self._stream)
         self.most_s = self._seconds(granted.fragsize)
 
@@ -236,6 +243,7 @@ class PlaybackStream(ServerStream):
         self.granted_s, self.most_s = buffer_s, request_s
         # Whether the server has moved it to a sink that was not asked for, as when its own has gone.
         self._strayed = False
+        self._asked = False
 
     @property
     def alive(self) -> bool:
@@ -261,6 +269,7 @@ class PlaybackStream(ServerStream):
     def _connect(self) -> None:
         self._make()
         self._call_back("write", "pa_stream_request_cb_t", self._on_writable)
+        self._connection.rounds.append(self._serve)
         self._call_back("moved", "pa_stream_notify_cb_t", self._on_moved)
         any_length = AS_SERVER_LIKES
         # prebuf 0: after a gap the sound goes on where it would be, and not later.
@@ -284,15 +293,22 @@ class PlaybackStream(ServerStream):
             self._state = STREAM_FAILED
 
     def _learn(self) -> None:
+        super()._learn()
         granted = self._lib.pa_stream_get_buffer_attr(self._stream)
-        timing = self._lib.pa_stream_get_timing_info(self._stream)
-        sink_s = 0.0 if timing == self._ffi.NULL else timing.configured_sink_usec / 1e6
         # A request comes when its part of the buffer has been played; a sink is full, then empty.
-        self.granted_s = self._seconds(granted.tlength - granted.minreq) + sink_s / 2
-        self.most_s = max(self._seconds(granted.minreq), sink_s)
+        self.granted_s = self._seconds(granted.tlength - granted.minreq) + self._sink_s / 2
+        self.most_s = max(self._seconds(granted.minreq), self._sink_s)
 
-    def _on_writable(self, stream: Any, length: int, _user: Any) -> None:
-        lib, data, room = self._lib, self._data, self._bytes
+    def _on_writable(self, _stream: Any, _length: int, _user: Any) -> None:
+        self._asked = True
+
+    def _serve(self) -> None:
+        """Give what was asked for, when all input that has come has been taken."""
+        if not self._asked or self._stream is None:
+            return
+        self._asked = False
+        lib, stream, data, room = self._lib, self._stream, self._data, self._bytes
+        length = lib.pa_stream_writable_size(stream)
         while length >= self._frame_bytes:
             room[0] = length
             if lib.pa_stream_begin_write(stream, data, room) < 0:

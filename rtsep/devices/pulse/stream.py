@@ -4,12 +4,13 @@
                                                 |
                                                 +-> ClockBridge -> PlaybackStream -> sink of the stems
 
-All of it runs on the connection's thread: block by block, none waits for another, and Python's lock has
-one thread less to go round. `process` runs on the clock of the sink, when that asks for sound.
+All of it runs on the connection's thread, input first, so that what has come is there when the sink
+asks; and Python's lock has one thread less to go round. `process` runs on the sink's clock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from rtsep.devices.pulse.ends import PAIR, PulseEnds
 from rtsep.devices.pulse.server_stream import PlaybackStream, RecordStream
 from rtsep.errors import RtsepError
 
-# After `start` a server's clocks are not yet known well.
-UNSURE_S = 1.0
+# What the server says of its clocks is taken in the mean of so many blocks, some ten seconds. It
+# corrects itself in the first ones, and where players come and go.
+BLOCKS_OF_MEAN = 2000
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,17 @@ class PulseBuffers:
 
     fragment_s: float = 0.005
     request_s: float = 0.005
-    buffer_s: float = 0.020
-    late_s: float = 0.0
+    buffer_s: float = 0.026
+    late_s: float = 0.006
+
+    @classmethod
+    def of_latency(cls, seconds: float) -> PulseBuffers:
+        """For a machine on which threads are late: about `seconds` on either side."""
+        least = cls()
+        return cls(
+            buffer_s=max(least.buffer_s, seconds),
+            late_s=max(least.late_s, seconds - least.buffer_s),
+        )
 
 
 class PulseStream(AudioStream):
@@ -67,8 +78,8 @@ class PulseStream(AudioStream):
         self._block = np.zeros((LONGEST_BLOCK, ends.channels_in), np.float32)
         self._outputs = np.zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
         self._told = (0, 0, 0, 0)
-        self._sure_s = float("inf")
         self._in, self._out = _Mean(), _Mean()
+        self._streams: list[RecordStream | PlaybackStream] = []
         self._connection = Connection()
         try:
             self._open(buffers)
@@ -87,19 +98,20 @@ class PulseStream(AudioStream):
             connection, "output", ends.sink, ends.output_rate,
             ends.channels_out - ends.stem_channels, give=self._give, **playing,
         )  # fmt: skip
-        self._streams: list[RecordStream | PlaybackStream] = [self._record, self._playback]
+        self._streams += [self._record, self._playback]
         if ends.stem_sink is not None:
             self._stems = PlaybackStream(
                 connection, "stems", ends.stem_sink, ends.output_rate, ends.stem_channels,
                 give=self._give_stems, **playing,
             )  # fmt: skip
             self._streams.append(self._stems)
-        for stream in self._streams:
+        for stream, sink in zip(self._streams, (ends.monitored, ends.sink, ends.stem_sink)):
             stream.open()
+            self._take_back(sink)
         if ends.stem_sink is not None:
             self._stem_clocks = ClockBridge(
                 ends.output_rate, ends.output_rate, ends.stem_channels,
-                self._playback.most_s, self._stems.most_s,
+                self._playback.most_s + buffers.late_s, self._stems.most_s,
             )  # fmt: skip
         self._most_out_s = self._playback.most_s
         self._clocks = ClockBridge(
@@ -107,11 +119,16 @@ class PulseStream(AudioStream):
             self._record.most_s + buffers.late_s, self._most_out_s,
         )  # fmt: skip
 
+    def _take_back(self, sink: str | None) -> None:
+        """Have a sink forget what it has rendered for long, now that it has been asked for less."""
+        if sink is not None and sink in self._ends.far_ahead:
+            self._connection.call(lambda: self._connection.take_back(sink))
+
     # --- main thread ----------------------------------------------------------------------------
 
     @property
     def latency_s(self) -> tuple[float, float]:
-        """By the server's clocks, mean so far; at first what the server has granted."""
+        """By the server's clocks, in the mean; at first what the server has granted."""
         assert self._clocks is not None
         if not self._out.count:
             return self._clocks.delay_s, self._playback.granted_s
@@ -119,7 +136,7 @@ class PulseStream(AudioStream):
 
     @property
     def measured_latency_s(self) -> float | None:
-        """Seconds from source to sink, mean so far."""
+        """Seconds from source to sink, in the mean of the newest blocks."""
         return sum(self.latency_s) if self._out.count else None
 
     @property
@@ -142,16 +159,22 @@ class PulseStream(AudioStream):
         assert self._clocks is not None
         return {"clock_drift_ppm": round(self._clocks.drift_ppm, 2)}
 
+    def check(self) -> None:
+        """Raise RtsepError where `process` has failed, or a callback of the server's."""
+        self.failure = self.failure or self._connection.failure
+        super().check()
+
     def start(self) -> None:
         """Begin to play."""
         if not self.active:
             raise RtsepError("the sound server has gone before the first block: start it again")
-        self._sure_s = time.perf_counter() + UNSURE_S
         self._started = True
 
     def close(self) -> bool:
         """Leave the server; False where that takes too long."""
         self._started = False
+        with contextlib.suppress(RtsepError):  # a thread that hangs is left behind
+            self._connection.call(lambda: [stream.release() for stream in self._streams])
         released = self._connection.close()
         if released:
             self._let_go()
@@ -165,6 +188,7 @@ class PulseStream(AudioStream):
         if _without_sink(ends) != _without_sink(now):
             return False
         if ends.sink != now.sink:
+            self._ends = ends
             try:
                 self._connection.call(lambda: self._playback.move(ends.sink))
                 self._connection.wait(
@@ -173,7 +197,7 @@ class PulseStream(AudioStream):
                 )
             except RtsepError:
                 return False
-        self._ends = ends
+            self._take_back(ends.sink)
         # A sink that asks for more at once than the bridge keeps needs another one.
         return self._playback.most_s <= self._most_out_s
 
@@ -184,7 +208,7 @@ class PulseStream(AudioStream):
         if self._clocks is None:
             return
         self._clocks.write(block, now_s)
-        if now_s > self._sure_s:
+        if self._clocks.playing:
             latency_s = self._record.latency_s()
             if latency_s is not None:  # of the first sample; the bridge counts from the last
                 self._in.add(latency_s - len(block) / self._ends.input_rate)
@@ -194,7 +218,7 @@ class PulseStream(AudioStream):
         if self._clocks is None:
             out[:] = 0.0
             return
-        if now_s > self._sure_s:
+        if self._clocks.playing:
             latency_s = self._playback.latency_s()
             if latency_s is not None:
                 self._out.add(latency_s)
@@ -240,18 +264,18 @@ class PulseStream(AudioStream):
 
 
 class _Mean:
-    """A mean so far. Writer: one thread; readers: any."""
+    """A mean of the newest values, older ones ever less. Writer: one thread; readers: any."""
 
     def __init__(self) -> None:
         self.count, self.value = 0, 0.0
 
     def add(self, value: float) -> None:
-        self.value += (value - self.value) / (self.count + 1)
         self.count += 1
+        self.value += (value - self.value) / min(self.count, BLOCKS_OF_MEAN)
 
 
 def _without_sink(ends: PulseEnds) -> tuple[object, ...]:
     return (
-        ends.source, ends.stem_sink, ends.input_rate, ends.output_rate, ends.channels_in,
+        ends.source, ends.monitored, ends.stem_sink, ends.input_rate, ends.output_rate, ends.channels_in,
         ends.channels_out,
     )  # fmt: skip
