@@ -8,7 +8,7 @@ players --> sink "rtsep" --> session --> output in use
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rtsep.cli.backends import make_routed_backend
@@ -17,7 +17,6 @@ from rtsep.cli.routing_arguments import routing_request
 from rtsep.devices.route import Route
 from rtsep.live.device_adapter import MIX, MIX_AND_STEMS
 from rtsep.routing.events import Failed, OutputChanged, ServerBack, ServerGone, StreamsChanged
-from rtsep.routing.request import Ends
 from rtsep.routing.router import Router
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class RoutedSound:
         self._is_microphone = args.as_microphone
         self._router = Router.start(routing_request(args, stems))
         try:
-            self.backend = make_routed_backend(args, self._route(self._router.ends), offered)
+            self.backend = make_routed_backend(args, self._route(self._router.route), offered)
         except BaseException:
             self._router.close()
             raise
@@ -68,7 +67,7 @@ class RoutedSound:
         for event in self._router.poll():
             match event:
                 case OutputChanged():
-                    self.backend.route = self._route(event.ends)
+                    self.backend.route = self._route(event.route)
                     session.follow()
                     say(f"the output is {session.ends.output_name} now")
                 case StreamsChanged():
@@ -76,7 +75,7 @@ class RoutedSound:
                 case ServerGone():
                     say("the sound server has gone")
                 case ServerBack():
-                    self.backend.route = self._route(event.ends)
+                    self.backend.route = self._route(event.route)
                     self._capture_is_due = True
                 case Failed():
                     say(event.line)
@@ -84,13 +83,13 @@ class RoutedSound:
             self._capture_is_due = False
             self._router.capture()
 
-    def _route(self, ends: Ends) -> Route:
-        route = Route(**asdict(ends))
+    def _route(self, route: Route) -> Route:
         return _heard_by_others(route) if self._is_microphone else route
 
     def close(self) -> None:
-        """Give the streams back to the outputs that they had; raises RtsepError where that fails."""
-        self._router.close()
+        """Give the streams back to the outputs that they had. Again: nothing."""
+        if not self._router.close():
+            say("the sound server is slow to answer: streams are given back as soon as it does")
 
 
 def _heard_by_others(route: Route) -> Route:

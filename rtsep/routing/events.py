@@ -9,14 +9,14 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from rtsep.routing.request import Ends
+from rtsep.devices.route import Route
 
 
 @dataclass(frozen=True)
 class Ready:
     """The devices are made; no stream is moved yet."""
 
-    ends: Ends
+    route: Route
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Refused:
 class OutputChanged:
     """The mix must be played to another sink from now on."""
 
-    ends: Ends
+    route: Route
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ServerGone:
 class ServerBack:
     """The sound server is back, and the devices are made anew; streams wait for `capture`."""
 
-    ends: Ends
+    route: Route
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def from_line(line: str | bytes) -> Event:
     """The event that `to_line` has written."""
     fields = json.loads(line)
     kind = _KINDS[fields.pop("event")]
-    if "ends" in fields:
-        fields["ends"] = Ends(**fields["ends"])
+    if "route" in fields:
+        fields["route"] = Route(**fields["route"])
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
     return kind(**values)

@@ -1,8 +1,8 @@
-"""What the routing is asked to do, and the ends that the audio must then connect."""
+"""What the routing is asked to do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 # What `stems` holds in place of stems where a microphone is offered.
 MICROPHONE = "microphone"
@@ -35,27 +35,7 @@ class RoutingRequest:
     input: str | None = None
     stems: tuple[str, ...] = ()
 
-
-@dataclass(frozen=True)
-class Ends:
-    """What the audio stream must connect, by the sound server's own names.
-
-    Attributes
-    ----------
-    server
-        "pipewire" or "pulseaudio".
-    source, source_rate
-        What to record from, and its rate in samples per second.
-    sink, sink_rate
-        Where to play the mix; None and 0 if it is played nowhere.
-    stem_nodes
-        The node (PipeWire) or sink (PulseAudio) that takes each stem. On PulseAudio all stems share
-        one sink with two channels for each, in the order of this dictionary.
-    """
-
-    server: str
-    source: str
-    source_rate: int
-    sink: str | None
-    sink_rate: int
-    stem_nodes: dict[str, str] = field(default_factory=dict)
+    @property
+    def is_heard(self) -> bool:
+        """Whether the mix is played here, and not only offered as a microphone."""
+        return self.stems != (MICROPHONE,)

@@ -1,7 +1,7 @@
 """The routing as the main process sees it: a process beside it that is asked and tells.
 
 router = Router.start(RoutingRequest())
-# open the audio streams of router.ends, then
+# open the audio streams of router.route, then
 router.capture()
 for event in router.poll(): ...      # every 50 ms or so
 router.close()
@@ -20,12 +20,13 @@ import time
 from dataclasses import asdict
 from typing import IO
 
+from rtsep.devices.route import Route
 from rtsep.errors import RtsepError, UsageError
 from rtsep.routing import routing_process
 from rtsep.routing.events import Event, OutputChanged, Ready, Refused, ServerBack, from_line
 from rtsep.routing.owner import Owner, Process
 from rtsep.routing.put_back import put_back
-from rtsep.routing.request import Ends, RoutingRequest
+from rtsep.routing.request import RoutingRequest
 from rtsep.routing.server import ServerLost, SoundServer
 from rtsep.system.child_program import command
 
@@ -39,8 +40,8 @@ class Router:
 
     Attributes
     ----------
-    ends
-        What the audio must connect now; it changes with OutputChanged and ServerBack.
+    route
+        The Route that the audio must take now; it changes with OutputChanged and ServerBack.
     """
 
     def __init__(self, request: RoutingRequest) -> None:
@@ -58,7 +59,7 @@ class Router:
         try:
             os.set_blocking(self._stdout, False)
             self._write(json.dumps({"main": os.getpid(), **asdict(request)}))
-            self.ends = self._first_ends()
+            self.route = self._first_route()
         except BaseException:
             self.close()
             raise
@@ -100,7 +101,7 @@ class Router:
                 self._release()
                 raise RtsepError(event.line)
             if isinstance(event, (OutputChanged, ServerBack)):
-                self.ends = event.ends
+                self.route = event.route
             events.append(event)
         return events
 
@@ -137,7 +138,7 @@ class Router:
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
-    def _first_ends(self) -> Ends:
+    def _first_route(self) -> Route:
         ends = time.monotonic() + _START_S
         while time.monotonic() < ends:
             select.select([self._stdout], [], [], ends - time.monotonic())
@@ -145,7 +146,7 @@ class Router:
             if isinstance(event, Refused):
                 raise (UsageError if event.is_usage else RtsepError)(event.line)
             if isinstance(event, Ready):
-                return event.ends
+                return event.route
         raise RtsepError(f"the sound server did not answer in {_START_S:g} s")
 
     def _read(self) -> Event | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from rtsep.devices.route import PIPEWIRE, PULSEAUDIO, Route
 from rtsep.errors import RtsepError, UsageError
 from rtsep.routing import devices, streams
 from rtsep.routing.devices import SINK, is_ours
@@ -13,7 +15,7 @@ from rtsep.routing.journal import Journal
 from rtsep.routing.moves import moves_of
 from rtsep.routing.owner import Owner
 from rtsep.routing.put_back import put_back
-from rtsep.routing.request import Ends, RoutingRequest
+from rtsep.routing.request import RoutingRequest
 from rtsep.routing.server import NONE, SoundServer, find
 
 
@@ -41,7 +43,7 @@ class Routing:
         devices.check_free(server, devices.names(request, server))
         self._output: Any = None
         try:
-            self.ends = self._make()
+            self.route = self._make()
             server.subscribe()
         except BaseException:
             put_back(server, owner)
@@ -54,13 +56,8 @@ class Routing:
 
     def update(self) -> None:
         """Follow what has changed on the server."""
-        if not self._request.capture:
-            return
-        output = self._choose_output()
-        if output is not None and output.name != self._output.name:
-            self._output = output
-            self.ends = self._with_output()
-            self._tell(OutputChanged(self.ends))
+        if self._output is not None:
+            self._follow_output()
         if self._capturing:
             self._move_streams()
 
@@ -68,30 +65,37 @@ class Routing:
         """Undo everything."""
         put_back(self._server, self._owner)
 
-    def _make(self) -> Ends:
-        server, request = self._server, self._request
-        kind = "pipewire" if server.is_pipewire else "pulseaudio"
-        if not request.capture:
-            source = self._choose_input()
-            rate = source.rate
-            nodes = devices.make_sources(server, self._owner, request.stems, rate)
-            return Ends(kind, source.name, rate, None, 0, nodes)
-        if request.output is not None:
-            find(self._others(), request.output, "output")
-        self._output = self._choose_output()
-        if self._output is None:
-            raise RtsepError("the sound server has no output to play to: connect one")
-        rate = self._output.rate
-        devices.make_sink(server, self._owner, rate)
-        nodes = devices.make_sources(server, self._owner, request.stems, rate)
-        return Ends(kind, f"{SINK}.monitor", rate, self._output.name, rate, nodes)
+    def _make(self) -> Route:
+        """Make the devices; the route along them."""
+        server, request, owner = self._server, self._request, self._owner
+        if request.is_heard:
+            self._output = self._first_output()
+        if request.capture:
+            source, rate = f"{SINK}.monitor", self._output.rate
+            devices.make_sink(server, owner, rate)
+        else:
+            microphone = self._choose_input()
+            source, rate = microphone.name, microphone.rate
+        nodes = devices.make_sources(server, owner, request.stems, rate)
+        sink, sink_rate = (self._output.name, self._output.rate) if request.is_heard else (None, 0)
+        kind = PIPEWIRE if server.is_pipewire else PULSEAUDIO
+        return Route(kind, source, rate, sink, sink_rate, nodes)
 
-    def _with_output(self) -> Ends:
-        ends = self.ends
-        return Ends(
-            ends.server, ends.source, ends.source_rate,
-            self._output.name, self._output.rate, ends.stem_nodes,
-        )  # fmt: skip
+    def _first_output(self) -> Any:
+        """As `_choose_output`, and what was asked for must be there."""
+        if self._request.output is not None:
+            find(self._others(), self._request.output, "output")
+        output = self._choose_output()
+        if output is None:
+            raise RtsepError("the sound server has no output to play to: connect one")
+        return output
+
+    def _follow_output(self) -> None:
+        output = self._choose_output()
+        if output is not None and output.name != self._output.name:
+            self._output = output
+            self.route = replace(self.route, sink=output.name, sink_rate=output.rate)
+            self._tell(OutputChanged(self.route))
 
     def _others(self) -> list[Any]:
         return [sink for sink in self._server.sinks() if not is_ours(sink.name)]

@@ -85,14 +85,14 @@ def serve(request: RoutingRequest, owner: Owner, commands: Commands) -> None:
     with SoundServer() as server:
         clean_up(server)
         routing = Routing(server, request, owner, tell)
-        tell(Ready(routing.ends))
+        tell(Ready(routing.route))
         if _follow(routing, server, commands):
             return
     while True:
         tell(ServerGone())
         server, routing = _begin_again(request, owner, commands)
         with server:
-            tell(ServerBack(routing.ends))
+            tell(ServerBack(routing.route))
             if _follow(routing, server, commands):
                 return
 

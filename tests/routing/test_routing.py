@@ -46,8 +46,8 @@ def test_streams_go_and_come_back(desktop: Desktop) -> None:
     elsewhere = desktop.play("elsewhere", "--device=song")
     before = desktop.pinned()
     with Router.start(RoutingRequest()) as router:
-        assert router.ends.source == "rtsep.monitor"
-        assert router.ends.sink == "stem"
+        assert router.route.source == "rtsep.monitor"
+        assert router.route.sink == "stem"
         assert desktop.heard()[playing] == "stem"  # not before `capture`
         router.capture()
         desktop.wait_for(playing, "rtsep")
@@ -154,21 +154,21 @@ def test_the_default_output_is_followed(desktop: Desktop) -> None:
         router.capture()
         desktop.default("song")
         event = until(router, OutputChanged)
-        assert event.ends.sink == router.ends.sink == "song"
+        assert event.route.sink == router.route.sink == "song"
         desktop.default("rtsep")  # no loop
         desktop.default("stem")
-        assert until(router, OutputChanged).ends.sink == "stem"
+        assert until(router, OutputChanged).route.sink == "stem"
 
 
 def test_an_output_that_goes_and_comes_back(desktop: Desktop) -> None:
     load = ("pactl", "load-module", "module-null-sink", "sink_name=phones", "channel_map=stereo")
     module = desktop.server.command(*load).strip()
     with Router.start(RoutingRequest(output="PHONE")) as router:
-        assert router.ends.sink == "phones"
+        assert router.route.sink == "phones"
         desktop.server.command("pactl", "unload-module", module)
-        assert until(router, OutputChanged).ends.sink == "stem"
+        assert until(router, OutputChanged).route.sink == "stem"
         desktop.server.command(*load)
-        assert until(router, OutputChanged).ends.sink == "phones"
+        assert until(router, OutputChanged).route.sink == "phones"
 
 
 @pytest.mark.parametrize("end", ["interrupt", "main", "routing", "both", "main stopped by TERM"])
@@ -215,8 +215,8 @@ def test_a_second_rtsep_is_refused(desktop: Desktop) -> None:
         with Router.start(
             RoutingRequest(capture=False, input="song", stems=("microphone",))
         ) as two:
-            assert two.ends.source == "song.monitor"
-            assert two.ends.sink is None
+            assert two.route.source == "song.monitor"
+            assert two.route.sink is None
             assert {"rtsep", "rtsep_microphone"} <= desktop.devices()
     desktop.wait_until_clean()
 
@@ -243,7 +243,7 @@ def test_a_server_that_restarts(desktop: Desktop) -> None:
 def test_stems_are_sources(desktop: Desktop) -> None:
     stems = ("vocals", "drums")
     with Router.start(RoutingRequest(stems=stems)) as router:
-        nodes = router.ends.stem_nodes
+        nodes = router.route.stem_nodes
         assert tuple(nodes) == stems
         assert set(nodes.values()) <= desktop.devices()
         listed = desktop.server.command("pactl", "list", "sources")
