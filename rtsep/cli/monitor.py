@@ -32,6 +32,7 @@ from rtsep.cli.standard_streams import (
 )
 from rtsep.cli.surroundings import prepare
 from rtsep.cli.terminal.progress import clock, download_progress
+from rtsep.cli.uses import VOICES
 from rtsep.errors import RtsepError, UsageError
 from rtsep.files.byte_source import ByteStream
 from rtsep.files.formats import format_of
@@ -160,7 +161,6 @@ def _device_session(
     from rtsep.live.device_adapter import MIX, STEMS
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_separator import LiveSeparator
-    from rtsep.live.mixer import MixControls
 
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
@@ -170,7 +170,7 @@ def _device_session(
     channels_out = 2 * len(stems) if args.all_stems else 2
     devices = choose_devices(settings, channels_out)
     engine = make_engine()
-    controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
+    controls = mixing_desk(args, engine)
     engine.warm_up()
     session = recorder = None
     try:
@@ -199,6 +199,14 @@ def _device_session(
             _report(args, engine, session.latency_ms, recorder, more)
         _check_recorded(recorder)
     return 0
+
+
+def mixing_desk(args: argparse.Namespace, engine: LiveEngine) -> MixControls:
+    """What the keys act on: at first on the voices, where a use was named."""
+    from rtsep.live.mixer import MixControls
+
+    selected = VOICES if args.use is not None else None
+    return MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())), selected)
 
 
 def _describe(

@@ -10,6 +10,7 @@ from rtsep.cli.numbers import positive_seconds, seconds_from, whole_from
 from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.standard_streams import add_pcm_argument, path_or_standard
 from rtsep.cli.terminal.keys import help_table
+from rtsep.cli.uses import Use, add_use_arguments, use_of
 from rtsep.errors import UsageError
 from rtsep.files.formats import FORMATS
 from rtsep.live import INDEPENDENT, ON_LATE, PRIORITIES, RATIO
@@ -22,7 +23,7 @@ PROGRAM = "rtsep-monitor"
 EPILOG = """\
 examples:
   rtsep-monitor                              the vocals of the default input
-  rtsep-monitor --mute vocals                everything but the vocals
+  rtsep-monitor --karaoke                    everything but the vocals; f fades them in and out
   rtsep-monitor --stem drums --stem bass     drums and bass (four stems)
   rtsep-monitor -i monitor -o headphones     devices by part of their names; -l lists them
   rtsep-monitor --all-stems -o 7             each stem on its own pair of output channels
@@ -56,6 +57,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="wait up to S seconds for lost devices to return; 0 ends the program at once"
         " (default: %(default)g)",
     )  # fmt: skip
+
+    add_use_arguments(parser)
 
     sound = parser.add_argument_group("what is heard")
     sound.add_argument("-m", "--model", help="default: the smallest that has the stems asked for")
@@ -183,11 +186,13 @@ def session_settings(args: argparse.Namespace) -> SessionSettings:
             "networks has no late masks"
         )
     masking = {None: None, True: RATIO, False: INDEPENDENT}[args.ratio]
+    use = use_of(args) or Use(stems=tuple(args.stem), muted=tuple(args.mute))
     return SessionSettings(
         model=args.model,
-        stems=tuple(args.stem),
-        muted=tuple(args.mute),
+        stems=use.stems,
+        muted=use.muted,
         gains=parse_gains(args.gain),
+        rest_gain=use.rest_gain,
         latency=args.latency,
         masking=masking,
         separate_stems=bool(args.record or args.all_stems),
