@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-DEFAULT_SECONDS = 10.0
+# As long as the song of the demo.
+DEFAULT_SECONDS = 6.0
 # All nets and the ratio mask, or the net of the voices alone: how --ratio and --no-ratio run them.
 MASKS = {"ratio": RATIO, "alone": INDEPENDENT}
 
@@ -76,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plans", default=",".join(PLANS), metavar="PLAN,...", help="default: %(default)s"
     )
     parser.add_argument(
-        "--masks", default="ratio,alone", metavar="KIND,...",
+        "--masks", default="ratio", metavar="KIND,...",
         help="ratio: of all nets; alone: of the voices' own net (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
