@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rtsep.cli.uses import VOICES, VOICES_ONLY, Use, dialogue
 from rtsep.constants import SAMPLE_RATE
+from rtsep.errors import RtsepError
 from rtsep.live import INDEPENDENT, RATIO
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
@@ -198,6 +199,9 @@ def _pairs(arguments: argparse.Namespace) -> list[Pair]:
 
 def over(speech: spoken.Speech, music: spoken.Speech, snr_db: float) -> Pair:
     """`speech`, with `snr_db` more energy, over `music` of the same length; peak at -1 dBFS."""
+    for sound in (speech, music):
+        if not np.any(sound.sound):
+            raise RtsepError(f"{sound.name} is silent: name other sounds, or longer --seconds")
     energies = [float(np.sum(sound.sound.astype(np.float64) ** 2)) for sound in (speech, music)]
     voice = speech.sound * np.float32(np.sqrt(energies[1] / energies[0]) * 10 ** (snr_db / 20))
     mixture = voice + music.sound
