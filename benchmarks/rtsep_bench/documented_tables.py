@@ -41,7 +41,7 @@ SPEECH = {
 SPEECH_USES = {
     "voices-only": "`--voices-only`",
     "dialogue 6": "`--dialogue 6`",
-    "dialogue 12": "`12`",
+    "dialogue 12": "`--dialogue 12`",
 }
 SPEECH_SNRS_DB = (0, 5)
 MEMORY_ALONE = "latency-4stems-classic"
