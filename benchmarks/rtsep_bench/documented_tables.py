@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import product
 
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.plan import PLANS
@@ -31,6 +32,18 @@ SLIDES = {
     "128/8/1/8/hann": "T 128, h 8, d 1",
 }
 LADDER_PLANS = tuple(rung.plan.name for rung in LADDER)
+# By measurement and whether all nets run.
+SPEECH = {
+    ("speech", True): "read by espeak-ng",
+    ("speech-recordings", True): "recordings",
+    ("speech-recordings", False): "recordings, one net",
+}
+SPEECH_USES = {
+    "voices-only": "`--voices-only`",
+    "dialogue 6": "`--dialogue 6`",
+    "dialogue 12": "`--dialogue 12`",
+}
+SPEECH_SNRS_DB = (0, 5)
 MEMORY_ALONE = "latency-4stems-classic"
 
 
@@ -256,6 +269,28 @@ def _demo_song() -> Table:
     return Table(("plan", "SDR, dB", "against `classic`, dB"), lines, ("quality-demo",))
 
 
+def _speech() -> Table:
+    def figures(name: str, ratio: bool, plan: str) -> Callable[[Results], Figures]:
+        def of(results: Results) -> Figures:
+            found: list[float] = []
+            for use, snr_db in product(SPEECH_USES, SPEECH_SNRS_DB):
+                rows = results.rows(name, contender=plan, ratio=ratio, use=use, snr_db=snr_db)
+                gains_db = [row["gain_db"] for row in rows]
+                found += [_mean(gains_db), min(gains_db)]
+            return tuple(found)
+
+        return of
+
+    cells = " | ".join(["{:+.1f} ({:+.1f})"] * len(SPEECH_USES) * len(SPEECH_SNRS_DB))
+    lines = tuple(
+        Line(f"`{plan}`, {label}", cells, figures(name, ratio, plan))
+        for (name, ratio), label in SPEECH.items()
+        for plan in PLANS
+    )
+    headings = [f"{use}, {snr_db} dB" for use in SPEECH_USES.values() for snr_db in SPEECH_SNRS_DB]
+    return Table(("plan, speech", *headings), lines, ("speech", "speech-recordings"))
+
+
 # --- the README's -----------------------------------------------------------------------------------
 
 
@@ -313,4 +348,5 @@ TABLES = {
     "speeds": _speeds(),
     "levels": _levels(),
     "slide": _slide(),
+    "speech": _speech(),
 }

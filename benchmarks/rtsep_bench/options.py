@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rtsep.cli.numbers import count, multiple_of, seconds_from
+from rtsep.errors import UsageError
 from rtsep.nets.registry import BINS_11KHZ, MODELS
 
 # Frames and bins are halved once per level of the U-Net, six times.
@@ -48,3 +49,20 @@ def add_model(parser: argparse.ArgumentParser, models: Iterable[str] = MODELS) -
         "-m", "--model", choices=list(models), default=DEFAULT_MODEL, metavar="MODEL",
         help="whose nets (default: %(default)s)",
     )  # fmt: skip
+
+
+def numbers(option: str, text: str, example: str) -> list[float]:
+    """The numbers of a list with commas. Raises UsageError, which names `option` and an example."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} must be numbers like {example}: got {text!r}") from None
+
+
+def choices(option: str, text: str, known: Sequence[str]) -> list[str]:
+    """The words of a list with commas, each one of `known`. Raises UsageError, which names `option`."""
+    words = text.split(",")
+    for word in words:
+        if word not in known:
+            raise UsageError(f"{option} must be {' or '.join(known)}: got {word!r}")
+    return words

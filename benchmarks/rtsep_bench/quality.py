@@ -87,17 +87,15 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     """Run the subcommand; `say` is told what is going on."""
     config = find_model(arguments.model)
     plans = _plans(arguments.plans)
-    masks = arguments.masks.split(",")
+    masks = options.choices("--masks", arguments.masks, MASKS)
     for kind in masks:
-        if kind not in MASKS:
-            raise UsageError(f"--masks must be {' or '.join(MASKS)}: got {kind!r}")
         config.outputs(None if kind == MASKS[0] else [arguments.stem])
     if arguments.stem not in config.stems:
         raise UsageError(
             f"{config.name} has no stem {arguments.stem!r}: choose from {', '.join(config.stems)}"
         )
     levels_db, speeds = (
-        _numbers("--levels", arguments.levels, "0,-12,-20"),
+        options.numbers("--levels", arguments.levels, "0,-12,-20"),
         _speeds(arguments.speeds),
     )
     songs = [
@@ -213,15 +211,8 @@ def _plans(text: str) -> list[StreamPlan]:
     return [read_plan(name) for name in text.split(",")]
 
 
-def _numbers(option: str, text: str, example: str) -> list[float]:
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{option} must be numbers like {example}: got {text!r}") from None
-
-
 def _speeds(text: str) -> list[float]:
-    speeds = _numbers("--speeds", text, "0.95,1,1.05")
+    speeds = options.numbers("--speeds", text, "0.95,1,1.05")
     for speed in speeds:
         if not SLOWEST <= speed <= FASTEST:
             raise UsageError(f"--speeds must be from {SLOWEST:g} to {FASTEST:g}: got {speed:g}")

@@ -89,7 +89,7 @@ def _song(path: Path, stem: str) -> Song | None:
         names = {file.stem for file in files}
         if not {stem, VOCALS if stem == ACCOMPANIMENT else stem} & names:
             return None
-        stems = {file.stem: _read(file) for file in files}
+        stems = {file.stem: read_sound(file) for file in files}
     else:
         return None
     samples = min(map(len, stems.values()))
@@ -103,7 +103,8 @@ def _name(path: Path) -> str:
     return path.resolve().name.removesuffix(STEM_FILE_SUFFIX).removesuffix(".stem")
 
 
-def _read(path: Path) -> NDArray[np.float32]:
+def read_sound(path: Path) -> NDArray[np.float32]:
+    """A whole file, (samples, 2) float32 at 44.1 kHz; raises AudioFileError, also for damage."""
     with AudioReader(path, strict=True) as reader:
         resampler = StreamResampler(reader.sample_rate, SAMPLE_RATE, reader.channels)
         blocks = [resampler.push(block) for block in reader.blocks(BLOCK_SAMPLES)]

@@ -33,6 +33,7 @@ COMMANDS = {
     "offline": "separation of a song: speed, memory, agreement with the official pipeline",
     "latency": "the live plans, paced like a device: late masks and times beside their deadlines",
     "quality": "the separation quality of each plan, on songs with true stems",
+    "speech": "speech over music, before and after --voices-only and --dialogue",
     "claims": "the documentation's figures again, beside the recorded ones",
 }
 

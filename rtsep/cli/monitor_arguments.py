@@ -11,6 +11,7 @@ from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.routing_arguments import add_routing_arguments
 from rtsep.cli.standard_streams import add_pcm_argument, path_or_standard
 from rtsep.cli.terminal.keys import help_table
+from rtsep.cli.uses import Use, add_use_arguments, use_of
 from rtsep.devices.backend import BACKENDS
 from rtsep.dsp import MASK_EXTENSIONS
 from rtsep.errors import UsageError
@@ -26,9 +27,9 @@ PROGRAM = "rtsep-monitor"
 EPILOG = """\
 examples:
   rtsep-monitor                              the vocals of the default input
-  rtsep-monitor --mute vocals                everything but the vocals
+  rtsep-monitor --karaoke                    everything but the vocals; f fades them in and out
   rtsep-monitor --stem drums --stem bass     drums and bass (four stems)
-  rtsep-monitor --system --mute vocals       all that this computer plays, without the voices
+  rtsep-monitor --system --karaoke           all that this computer plays, without the voices
   rtsep-monitor --app firefox --sources      what Firefox plays; its stems for OBS to record
   rtsep-monitor --as-microphone              a microphone without the music, for calls
   rtsep-monitor -i monitor -o headphones     devices by part of their names; -l lists them
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
 
     add_routing_arguments(parser.add_argument_group("sound of other programs (Linux)"))
+    add_use_arguments(parser)
 
     sound = parser.add_argument_group("what is heard")
     sound.add_argument("-m", "--model", help="default: the smallest that has the stems asked for")
@@ -198,11 +200,13 @@ def session_settings(args: argparse.Namespace) -> SessionSettings:
             "networks has no late masks"
         )
     masking = {None: None, True: RATIO, False: INDEPENDENT}[args.ratio]
+    use = use_of(args) or Use(stems=tuple(args.stem), muted=tuple(args.mute))
     return SessionSettings(
         model=args.model,
-        stems=tuple(args.stem),
-        muted=tuple(args.mute),
+        stems=use.stems,
+        muted=use.muted,
         gains=parse_gains(args.gain),
+        rest_gain=use.rest_gain,
         latency=args.latency,
         masking=masking,
         separate_stems=bool(args.record or args.all_stems or args.sources),

@@ -17,6 +17,7 @@ from rtsep.cli.monitor_report import (
     say,
 )
 from rtsep.cli.routing_arguments import is_routed
+from rtsep.cli.uses import VOICES
 from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process
 from rtsep.system.signals import shielded
@@ -41,7 +42,6 @@ def run_on_devices(
     from rtsep.cli.terminal.display import make_display
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_stream import LiveStream
-    from rtsep.live.mixer import MixControls
 
     session = recorder = None
     with contextlib.ExitStack() as outer:
@@ -52,7 +52,7 @@ def run_on_devices(
             backend, heard = routed.backend, routed.heard
         ends = backend.find()
         engine = make_engine()
-        controls = MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())))
+        controls = mixing_desk(args, engine)
         engine.warm_up()
         try:
             with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
@@ -83,6 +83,14 @@ def run_on_devices(
                 report(args, engine, session.latency_ms, recorder, more)
             check_recorded(recorder)
     return 0
+
+
+def mixing_desk(args: argparse.Namespace, engine: LiveEngine) -> MixControls:
+    """What the keys act on: at first on the voices, where a use was named."""
+    from rtsep.live.mixer import MixControls
+
+    selected = VOICES if args.use is not None else None
+    return MixControls(engine, dict(zip(engine.stems, engine.gains.tolist())), selected)
 
 
 def _route(

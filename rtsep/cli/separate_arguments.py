@@ -10,6 +10,7 @@ from rtsep.cli.numbers import count, positive_seconds, seconds_from
 from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.standard_streams import add_pcm_argument
 from rtsep.cli.targets import DEFAULT_PATTERN, FIELDS
+from rtsep.cli.uses import VOICES
 from rtsep.dsp import MASK_EXTENSIONS
 from rtsep.errors import UsageError
 from rtsep.files.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
@@ -49,6 +50,14 @@ def build_parser() -> OneLineParser:
         "--stems", metavar="STEM,...", help="write only these; no_STEM is all but that one"
     )
     which.add_argument("--two-stems", metavar="STEM", help="write STEM and no_STEM, the rest")
+    which.add_argument(
+        "--karaoke", dest="stems", action="store_const", const=WITHOUT + VOICES,
+        help=f"write {WITHOUT + VOICES} only: the song without its singer",
+    )  # fmt: skip
+    which.add_argument(
+        "--voices-only", dest="stems", action="store_const", const=VOICES,
+        help=f"write {VOICES} only: singing and speech without the music",
+    )  # fmt: skip
     which.add_argument(
         "--stdout", metavar="STEM",
         help="write this stem, and nothing else, to standard output, as WAV (--bit-depth 16 or float) or"

@@ -118,6 +118,8 @@ class MixControls:
     gains : mapping of str to float
         Linear gain of each stem at start. A stem without gain, or left out, starts muted with its trim
         at 0 dB, so that it can be brought in.
+    selected : str, optional
+        The stem that the keys act on at first; by default the first one.
 
     Raises
     ------
@@ -125,15 +127,17 @@ class MixControls:
         For a stem that the engine does not give out.
     """
 
-    def __init__(self, engine: MixTarget, gains: Mapping[str, float]):
+    def __init__(self, engine: MixTarget, gains: Mapping[str, float], selected: str | None = None):
         self._engine = engine
         self.stems = engine.stems
         # One per stem, in the order of the engine.
         self.strips = {stem: _strip(gains.get(stem, 0.0)) for stem in self.stems}
         for stem in gains:
             self._strip(stem)
+        if selected is not None:
+            self._strip(selected)
         # The stem that the keys act on.
-        self.selected = self.stems[0]
+        self.selected = selected or self.stems[0]
         self._write()
 
     # --- what a person does -----------------------------------------------------------------------

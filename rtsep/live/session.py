@@ -36,6 +36,8 @@ class SessionSettings:
         Stems that are silent at first.
     gains : mapping of str to float
         Linear gain in the mix, by stem; 1 for the others.
+    rest_gain : float
+        Linear gain in the mix of the stems that are neither heard nor muted, times theirs in `gains`.
     latency : str
         A plan's name, a plan spelt out, a bound such as ``120ms``, or ``auto``; see plans/choice.py.
     masking : str or None
@@ -64,6 +66,7 @@ class SessionSettings:
     stems: tuple[str, ...] = ()
     muted: tuple[str, ...] = ()
     gains: Mapping[str, float] = field(default_factory=dict)
+    rest_gain: float = 0.0
     latency: str = AUTO
     masking: str | None = None
     separate_stems: bool = False
@@ -131,8 +134,9 @@ class SessionSettings:
         heard = set(self.stems) or (
             set(outputs) if self.muted else set(self.gains) or {DEFAULT_STEM}
         )
-        heard -= set(self.muted)
-        return {stem: self.gains.get(stem, 1.0) if stem in heard else 0.0 for stem in outputs}
+        factors = dict.fromkeys(outputs, self.rest_gain)
+        factors |= dict.fromkeys(heard, 1.0) | dict.fromkeys(self.muted, 0.0)
+        return {stem: factors[stem] * self.gains.get(stem, 1.0) for stem in outputs}
 
 
 def _smallest_model(named: set[str]) -> ModelConfig:

@@ -42,6 +42,13 @@ def test_gains_at_start_are_kept_and_stems_without_are_muted(engine):
     np.testing.assert_allclose(engine.gains, [1.0, 1.0, 0.5, 0.0], rtol=1e-6)
 
 
+def test_the_stem_selected_at_first(engine):
+    assert MixControls(engine, {}).selected == "vocals"
+    assert MixControls(engine, {}, "bass").selected == "bass"
+    with pytest.raises(UsageError, match="no stem 'piano'"):
+        MixControls(engine, {}, "piano")
+
+
 def test_any_solo_leaves_only_the_soloed(engine, desk):
     desk.solo("drums")
     assert heard(engine) == ["drums"]
