@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from rtsep.cli import monitor, separate
+from rtsep.cli import monitor, monitor_devices, separate
 from rtsep.cli.monitor_arguments import build_parser, session_settings
 from rtsep.cli.terminal.keys import FADE_S, handle_key
 from rtsep.live import INDEPENDENT, RATIO
