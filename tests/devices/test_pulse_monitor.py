@@ -24,8 +24,9 @@ def pulse(made_up_weights, tmp_path):
 
 
 def _impulse(height):
+    """Of a millisecond, as the resampler spreads a single sample."""
     sound = np.zeros((RATE, 2), np.float32)
-    sound[RATE // 2] = height
+    sound[RATE // 2 :][: RATE // 1000] = height
     return sound
 
 
