@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .epilogue import ELU, PIECEWISE
-from .records import Activation
+from .records import Activation, Ints
 from .shapes import ConvShape
 
 # float32 or float64: layers are chained in the precision that they are handed.
@@ -118,3 +118,30 @@ def conv_transpose2d(
     col2im(columns.reshape(shape.small_pixels, -1), shape, sums)
     apply_epilogue(sums, epilogue, act, np.zeros(0), out)
     return out
+
+
+def resample(
+    x: Floats,
+    rows: Floats,
+    step: int,
+    phases: int,
+    position: Ints,
+    history: Floats,
+    out: Floats,
+) -> int:
+    """See polyphase.resample."""
+    fineness, taps = rows.shape[0] - 1, rows.shape[1]
+    history[:, taps : taps + len(x)] = x.T
+    outputs = position[0] * phases + position[1] + step * np.arange(len(out))
+    outputs = outputs[outputs < len(x) * phases]
+    newest, remainders = np.divmod(outputs, phases)
+    row, between = np.divmod(remainders * fineness, phases)
+    share = between[:, np.newaxis] / phases
+    wide = np.vstack([rows, rows[-1:]]).astype(np.float64)
+    coefficients = (1 - share) * wide[row] + share * wide[row + 1]
+    seen = np.lib.stride_tricks.sliding_window_view(history, taps, axis=1)[:, newest + 1]
+    out[: len(outputs)] = np.einsum("cnt,nt->nc", seen, coefficients)
+    newest, position[1] = divmod(position[0] * phases + position[1] + step * len(outputs), phases)
+    position[0] = newest - len(x)
+    history[:, :taps] = history[:, len(x) : len(x) + taps].copy()
+    return len(outputs)

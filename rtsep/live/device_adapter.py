@@ -2,15 +2,14 @@
 
     device block -> stereo -> 44.1 kHz -> engine -> device rate -> device channels
 
-Resampling gives a varying number of samples per block; a ring, filled beforehand with as much silence
-as can ever be missing, turns that into a constant delay, `delay_samples`.
+Resampling to 44.1 kHz gives a varying number of samples per block. Resampling back gives the block's
+length again, whatever that is, so that nothing waits between: see dsp/short_resampler.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,7 @@ from rtsep.constants import SAMPLE_RATE
 from rtsep.devices.clock_bridge import LONGEST_BLOCK
 from rtsep.dsp.bad_samples import mend
 from rtsep.dsp.channels import NET_CHANNELS
-from rtsep.dsp.ring import Ring
-from rtsep.dsp.varispeed import most_held
+from rtsep.dsp.short_resampler import ShortResampler, delay_s
 from rtsep.errors import UsageError
 from rtsep.live.live_engine import LiveEngine, process_unpaced
 
@@ -31,13 +29,6 @@ if TYPE_CHECKING:
 MIX, STEMS, MIX_AND_STEMS = "mix", "stems", "mix and stems"
 # Rates that sound is played at. Beyond them a block would become a thousand times as long, or short.
 LOWEST_RATE, HIGHEST_RATE = 4_000, 768_000
-# Blocks that the rehearsal of the resamplers consists of, and how long those are. With others a sample
-# more or less is missing, in trials with 1 to 8192; so a few are spared.
-REHEARSAL_S = 2.0
-REHEARSAL_BLOCK = 64
-SPARE_SAMPLES = 4
-# Length of the sound in whose middle the impulse stands that the delay is measured with.
-IMPULSE_S = 1
 
 
 class DeviceAdapter:
@@ -95,32 +86,30 @@ class DeviceAdapter:
         # Whether the engine may write to the device's block itself.
         self._direct = not self._mono_out and (self._first, stop) == (0, engine.output_channels)
         # So much is processed at once; it is no longer at 44.1 kHz either.
-        self._longest = max(1, min(LONGEST_BLOCK, LONGEST_BLOCK * rate // SAMPLE_RATE))
-        # A block after resampling may be some samples longer than its share.
-        longest_net = LONGEST_BLOCK + REHEARSAL_BLOCK
+        self._longest = min(LONGEST_BLOCK, LONGEST_BLOCK * rate // SAMPLE_RATE)
+        # A block after resampling may be a sample longer than its share.
+        longest_net = LONGEST_BLOCK + 1
         # All buffers: writer and reader are the audio thread. (samples, channels) float32
-        self._stereo = np.zeros((longest_net, NET_CHANNELS), np.float32)
+        self._stereo = np.zeros((LONGEST_BLOCK, NET_CHANNELS), np.float32)
         self._outputs = np.zeros((longest_net, engine.output_channels), np.float32)
-        self._heard = np.zeros((longest_net, channels_out), np.float32)
         # What bad samples at the start of a block are continued from: the last of the one before.
         self._last_in = np.zeros(NET_CHANNELS, np.float32)
-        self._to_engine: Any = None
-        self._from_engine: Any = None
+        self._resamples = rate != SAMPLE_RATE
         self._delay_samples = 0.0
-        if rate != SAMPLE_RATE:
-            silence, self._delay_samples = _rehearse(rate)
-            self._to_engine = _resampler(rate, SAMPLE_RATE, NET_CHANNELS)
-            self._from_engine = _resampler(SAMPLE_RATE, rate, channels_out)
-            self._waiting = Ring(silence + 4 * LONGEST_BLOCK, channels_out)
-            self._waiting.push_silence(silence)
+        if self._resamples:
+            self._delay_samples = 2 * rate * delay_s(rate, SAMPLE_RATE)
+            self._arrived = np.zeros((longest_net, NET_CHANNELS), np.float32)
+            self._heard = np.zeros((longest_net, channels_out), np.float32)
+            self._back = np.zeros((LONGEST_BLOCK, channels_out), np.float32)
+            self._to_engine = ShortResampler(rate, SAMPLE_RATE, NET_CHANNELS, LONGEST_BLOCK)
+            self._from_engine = ShortResampler(SAMPLE_RATE, rate, channels_out, longest_net)
             mend(self._stereo[:1], self._last_in)  # compiles it
 
     @property
     def delay_samples(self) -> float:
         """Device samples that changing the rate adds to the engine's latency; 0 at 44.1 kHz.
 
-        The delay of the resamplers' linear phase, measured with an impulse: exact to a hundredth of a
-        sample.
+        Exact to a hundredth of a sample up to 1 kHz; see dsp/short_resampler.py for what is above.
         """
         return self._delay_samples
 
@@ -139,7 +128,7 @@ class DeviceAdapter:
             self.engine.callback_durations.add(time.perf_counter() - begun)
 
     def _process(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        if self._to_engine is None:
+        if not self._resamples:
             stereo = block
             if self.channels_in != NET_CHANNELS:
                 stereo = self._stereo[: len(block)]
@@ -151,11 +140,12 @@ class DeviceAdapter:
         stereo = self._stereo[: len(block)]
         stereo[:] = block
         self.engine.counters.count_bad_samples(mend(stereo, self._last_in))
-        arrived = self._to_engine.resample_chunk(stereo)
+        arrived = self._arrived[: self._to_engine.process(stereo, self._arrived)]
         heard = self._heard[: len(arrived)]
         self._through_engine(arrived, heard)
-        self._waiting.push(self._from_engine.resample_chunk(heard))
-        self._waiting.pull(out)
+        back = self._back[: len(block)]
+        self._from_engine.process(heard, back)  # fills it
+        out[:] = back
 
     def _through_engine(self, stereo: NDArray[np.float32], heard: NDArray[np.float32]) -> None:
         outputs = heard if self._direct else self._outputs[: len(stereo)]
@@ -189,38 +179,3 @@ def _misfit(heard: str, pairs: int, channels_out: int) -> UsageError:
     return UsageError(
         f"each stem on its own pair needs {needed} output channels: got {channels_out}"
     )
-
-
-def _resampler(rate_in: int, rate_out: int, channels: int) -> Any:
-    """soxr's variable-rate resampler at a rate that stays: it holds 5 ms in place of 20.
-
-    Its delay is within 7 samples of linear phase's, constantly; see dsp/varispeed.py.
-    """
-    import soxr
-
-    return soxr.ResampleStream(rate_in, rate_out, channels, dtype="float32", vr=True)
-
-
-def _rehearse(rate: int) -> tuple[int, float]:
-    """Samples of silence to begin with, and the whole delay of there and back, in device samples."""
-    blocks = int(REHEARSAL_S * rate) // REHEARSAL_BLOCK
-    held = most_held(_there_and_back(rate), REHEARSAL_BLOCK, blocks)
-    silence = int(np.ceil(held)) + SPARE_SAMPLES
-    # The centre of gravity of an impulse's response is the delay of a filter of linear phase.
-    impulse_at = IMPULSE_S * rate // 2
-    sound = np.zeros((IMPULSE_S * rate, 1), np.float32)
-    sound[impulse_at] = 1.0
-    response = _there_and_back(rate)(sound)[:, 0].astype(np.float64)
-    centre = float(np.sum(response * np.arange(len(response))) / np.sum(response))
-    return silence, silence + centre - impulse_at
-
-
-def _there_and_back(rate: int) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """A function that sends blocks of one channel through both resamplers, fresh ones."""
-    there, back = _resampler(rate, SAMPLE_RATE, 1), _resampler(SAMPLE_RATE, rate, 1)
-
-    def through(block: NDArray[np.float32]) -> NDArray[np.float32]:
-        samples: NDArray[np.float32] = back.resample_chunk(there.resample_chunk(block))
-        return samples
-
-    return through
