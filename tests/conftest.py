@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _needs(item: pytest.Item) -> list[str]:
     return [need for mark in item.iter_markers("needs") for need in mark.args]
+
+
+@pytest.fixture(autouse=True)
+def _server_messages(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Print what sound servers have said, which pytest shows if the test has failed."""
+    yield
+    if request.node.get_closest_marker("needs") and "tmp_path" in request.node.funcargs:
+        for log in sorted(request.node.funcargs["tmp_path"].glob("*.log")):
+            print(f"--- {log.stem}\n{log.read_text(errors='replace')}")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """Programs and libraries of the system that some tests use, and the Debian packages they are in.
 
-A test that uses some is marked `needs("pulse")`, `needs("jack")` or `needs("ffmpeg")`: it is skipped
-where they are missing (conftest.py), and `scripts/test.py` installs them where it may. Standard
-library only, for that script.
+A test that uses some is marked `needs(...)` with the keys of NEEDS: it is skipped where they are missing
+(conftest.py), and `scripts/test.py` installs them where it may. Standard library only, for that script.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from pathlib import Path
 PORTAUDIO = "the PortAudio library"
 # Through which programs that know ALSA reach PulseAudio.
 PULSE_PLUGIN = "ALSA's PulseAudio plugin"
+# Through which programs that know JACK reach PipeWire.
+PIPEWIRE_JACK = "PipeWire's libjack"
 
 # By need: what it takes, and the Debian package of each. JACK's tools have a package of their own on
 # newer systems.
@@ -32,15 +33,36 @@ NEEDS = {
         "jack_connect": "jack-example-tools",
         PORTAUDIO: "libportaudio2",
     },
+    # Never pipewire-alsa, which would remove pulseaudio.
+    "pipewire": {
+        "pipewire": "pipewire",
+        "wireplumber": "wireplumber",
+        "pipewire-pulse": "pipewire-pulse",
+        "pw-dump": "pipewire-bin",
+        "pw-link": "pipewire-bin",
+        "pw-play": "pipewire-bin",
+        PIPEWIRE_JACK: "pipewire-jack",
+        "dbus-daemon": "dbus",
+        "pactl": "pulseaudio-utils",
+        "pacat": "pulseaudio-utils",
+        "parec": "pulseaudio-utils",
+        PULSE_PLUGIN: "libasound2-plugins",
+        PORTAUDIO: "libportaudio2",
+    },
+    "mpv": {"mpv": "mpv"},
+    "chromium": {"chromium": "chromium"},
     "ffmpeg": {"ffmpeg": "ffmpeg"},
 }
 
 # How pytest's answer to --show-needs begins (conftest.py).
 NEEDS_LINE = "needs of the tests selected: "
 
-# Where Debian and Fedora put the plugin.
+# Where Debian and Fedora put libraries that are loaded by name.
 _LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
-_PLUGIN = "alsa-lib/libasound_module_pcm_pulse.so"
+_LIBRARIES = {
+    PULSE_PLUGIN: "alsa-lib/libasound_module_pcm_pulse.so",
+    PIPEWIRE_JACK: "pipewire-0.3/jack/libjack.so.0",
+}
 
 
 def missing(need: str) -> dict[str, str]:
@@ -62,10 +84,10 @@ def why_missing(need: str) -> str | None:
 def _is_there(thing: str) -> bool:
     if thing == PORTAUDIO:
         return ctypes.util.find_library("portaudio") is not None
-    if thing == PULSE_PLUGIN:
-        folders = [Path(folder) for folder in _LIBRARY_FOLDERS]
+    if thing in _LIBRARIES:
+        library, folders = _LIBRARIES[thing], [Path(folder) for folder in _LIBRARY_FOLDERS]
         return any(
-            (folder / _PLUGIN).exists() or any(folder.glob(f"*-linux-gnu*/{_PLUGIN}"))
+            (folder / library).exists() or any(folder.glob(f"*-linux-gnu*/{library}"))
             for folder in folders
         )
     return shutil.which(thing) is not None

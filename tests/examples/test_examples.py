@@ -15,9 +15,9 @@ import pytest
 import soundfile
 
 import rtsep
+from rtsep_bench.servers import pulse_server
 from tests.files.sounds import RATE, encode, music, write_file
 from tests.live.pulse_clients import listening, play, read_heard
-from tests.live.servers import pulse_server
 from tests.signal_programs import END_S
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.live.servers import wait_until
+from rtsep_bench.server_process import wait_until
 
 
 def ports(server):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tests.live.servers import AudioServer
+from rtsep_bench.server_process import AudioServer
 
 # Beyond what any of these programs needs to end, on an overloaded machine.
 END_S = 60.0

@@ -8,8 +8,9 @@ import time
 
 import numpy as np
 
+from rtsep_bench.server_process import wait_until
+from rtsep_bench.servers import RATE
 from rtsep_bench.watchdog import priority
-from tests.live.servers import RATE, wait_until
 
 RAW = ("--raw", "--format=float32le", f"--rate={RATE}", "--channels=2")
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rtsep_bench.servers import RATE, jack_server, pulse_server
 from rtsep_bench.watchdog import priority
 from tests.live import jack_player
 from tests.live.jack_graph import connect, new_ports, ports
 from tests.live.monitor_process import Monitor, monitor_process
 from tests.live.pulse_clients import listening, play, read_heard, wait_until_connected
-from tests.live.servers import RATE, jack_server, pulse_server
 from tests.live.song import PLAN
 
 OPTIONS = ("--stem", "vocals", "--no-auto-level")

@@ -11,15 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from rtsep_bench.servers import JACK_PERIOD, RATE, jack_server
 from tests.live import jack_probe
 from tests.live.attempts import assert_no_dropouts, repeat_if_disturbed
 from tests.live.jack_graph import new_ports, ports
 from tests.live.monitor_process import monitor_process, run_monitor
-from tests.live.servers import (
-    JACK_PERIOD,
-    RATE,
-    jack_server,
-)
 
 pytestmark = [pytest.mark.needs("jack"), pytest.mark.slow]
 

@@ -22,8 +22,8 @@ from rtsep.live.priority import (
     SESSION,
     WORKER,
 )
+from rtsep_bench.server_process import wait_until
 from tests.devices.fake_portaudio import device, install
-from tests.live.servers import wait_until
 from tests.live.streams import HOP, noise
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads are raised on Linux only")

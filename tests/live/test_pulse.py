@@ -14,15 +14,11 @@ import pytest
 
 from rtsep.live.plans.plan import PLANS
 from rtsep.live.priority import AUDIO, SESSION, WORKER
+from rtsep_bench.server_process import wait_until
+from rtsep_bench.servers import RATE, REALTIME, pulse_server
 from tests.live.attempts import assert_no_dropouts, repeat_if_disturbed
 from tests.live.monitor_process import monitor_process, run_monitor
 from tests.live.pulse_clients import RAW, play, wait_until_connected
-from tests.live.servers import (
-    RATE,
-    REALTIME,
-    pulse_server,
-    wait_until,
-)
 
 pytestmark = [pytest.mark.needs("pulse"), pytest.mark.slow]
 

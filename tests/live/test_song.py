@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from rtsep_bench.servers import RATE
 from rtsep_bench.watchdog import Watchdog
 from tests.live.attempts import LONG_STALL
-from tests.live.servers import RATE
 from tests.live.song import PLAN, make_song, position, vocals_of
 from tests.live.song_runs import PULSE_LATENCY_S, SongRun, through_jack, through_pulse
 from tests.system_programs import missing

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rtsep.live.plans.plan import PLANS
+from rtsep_bench.server_process import wait_until
+from rtsep_bench.servers import ALSA_PULSE_ENDS, RATE, jack_server, pulse_server
 from tests.live.attempts import repeat_if_disturbed
 from tests.live.monitor_process import monitor_process
 from tests.live.pulse_clients import listening, play, read_heard, wait_until_connected
-from tests.live.servers import (
-    ALSA_PULSE_ENDS,
-    RATE,
-    AudioServer,
-    jack_server,
-    pulse_server,
-    wait_until,
-)
 from tests.live.test_pulse import BUFFER_S, TOLERANCE_MS, UNIT_GAINS, time_impulse
 
 pytestmark = [pytest.mark.needs("pulse"), pytest.mark.slow]
@@ -89,7 +84,7 @@ def test_a_tone_goes_from_one_host_api_to_another(pulse, tmp_path):
         environ = {**jack.environ, **pulse.environ}
         for name in ("JACK_DEFAULT_SERVER", "JACK_NO_AUDIO_RESERVATION"):
             environ[name] = jack.environ[name]
-        both = AudioServer(pulse.process, environ, pulse.log)
+        both = replace(pulse, environ=environ)
         with monitor_process(
             both, tmp_path, "-i", "song_in", "-o", "system", *UNIT_GAINS
         ) as monitor:
