@@ -213,11 +213,11 @@ def _notes(config: ModelConfig, kind: str, rows: list[Row]) -> list[str]:
         " to. Announced: what the program states. First sound: from the command to the first filtered"
         " sound. Longest silence: of a stream that plays on while it is taken over.",
     ]
-    scatter = [row.more["scatter_ms"] for row in rows if "scatter_ms" in row.more]
-    if scatter:
+    for scatter_ms in [row.more["scatter_ms"] for row in rows if "scatter_ms" in row.more]:
         notes.append(
-            f"PulseAudio: two recorders of one sink differ by up to {max(scatter):.1f} ms. They ask for"
-            " short buffers, with which the server's own get shorter, too."
+            f"PulseAudio: two recorders of one sink differ by {scatter_ms['median']:.1f} ms in the"
+            f" median, {scatter_ms['max']:.1f} at most. They ask for short buffers, with which the"
+            " server's own get shorter, too."
         )
     probe_xruns = sum(row.more.get("probe_xruns", 0) for row in rows)
     if probe_xruns:

@@ -50,6 +50,8 @@ END_S = 30.0
 # An impulse that was not heard by then is lost. The next one follows some time after it was.
 MOST_DELAY_S = 8.0
 PAUSE_S = 0.3
+# Two recorders of the same instant may differ by this.
+EARLY_S = 0.05
 PLAYED_RATE = 44_100
 # How long two recorders of one sink are compared.
 SCATTER_S = 8.0
@@ -288,10 +290,10 @@ def _impulses(
     lost = 0
     ends_s = time.monotonic() + duration_s
     while time.monotonic() < ends_s:
-        before, heard_before = len(probe.sent_s), len(probe.heard.impulses_s)
+        sent_before, heard_before = len(probe.sent_s), len(probe.heard.impulses_s)
         probe.send()
         gives_up_s = time.monotonic() + MOST_DELAY_S
-        while len(probe.sent_s) <= before or len(probe.heard.impulses_s) <= heard_before:
+        while (took := _delay_s(probe, sent_before, heard_before)) is None:
             if time.monotonic() > gives_up_s:
                 lost += 1
                 break
@@ -299,18 +301,28 @@ def _impulses(
             check()
             probe.update()
         else:
-            took_s.append(probe.heard.impulses_s[heard_before] - probe.sent_s[before])
+            took_s.append(took)
         time.sleep(PAUSE_S)
         probe.update()
     return took_s, lost
 
 
-def _scatter_ms(route: Route) -> float:
-    """How far two recorders of one sink differ about an impulse, at most."""
+def _delay_s(probe: Probe, sent_before: int, heard_before: int) -> float | None:
+    """How long the impulse took that was sent after so many others; None where it is on its way."""
+    sent_s = list(probe.sent_s[sent_before:])
+    heard_s = list(probe.heard.impulses_s[heard_before:])
+    return next(
+        (at_s - sent_s[0] for at_s in heard_s if sent_s and at_s > sent_s[0] - EARLY_S), None
+    )
+
+
+def _scatter_ms(route: Route) -> dict[str, float]:
+    """How far two recorders of one sink differ about an impulse: in the median, and at most."""
     assert route.input_sink is not None
     with PulseProbe(route.input_sink, route.input_sink) as probe:
         took_s, _ = _impulses(probe, lambda: None, SCATTER_S)
-    return 1000 * max(map(abs, took_s), default=0.0)
+    apart_ms = 1000 * np.abs(took_s)
+    return {"median": float(np.median(apart_ms)), "max": float(np.max(apart_ms, initial=0.0))}
 
 
 def main() -> None:
