@@ -24,8 +24,8 @@ FRAME_BYTES = 8
 RECORDER_MS, PIECE = 5, 256
 # What the player keeps in store, and how much is written in one go.
 PLAYER_MS, PLAYED = 200, 1024
-# Pieces that came in about the same time, some 0.4 s. A sink that renders anew what it had rendered ahead
-# gives its monitor both, so what came long before says nothing about the place of a sample.
+# Pieces that came in about the same time, some 0.4 s. A sink that renders anew what it had rendered
+# ahead gives its monitor both: what came long before says nothing about the place of a sample.
 ABOUT_THEN = 64
 
 
