@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from rtsep_bench.servers import RATE, jack_server, pulse_server
+from rtsep_bench.server_process import AudioServer
+from rtsep_bench.servers import RATE, jack_server, pipewire_jack, pipewire_server, pulse_server
 from rtsep_bench.watchdog import priority
 from tests.live import jack_player
-from tests.live.jack_graph import connect, new_ports, ports
+from tests.live.jack_graph import connect, disconnect, new_ports, ports, sink_ports
 from tests.live.monitor_process import Monitor, monitor_process
 from tests.live.pulse_clients import listening, play, read_heard, wait_until_connected
 from tests.live.song import PLAN
@@ -32,14 +36,15 @@ class SongRun:
 
     song, heard: what was played, and what came out at the other end, (samples, 2) float32.
     stats, recorded: of rtsep-monitor, as it wrote them.
-    starts_with_song: the first sample of `heard` came in while the first one of `song` went out.
+    latency_ms: what it says that sound takes from one end to the other, if the first sample of `heard`
+        came in while the first one of `song` went out; None if they share no clock.
     """
 
     song: np.ndarray
     heard: np.ndarray
     stats: dict
     recorded: dict[str, np.ndarray]
-    starts_with_song: bool
+    latency_ms: float | None
 
     @property
     def xruns(self) -> int:
@@ -59,38 +64,89 @@ def through_pulse(song, block, folder) -> SongRun:
         play(server, song)
         time.sleep(TAIL_S)
         _end(monitor)
-    return SongRun(song, read_heard(stem), monitor.stats(), monitor.recorded(), False)
+    return SongRun(song, read_heard(stem), monitor.stats(), monitor.recorded(), None)
 
 
 def through_jack(song, period, folder) -> SongRun:
     """Played and heard by one client of JACK, so that what comes out has one clock with what went in."""
-    source, target = folder / "song.raw", folder / "heard.raw"
-    song.astype("<f4").tofile(source)
-    device = ("--hostapi", "JACK", "--blocksize", str(period))
     with jack_server(folder, period, waiting=True) as server:
-        nothing = ports(server)
-        player = subprocess.Popen(
-            [*priority(), sys.executable, jack_player.__file__, str(source), str(target),
-             str(round(TAIL_S * RATE))],
+        run = _through_graph(server, song, period, folder, _wire_jack)
+    return replace(run, latency_ms=run.stats["latency_ms"]["total"])
+
+
+def through_pipewire(song, quantum, folder) -> SongRun:
+    """As `through_jack`, into PipeWire's sink `song` and out of its sink `stem`."""
+    with pipewire_server(folder, RATE, quantum) as server:
+        run = _through_graph(pipewire_jack(server), song, quantum, folder, _wire_pipewire)
+    # PortAudio 19.6 takes the latency of PipeWire's ports, which is below 0, for 2^32 samples.
+    latency_ms = run.stats["latency_ms"]
+    return replace(run, latency_ms=latency_ms["algorithm"] + latency_ms["device_measured"])
+
+
+# Connects player and program, given the server, and the outputs and inputs of each.
+Wire = Callable[[AudioServer, list[str], list[str], list[str], list[str]], None]
+
+
+def _wire_jack(server, played, heard, out, into):
+    connect(server, played, into)
+    connect(server, out, heard)
+
+
+def _wire_pipewire(server, played, heard, out, into):
+    # PortAudio plays and records where it likes.
+    disconnect(server, [*played, *heard, *out, *into])
+    for sink, before, after in (("song", played, into), ("stem", out, heard)):
+        monitor, playback = sink_ports(sink)
+        connect(server, before, playback)
+        connect(server, monitor, after)
+
+
+def _through_graph(server: AudioServer, song, block: int, folder: Path, wire: Wire) -> SongRun:
+    device = ("--hostapi", "JACK", "--blocksize", str(block))
+    nothing = ports(server)
+    with _jack_player(server, song, folder) as player:
+        played, heard = new_ports(server, nothing)
+        before = ports(server)
+        with monitor_process(server, folder, *device, *OPTIONS) as monitor:
+            wire(server, played, heard, *new_ports(server, before))
+            player.play()
+            _end(monitor)
+    return SongRun(song, player.heard(), monitor.stats(), monitor.recorded(), None)
+
+
+class _JackPlayer:
+    """A running jack_player.py."""
+
+    def __init__(self, server: AudioServer, song, folder: Path):
+        self._duration_s = len(song) / RATE + TAIL_S
+        self._heard = folder / "heard.raw"
+        song.astype("<f4").tofile(folder / "song.raw")
+        words = [str(folder / "song.raw"), str(self._heard), str(round(TAIL_S * RATE))]
+        self.process = subprocess.Popen(
+            [*priority(), sys.executable, jack_player.__file__, *words],
             env=server.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             start_new_session=True,
         )  # fmt: skip
-        try:
-            assert player.stdout.readline() == "ready\n"
-            played, heard = new_ports(server, nothing)
-            before = ports(server)
-            with monitor_process(server, folder, *device, *OPTIONS) as monitor:
-                out, into = new_ports(server, before)
-                connect(server, played, into)
-                connect(server, out, heard)
-                time.sleep(0.5)
-                player.communicate("play\n", timeout=len(song) / RATE + TAIL_S + MOST_BEHIND_S)
-                _end(monitor)
-        finally:
-            player.kill()
-            player.wait()
-    heard = np.fromfile(target, "<f4").reshape(-1, 2)
-    return SongRun(song, heard, monitor.stats(), monitor.recorded(), True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def play(self):
+        """Play the song to its end."""
+        time.sleep(0.5)
+        self.process.communicate("play\n", timeout=self._duration_s + MOST_BEHIND_S)
+
+    def heard(self):
+        """What came in meanwhile, (samples, 2) float32."""
+        return np.fromfile(self._heard, "<f4").reshape(-1, 2)
+
+
+@contextlib.contextmanager
+def _jack_player(server: AudioServer, song, folder: Path) -> Iterator[_JackPlayer]:
+    player = _JackPlayer(server, song, folder)
+    try:
+        yield player
+    finally:
+        player.process.kill()
+        player.process.wait()
 
 
 def _end(monitor: Monitor) -> None:
