@@ -25,7 +25,7 @@ from rtsep_bench.report import import_extra
 SENDER, LISTENER = "bench_sender", "bench_listener"
 # The graph counts samples in 32 bits.
 WRAPS = 1 << 32
-CALIBRATION_S = 1.0
+CALIBRATION_S, MOST_CALIBRATIONS = 0.5, 10
 # PipeWire runs clients of one group in one cycle from the start, whichever sinks they are linked to.
 _ONE_GROUP = '{ node.group = "rtsep_bench" }'
 
@@ -101,21 +101,27 @@ class GraphProbe:
             client.close()
 
     def calibrate(self) -> None:
-        """Raise RtsepError unless an impulse from client to client takes no time at all."""
+        """Raise RtsepError unless impulses from client to client take no time at all.
+
+        One that does is enough: a busy machine is a cycle late now and then.
+        """
         for output, into in zip(self.outputs, self.inputs):
             self._sender.connect(output, into)
         time.sleep(CALIBRATION_S)
-        self.send()
-        time.sleep(CALIBRATION_S)
-        self.update()
+        for _ in range(MOST_CALIBRATIONS):
+            self.send()
+            time.sleep(CALIBRATION_S)
+            self.update()
+            took_s = [heard - sent for sent, heard in zip(self.sent_s, self.heard.impulses_s)]
+            if took_s and round(took_s[-1] * self.rate) == 0:
+                break
+        else:
+            raise RtsepError(
+                "the graph's clients do not share a clock: impulses from one to the other took"
+                f" {', '.join(f'{1000 * took:.3f} ms' for took in took_s) or 'for ever'}"
+            )
         for output, into in zip(self.outputs, self.inputs):
             self._sender.disconnect(output, into)
-        took_s = [heard - sent for sent, heard in zip(self.sent_s, self.heard.impulses_s)]
-        if len(took_s) != 1 or round(took_s[0] * self.rate):
-            raise RtsepError(
-                "the graph's clients do not share a clock: an impulse from one to the other took"
-                f" {took_s or 'no'} s"
-            )
 
     def ports(self, client: str, end: str) -> list[str]:
         """Names of the ports of `client` whose own name begins with `end`, sorted.
