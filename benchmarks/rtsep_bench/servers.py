@@ -75,10 +75,14 @@ _WIREPLUMBER_WITHOUT_HARDWARE = {
 
 
 @contextlib.contextmanager
-def pulse_server(log_folder: Path, alsa: str = ALSA_PULSE) -> Iterator[AudioServer]:
+def pulse_server(
+    log_folder: Path, alsa: str = ALSA_PULSE, *, norewinds: bool = True
+) -> Iterator[AudioServer]:
     """PulseAudio with the null sinks `song` and `stem`, in float32 at 44.1 kHz.
 
     The clients' default ALSA device records from `song` and plays to `stem`; `alsa` configures it.
+
+    norewinds: the sinks are rendered 50 ms ahead at most, in place of 2 s, and run at once and evenly.
     """
     with private_folder() as folder:
         socket = folder / "native"
@@ -87,10 +91,9 @@ def pulse_server(log_folder: Path, alsa: str = ALSA_PULSE) -> Iterator[AudioServ
             **_pulse_client(folder, socket, alsa),
             "PULSE_STATE_PATH": str(folder),
         }
-        # norewinds: rendered 50 ms ahead at most, in place of 2 s; the sinks run at once and evenly.
         sinks = [
             f"--load=module-null-sink sink_name={name} rate={RATE} channels=2 format=float32le "
-            "norewinds=1"
+            f"norewinds={int(norewinds)}"
             for name in SINKS
         ]
         command = [
@@ -106,9 +109,9 @@ def pulse_server(log_folder: Path, alsa: str = ALSA_PULSE) -> Iterator[AudioServ
 
 @contextlib.contextmanager
 def jack_server(
-    log_folder: Path, period: int = JACK_PERIOD, *, waiting: bool = False
+    log_folder: Path, period: int = JACK_PERIOD, *, rate: int = RATE, waiting: bool = False
 ) -> Iterator[AudioServer]:
-    """JACK's dummy driver with two channels each way, 44.1 kHz, periods of `period` samples.
+    """JACK's dummy driver with two channels each way, in periods of `period` samples.
 
     waiting: the server waits for clients that are late, and no sample is lost: it reports an xrun, as
     without, where a period takes longer than it lasts.
@@ -127,7 +130,7 @@ def jack_server(
             "jackd", "--no-mlock", f"--name={name}",
             *(("--realtime", f"-P{_JACK_PRIORITY}") if REALTIME else ("--no-realtime",)),
             *(("--sync",) if waiting else ()),
-            "-d", "dummy", "-r", str(RATE), "-p", str(period),
+            "-d", "dummy", "-r", str(rate), "-p", str(period),
         ]  # fmt: skip
 
         def ready(server: AudioServer) -> bool:

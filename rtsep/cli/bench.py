@@ -32,6 +32,7 @@ COMMANDS = {
     "slide": "a run of a sliding window beside the whole net: rows heard, rows kept",
     "offline": "separation of a song: speed, memory, agreement with the official pipeline",
     "latency": "the live plans, paced like a device: late masks and times beside their deadlines",
+    "endtoend": "from what is played to what is heard, on sound servers without hardware",
     "quality": "the separation quality of each plan, on songs with true stems",
     "speech": "speech over music, before and after --voices-only and --dialogue",
     "claims": "the documentation's figures again, beside the recorded ones",

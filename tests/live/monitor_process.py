@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,11 @@ def monitor_command(*arguments: str) -> list[str]:
 
 @contextlib.contextmanager
 def monitor_process(server: AudioServer, folder: Path, *arguments: str) -> Iterator[Monitor]:
-    """Start the program, with the plan `classic`; it is killed at the end of the block if need be."""
+    """Start the program, with the plan `classic`; it is killed at the end of the block if need be.
+
+    What it writes is in a new folder in `folder`, since it replaces no recording.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="monitor-", dir=folder))
     kept = ["--stats", str(folder / STATS), "--record", str(folder / RECORDINGS)]
     options = ["--latency", "classic", *kept]
     with (folder / "messages").open("wb") as messages:

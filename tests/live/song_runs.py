@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from rtsep_bench.servers import RATE, jack_server, pulse_server
+from rtsep_bench.server_process import AudioServer
+from rtsep_bench.servers import RATE, jack_server, pipewire_jack, pipewire_server, pulse_server
 from rtsep_bench.watchdog import priority
 from tests.live import jack_player
-from tests.live.jack_graph import connect, new_ports, ports
+from tests.live.jack_graph import connect, new_ports, ports, sink_ports
 from tests.live.monitor_process import Monitor, monitor_process
 from tests.live.pulse_clients import listening, play, read_heard, wait_until_connected
 from tests.live.song import PLAN
@@ -32,14 +36,15 @@ class SongRun:
 
     song, heard: what was played, and what came out at the other end, (samples, 2) float32.
     stats, recorded: of rtsep-monitor, as it wrote them.
-    starts_with_song: the first sample of `heard` came in while the first one of `song` went out.
+    latency_ms: what it says that sound takes from one end to the other, if the first sample of `heard`
+        came in while the first one of `song` went out; None if they share no clock.
     """
 
     song: np.ndarray
     heard: np.ndarray
     stats: dict
     recorded: dict[str, np.ndarray]
-    starts_with_song: bool
+    latency_ms: float | None
 
     @property
     def xruns(self) -> int:
@@ -59,44 +64,90 @@ def through_pulse(song, block, folder) -> SongRun:
         play(server, song)
         time.sleep(TAIL_S)
         _end(monitor)
-    return SongRun(song, read_heard(stem), monitor.stats(), monitor.recorded(), False)
+    return SongRun(song, read_heard(stem), monitor.stats(), monitor.recorded(), None)
 
 
-def through_jack(song, period, folder, *, as_client=False) -> SongRun:
-    """Played and heard by one client of JACK, so that what comes out has one clock with what went in.
-
-    as_client: through --backend jack, else through PortAudio.
-    """
-    source, target = folder / "song.raw", folder / "heard.raw"
-    song.astype("<f4").tofile(source)
+def through_jack(song, period, folder) -> SongRun:
+    """Played and heard by one client of JACK, so that what comes out has one clock with what went in."""
     device = ("--hostapi", "JACK", "--blocksize", str(period))
-    with jack_server(folder, period, waiting=True) as server:
+    with (
+        jack_server(folder, period, waiting=True) as server,
+        _jack_player(server, song, folder) as player,
+    ):
+        before = ports(server)
+        with monitor_process(server, folder, *device, *OPTIONS) as monitor:
+            out, into = new_ports(server, before)
+            connect(server, player.played, into)
+            connect(server, out, player.heard)
+            return _played(player, monitor, song)
+
+
+def through_graph(song, period, folder) -> SongRun:
+    """As `through_jack`, with the monitor as a client of the graph, which connects what it is told."""
+    with (
+        jack_server(folder, period, waiting=True) as server,
+        _jack_player(server, song, folder) as player,
+    ):
+        ends = ("-i", ",".join(player.played), "-o", ",".join(player.heard))
+        with monitor_process(server, folder, "--backend", "jack", *ends, *OPTIONS) as monitor:
+            return _played(player, monitor, song)
+
+
+def through_pipewire(song, quantum, folder) -> SongRun:
+    """As `through_graph`, into PipeWire's sink `song` and out of its sink `stem`."""
+    with (
+        pipewire_server(folder, RATE, quantum) as server,
+        _jack_player(pipewire_jack(server), song, folder) as player,
+    ):
+        connect(server, player.played, sink_ports("song")[1])
+        connect(server, sink_ports("stem")[0], player.heard)
+        ends = ("--blocksize", str(quantum), "-i", "song", "-o", "stem")
+        with monitor_process(server, folder, "--backend", "jack", *ends, *OPTIONS) as monitor:
+            return _played(player, monitor, song)
+
+
+def _played(player: _JackPlayer, monitor: Monitor, song) -> SongRun:
+    player.play()
+    _end(monitor)
+    stats = monitor.stats()
+    return SongRun(song, player.recorded(), stats, monitor.recorded(), stats["latency_ms"]["total"])
+
+
+class _JackPlayer:
+    """A running jack_player.py. played, heard: the ports that it plays through, and hears."""
+
+    def __init__(self, server: AudioServer, song, folder: Path):
         nothing = ports(server)
-        player = subprocess.Popen(
-            [*priority(), sys.executable, jack_player.__file__, str(source), str(target),
-             str(round(TAIL_S * RATE))],
+        self._duration_s = len(song) / RATE + TAIL_S
+        self._heard = folder / "heard.raw"
+        song.astype("<f4").tofile(folder / "song.raw")
+        words = [str(folder / "song.raw"), str(self._heard), str(round(TAIL_S * RATE))]
+        self.process = subprocess.Popen(
+            [*priority(), sys.executable, jack_player.__file__, *words],
             env=server.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             start_new_session=True,
         )  # fmt: skip
-        try:
-            assert player.stdout.readline() == "ready\n"
-            played, heard = new_ports(server, nothing)
-            before = ports(server)
-            if as_client:
-                device = ("--backend", "jack", "-i", ",".join(played), "-o", ",".join(heard))
-            with monitor_process(server, folder, *device, *OPTIONS) as monitor:
-                out, into = new_ports(server, before)
-                if not as_client:  # which connects what it was told
-                    connect(server, played, into)
-                    connect(server, out, heard)
-                time.sleep(0.5)
-                player.communicate("play\n", timeout=len(song) / RATE + TAIL_S + MOST_BEHIND_S)
-                _end(monitor)
-        finally:
-            player.kill()
-            player.wait()
-    heard = np.fromfile(target, "<f4").reshape(-1, 2)
-    return SongRun(song, heard, monitor.stats(), monitor.recorded(), True)
+        assert self.process.stdout.readline() == "ready\n"
+        self.played, self.heard = new_ports(server, nothing)
+
+    def play(self):
+        """Play the song to its end."""
+        time.sleep(0.5)
+        self.process.communicate("play\n", timeout=self._duration_s + MOST_BEHIND_S)
+
+    def recorded(self):
+        """What came in meanwhile, (samples, 2) float32."""
+        return np.fromfile(self._heard, "<f4").reshape(-1, 2)
+
+
+@contextlib.contextmanager
+def _jack_player(server: AudioServer, song, folder: Path) -> Iterator[_JackPlayer]:
+    player = _JackPlayer(server, song, folder)
+    try:
+        yield player
+    finally:
+        player.process.kill()
+        player.process.wait()
 
 
 def _end(monitor: Monitor) -> None:

@@ -1,0 +1,344 @@
+"""One measurement of `rtsep-bench endtoend`, in a process that knows one sound server alone.
+
+    python -m rtsep_bench.endtoend_run SETTINGS.json
+
+First a steady tone plays, and `rtsep-monitor` is started: when is the tone heard filtered, for how long
+not at all? Then impulses are sent one after the other, and what the program counts is read from its
+--stats. Prints the figures as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from rtsep.errors import RtsepError
+from rtsep_bench import child
+from rtsep_bench.endtoend_routes import EARS, PULSEAUDIO, Route, find_route, read_server
+from rtsep_bench.graph_probe import GraphProbe
+from rtsep_bench.heard import (
+    GAIN_DB,
+    TONE_LEVEL,
+    Heard,
+    Level,
+    first_filtered_s,
+    longest_silence_s,
+    tone,
+)
+from rtsep_bench.pulse_probe import PulseProbe, PulseRecorder
+
+MODULE = "rtsep_bench.endtoend_run"
+MONITOR = "rtsep.cli.monitor"
+TICK_S = 0.01
+# The tone alone before the command, and after it was heard filtered.
+BEFORE_S, AFTER_S = 1.0, 1.5
+# Until the tone's tail has gone through the longest chain.
+QUIET_S = 3.0
+# Programs that are compiled the first time take as long.
+MOST_START_S = 120.0
+END_S = 30.0
+# An impulse that was not heard by then is lost. The next one follows some time after it was.
+MOST_DELAY_S = 8.0
+PAUSE_S = 0.3
+# Two recorders of the same instant may differ by this.
+EARLY_S = 0.05
+PLAYED_RATE = 44_100
+# How long two recorders of one sink are compared.
+SCATTER_S = 8.0
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What is measured.
+
+    server, route: as spelt out.  plan: for --latency.  options: further ones of rtsep-monitor.
+    stems: those of the model, all heard.  duration_s: of the impulses.
+    libjack: PipeWire's JACK library; None for the system's.
+    """
+
+    server: str
+    route: str
+    model: str
+    stems: Sequence[str]
+    plan: str
+    options: Sequence[str]
+    duration_s: float
+    libjack: str | None
+
+
+class Probe(Protocol):
+    """Sends impulses and hears them; see GraphProbe and PulseProbe."""
+
+    heard: Heard
+
+    @property
+    def sent_s(self) -> Sequence[float]:
+        """When impulses were sent, by the clock of `heard`."""
+        ...
+
+    def send(self) -> None:
+        """Send an impulse."""
+        ...
+
+    def update(self) -> None:
+        """Take over what was sent and heard since the last time."""
+        ...
+
+
+class Monitor:
+    """`rtsep-monitor` as a person starts it."""
+
+    def __init__(self, settings: RunSettings, route: Route, folder: Path):
+        self._stats, self._messages = folder / "stats.json", folder / "messages"
+        words = [
+            "--quiet", "--model", settings.model, "--latency", settings.plan,
+            "--stats", str(self._stats), *route.options(read_server(settings.server)),
+            # Everything is heard, so that an impulse stays one.
+            "--no-auto-level", "--mask-extension", "average",
+        ]  # fmt: skip
+        for stem in settings.stems:
+            words += ["--stem", stem, "--gain", f"{stem}={GAIN_DB:g}"]
+        with self._messages.open("wb") as messages:
+            self.started_s = time.monotonic()
+            self._process = subprocess.Popen(
+                child.command(MONITOR, *words, *settings.options),
+                stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, start_new_session=True,
+            )  # fmt: skip
+
+    def check(self) -> None:
+        """Raise RtsepError if it has ended."""
+        if self._process.poll() is not None:
+            said = child.last_line(self._messages.read_text(errors="replace"), "it said nothing")
+            raise RtsepError(
+                f"rtsep-monitor ended with exit status {self._process.returncode}: {said}"
+            )
+
+    def end(self) -> dict[str, Any]:
+        """End it as a session manager does; returns its statistics. Raises RtsepError."""
+        self.check()
+        self._process.terminate()
+        self._process.wait(END_S)
+        if not self._stats.exists():
+            self.check()
+        stats: dict[str, Any] = json.loads(self._stats.read_text())
+        return stats
+
+    def kill(self) -> None:
+        """End it at once if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(END_S)
+
+
+def run(settings: RunSettings, folder: Path) -> dict[str, Any]:
+    """Measure; returns the figures by name. Raises RtsepError."""
+    server = read_server(settings.server)
+    route = find_route(settings.route, server)
+    with ExitStack() as measuring:
+        start = _start_pulse if server.family == PULSEAUDIO else _start_graph
+        monitor, probe, begun = start(measuring, settings, route, folder)
+        took_s, lost = _impulses(probe, monitor.check, settings.duration_s)
+        figures = {**begun, "impulses": len(took_s), "impulses_lost": lost}
+        if isinstance(probe, GraphProbe):
+            figures["probe_xruns"] = probe.xruns
+        else:
+            figures["scatter_ms"] = _scatter_ms(route)
+        stats = monitor.end()
+    if not took_s:
+        raise RtsepError(f"none of {lost} impulses was heard within {MOST_DELAY_S:g} s")
+    took_ms = 1000 * np.array(took_s)
+    return {
+        **figures,
+        "heard_ms": {
+            "median": float(np.median(took_ms)),
+            "min": float(took_ms.min()),
+            "max": float(took_ms.max()),
+        },
+        "latency_ms": stats["latency_ms"],
+        "xruns": stats["xruns"],
+        "late_masks": stats["late_masks"],
+        "hops": stats["hops"],
+    }
+
+
+def _start_graph(
+    measuring: ExitStack, settings: RunSettings, route: Route, folder: Path
+) -> tuple[Monitor, GraphProbe | PulseProbe, dict[str, Any]]:
+    """The tone in a graph, to its end; returns what runs from then on, and what was found."""
+    probe = measuring.enter_context(GraphProbe(settings.libjack))
+    probe.calibrate()
+
+    def connect() -> None:
+        if route.input_sink is None:
+            probe.connect(probe.ports(route.client, "in"), sending=True)
+            probe.connect(probe.ports(route.client, "out"), sending=False)
+        else:
+            probe.connect(probe.ports(EARS, "monitor"), sending=False)
+
+    if route.input_sink is None:
+        probe.play_tone(True)
+        monitor, begun = _start(measuring, settings, route, folder, probe, connect)
+        probe.play_tone(False)
+    else:
+        with _player(None if route.takes_over else route.input_sink, folder):
+            monitor, begun = _start(measuring, settings, route, folder, probe, connect)
+        ports = probe.ports(route.input_sink, "playback")
+        if not ports:
+            raise RtsepError(f"the graph has no sink {route.input_sink!r} to play into")
+        probe.connect(ports, sending=True)
+    return monitor, probe, begun
+
+
+def _start_pulse(
+    measuring: ExitStack, settings: RunSettings, route: Route, folder: Path
+) -> tuple[Monitor, GraphProbe | PulseProbe, dict[str, Any]]:
+    """The tone in PulseAudio, to its end; as `_start_graph`."""
+    assert route.input_sink is not None
+    ears = PulseRecorder(f"{EARS}.monitor")
+    with ExitStack() as listening:
+        listening.callback(ears.close)
+        listening.enter_context(_player(None if route.takes_over else route.input_sink, folder))
+        monitor, begun = _start(measuring, settings, route, folder, _Ears(ears.heard), lambda: None)
+    return monitor, measuring.enter_context(PulseProbe(route.input_sink, EARS)), begun
+
+
+@dataclass
+class _Ears:
+    """A recorder alone, which needs no update."""
+
+    heard: Heard
+
+    def update(self) -> None:
+        """Nothing."""
+
+
+def _start(
+    measuring: ExitStack, settings: RunSettings, route: Route, folder: Path,
+    ears: GraphProbe | _Ears, connect: Callable[[], None],
+) -> tuple[Monitor, dict[str, Any]]:  # fmt: skip
+    """Start rtsep-monitor beside the tone, until that has been heard filtered for a while.
+
+    connect: connects what there is by now to the ears, again and again.
+    """
+    connect()
+    time.sleep(BEFORE_S)
+    monitor = Monitor(settings, route, folder)
+    measuring.callback(monitor.kill)
+    filtered_s = None
+    while filtered_s is None:
+        time.sleep(TICK_S)
+        monitor.check()
+        connect()
+        ears.update()
+        filtered_s = first_filtered_s(_since(monitor.started_s, ears.heard))
+        if time.monotonic() > monitor.started_s + MOST_START_S:
+            raise RtsepError(f"no filtered sound within {MOST_START_S:g} s of the command")
+    time.sleep(AFTER_S)
+    ears.update()
+    silence_s = longest_silence_s(ears.heard.levels) if route.takes_over else None
+    return monitor, {
+        "first_filtered_s": filtered_s - monitor.started_s,
+        "silence_ms": None if silence_s is None else 1000 * silence_s,
+    }
+
+
+def _since(begun_s: float, heard: Heard) -> list[Level]:
+    return [level for level in list(heard.levels) if level.came_s >= begun_s]
+
+
+@contextmanager
+def _player(sink: str | None, folder: Path) -> Iterator[None]:
+    """Play the tone into a sink, or the default one, with a program that people use."""
+    import soundfile
+
+    file = folder / "tone.wav"
+    sound = tone(PLAYED_RATE, 0, round(PLAYED_RATE * (MOST_START_S + BEFORE_S + AFTER_S)))
+    assert np.abs(sound).max() <= TONE_LEVEL
+    soundfile.write(file, np.repeat(sound[:, np.newaxis], 2, axis=1), PLAYED_RATE, "FLOAT")
+    program = subprocess.Popen(
+        ["paplay", *([] if sink is None else [f"--device={sink}"]), str(file)],
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        program.kill()
+        program.wait()
+        file.unlink()
+
+
+def _impulses(
+    probe: Probe, check: Callable[[], None], duration_s: float
+) -> tuple[list[float], int]:
+    """Send impulses one after the other; returns how long each took, in seconds, and those lost.
+
+    check: called again and again, raises what ends the measurement.
+    """
+    time.sleep(QUIET_S)
+    probe.update()
+    took_s: list[float] = []
+    lost = 0
+    ends_s = time.monotonic() + duration_s
+    while time.monotonic() < ends_s:
+        sent_before, heard_before = len(probe.sent_s), len(probe.heard.impulses_s)
+        probe.send()
+        gives_up_s = time.monotonic() + MOST_DELAY_S
+        while (took := _delay_s(probe, sent_before, heard_before)) is None:
+            if time.monotonic() > gives_up_s:
+                lost += 1
+                break
+            time.sleep(TICK_S)
+            check()
+            probe.update()
+        else:
+            took_s.append(took)
+        time.sleep(PAUSE_S)
+        probe.update()
+    return took_s, lost
+
+
+def _delay_s(probe: Probe, sent_before: int, heard_before: int) -> float | None:
+    """How long the impulse took that was sent after so many others; None where it is on its way."""
+    sent_s = list(probe.sent_s[sent_before:])
+    heard_s = list(probe.heard.impulses_s[heard_before:])
+    return next(
+        (at_s - sent_s[0] for at_s in heard_s if sent_s and at_s > sent_s[0] - EARLY_S), None
+    )
+
+
+def _scatter_ms(route: Route) -> dict[str, float]:
+    """How far two recorders of one sink differ about an impulse: in the median, and at most."""
+    assert route.input_sink is not None
+    with PulseProbe(route.input_sink, route.input_sink) as probe:
+        took_s, _ = _impulses(probe, lambda: None, SCATTER_S)
+    apart_ms = 1000 * np.abs(took_s)
+    return {"median": float(np.median(apart_ms)), "max": float(np.max(apart_ms, initial=0.0))}
+
+
+def main() -> None:
+    """Run in the child process."""
+    settings = RunSettings(**json.loads(sys.argv[1]))
+    # The probes' callbacks are not to wait for the thread that looks on.
+    sys.setswitchinterval(0.0005)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            print(json.dumps(run(settings, Path(folder))))
+        except RtsepError as error:
+            print(error, file=sys.stderr)
+            sys.exit(error.exit_status)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

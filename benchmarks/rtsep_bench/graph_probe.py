@@ -1,0 +1,193 @@
+"""Impulses through a graph, sent and heard inside it by JACK clients: exact to the sample.
+
+Two clients, so that none hears what it sends: the program between them would close a circle, in which a
+graph delays by a cycle. They count samples by the graph's clock, which is the same in a cycle for all.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import queue
+import random
+import time
+from types import TracebackType
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.errors import RtsepError
+from rtsep_bench.heard import IMPULSE_LEVEL, Heard, tone
+from rtsep_bench.report import import_extra
+
+SENDER, LISTENER = "bench_sender", "bench_listener"
+# The graph counts samples in 32 bits.
+WRAPS = 1 << 32
+CALIBRATION_S, MOST_CALIBRATIONS = 0.5, 10
+# PipeWire runs clients of one group in one cycle from the start, whichever sinks they are linked to.
+_ONE_GROUP = '{ node.group = "rtsep_bench" }'
+
+
+class GraphProbe:
+    """The two clients, for the time of a `with` block.
+
+    Parameters
+    ----------
+    libjack : str or None
+        The JACK library to load; None for the system's.
+
+    Attributes
+    ----------
+    heard : Heard
+        What came in at the listener's first input, after `update`.
+    xruns : int
+        Those that the clients were told of. Writer: JACK's threads.
+
+    Raises
+    ------
+    RtsepError
+        If no server answers.
+    MissingLibraryError
+        If JACK-Client is not installed.
+    """
+
+    def __init__(self, libjack: str | None):
+        os.environ["PIPEWIRE_PROPS"] = _ONE_GROUP
+        jack = _load(libjack)
+        try:
+            self._sender = jack.Client(SENDER, no_start_server=True)
+            self._listener = jack.Client(LISTENER, no_start_server=True)
+        except jack.JackOpenError as error:
+            raise RtsepError(f"no JACK client can be made: {error}") from None
+        finally:
+            del os.environ["PIPEWIRE_PROPS"]
+        self._errors: Any = jack.JackError
+        self.rate: int = self._sender.samplerate
+        self.outputs = [self._sender.outports.register(f"out_{k}") for k in (1, 2)]
+        self.inputs = [self._listener.inports.register(f"in_{k}") for k in (1, 2)]
+        self.heard = Heard(self.rate)
+        self.xruns = 0
+        self._random = random.Random(0)
+        # Writers: `send` and `play_tone`. Reader, which takes what it finds: the sender's callback.
+        self._wanted: queue.SimpleQueue[float] = queue.SimpleQueue()
+        self._tone = False
+        # Writer: the sender's callback. Reader: `update`.
+        self._sent: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.sent_s: list[float] = []
+        # Writer: the listener's callback. Reader: `update`.
+        self._blocks: queue.SimpleQueue[tuple[int, float, NDArray[np.float32]]] = (
+            queue.SimpleQueue()
+        )
+        self._first: int | None = None
+        self._sender.set_process_callback(self._play)
+        self._listener.set_process_callback(self._listen)
+        self._sender.set_xrun_callback(self._count_xrun)
+
+    def __enter__(self) -> GraphProbe:
+        self._listener.activate()
+        self._sender.activate()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for client in (self._sender, self._listener):
+            client.deactivate()
+            client.close()
+
+    def calibrate(self) -> None:
+        """Raise RtsepError unless impulses from client to client take no time at all.
+
+        One that does is enough: a busy machine is a cycle late now and then.
+        """
+        for output, into in zip(self.outputs, self.inputs):
+            self._sender.connect(output, into)
+        time.sleep(CALIBRATION_S)
+        for _ in range(MOST_CALIBRATIONS):
+            self.send()
+            time.sleep(CALIBRATION_S)
+            self.update()
+            took_s = [heard - sent for sent, heard in zip(self.sent_s, self.heard.impulses_s)]
+            if took_s and round(took_s[-1] * self.rate) == 0:
+                break
+        else:
+            raise RtsepError(
+                "the graph's clients do not share a clock: impulses from one to the other took"
+                f" {', '.join(f'{1000 * took:.3f} ms' for took in took_s) or 'for ever'}"
+            )
+        for output, into in zip(self.outputs, self.inputs):
+            self._sender.disconnect(output, into)
+
+    def ports(self, client: str, end: str) -> list[str]:
+        """Names of the ports of `client` whose own name begins with `end`, sorted.
+
+        A graph orders ports as they were made; left comes before right in their names, too.
+        """
+        pattern = f"^{client}[^:]*:{end}"
+        return sorted(port.name for port in self._sender.get_ports(pattern))
+
+    def connect(self, names: list[str], *, sending: bool) -> None:
+        """Connect the sender to these inputs, or these outputs to the listener, where they are not.
+
+        Raises RtsepError where the server refuses.
+        """
+        try:
+            for ours, name in zip(self.outputs if sending else self.inputs, names):
+                if any(other.name == name for other in ours.connections):
+                    continue
+                pair = (ours, name) if sending else (name, ours)
+                self._sender.connect(*pair)
+        except self._errors as error:
+            raise RtsepError(f"cannot connect {', '.join(names)}: {error}") from None
+
+    def play_tone(self, wanted: bool) -> None:
+        """Play the steady tone from now on, or no longer."""
+        self._tone = wanted
+
+    def send(self) -> None:
+        """Send an impulse in the next cycle, anywhere in it."""
+        self._wanted.put(self._random.random())
+
+    def update(self) -> None:
+        """Take over what the callbacks have noted since the last time."""
+        while not self._sent.empty():
+            self.sent_s.append(self._clock_s(self._sent.get()))
+        while not self._blocks.empty():
+            frame, came_s, block = self._blocks.get()
+            self.heard.add(self._clock_s(frame), came_s, block)
+
+    def _clock_s(self, frame: int) -> float:
+        """Seconds since the first frame that was looked at, or before it."""
+        if self._first is None:
+            self._first = frame
+        turned = (frame - self._first) % WRAPS
+        return (turned - WRAPS if turned > WRAPS // 2 else turned) / self.rate
+
+    def _play(self, frames: int) -> None:
+        first = self._sender.last_frame_time
+        block = tone(self.rate, first, frames) if self._tone else np.zeros(frames, np.float32)
+        if not self._wanted.empty():
+            at = int(self._wanted.get() * frames)
+            block[at] = IMPULSE_LEVEL
+            self._sent.put(first + at)
+        for port in self.outputs:
+            port.get_array()[:] = block
+
+    def _listen(self, frames: int) -> None:
+        first = self._listener.last_frame_time
+        self._blocks.put((first, time.monotonic(), self.inputs[0].get_array().copy()))
+
+    def _count_xrun(self, _delayed_us: float) -> None:
+        self.xruns += 1
+
+
+def _load(libjack: str | None) -> Any:
+    """JACK-Client, which asks once, while it is imported, which library it is to load."""
+    find = ctypes.util.find_library
+    with mock.patch("ctypes.util.find_library", lambda name: libjack or find(name)):
+        return import_extra("jack", "bench", "measuring inside a graph")
