@@ -46,7 +46,9 @@ MOST_ATTEMPTS = 2
 SHORT_BUFFER_S = 0.01
 TOLERANCE = 1e-5
 # The client that hears what it plays closes a circle in the graph, which delays by so many blocks.
-CIRCLE_BLOCKS = {"jack": 1, "pipewire": 2}
+CIRCLE_BLOCKS = {"jack": 1, "graph": 1, "pipewire": 2}
+# Each plays with two nets' worth of work; more of them at once would hold up one another.
+MOST_AT_ONCE = 2
 # On PulseAudio: compared in pieces of this length, of which so many may hold a slip.
 PIECE = RATE // 4
 MOST_SPOILT = 0.1
@@ -77,7 +79,7 @@ class Outcome:
 
 @pytest.fixture(scope="module", params=[256, 1024])
 def outcomes(request, _made_up_weights_folder, tmp_path_factory):
-    """All servers at once, to save time; by server. Those that are not installed are left out."""
+    """A few servers at once, to save time; by server. Those that are not installed are left out."""
     block, song = request.param, make_song(SONG_S)
     runners = {
         "pulse": through_pulse,
@@ -92,7 +94,7 @@ def outcomes(request, _made_up_weights_folder, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RTSEP_WEIGHTS", str(_made_up_weights_folder))
         for _ in range(MOST_ATTEMPTS):
-            with Watchdog() as watchdog, ThreadPoolExecutor() as pool:
+            with Watchdog() as watchdog, ThreadPoolExecutor(MOST_AT_ONCE) as pool:
                 started = {
                     name: pool.submit(runners[name], song, block, tmp_path_factory.mktemp(name))
                     for name in pending
@@ -145,15 +147,7 @@ def test_a_song_comes_out_as_its_vocals(outcomes, server, weights):
     )
     assert stats["hops"] > (SONG_S + PLAN.latency_ms / 1000) * RATE / PLAN.hop
 
-    try:
-        _assert_vocals(run, block, server)
-    except AssertionError:
-        if server == "pipewire" and outcome.stalls:
-            pytest.skip(
-                "PipeWire leaves out what a client is late with, and PortAudio counts no xrun: the"
-                f" machine itself stood still {outcome.stalls} times"
-            )
-        raise
+    _assert_vocals(run, block, server)
 
 
 def _assert_vocals(run, block, server):
