@@ -99,6 +99,8 @@ def through_pipewire(song, quantum, folder) -> SongRun:
         pipewire_server(folder, RATE, quantum) as server,
         _jack_player(pipewire_jack(server), song, folder) as player,
     ):
+        # PortAudio plays and records where it likes.
+        disconnect(server, [*player.played, *player.heard])
         connect(server, player.played, sink_ports("song")[1])
         connect(server, sink_ports("stem")[0], player.heard)
         ends = ("--blocksize", str(quantum), "-i", "song", "-o", "stem")
