@@ -16,7 +16,7 @@ from rtsep_bench.server_process import AudioServer
 from rtsep_bench.servers import RATE, jack_server, pipewire_jack, pipewire_server, pulse_server
 from rtsep_bench.watchdog import priority
 from tests.live import jack_player
-from tests.live.jack_graph import connect, new_ports, ports, sink_ports
+from tests.live.jack_graph import connect, disconnect, new_ports, ports, sink_ports
 from tests.live.monitor_process import Monitor, monitor_process
 from tests.live.pulse_clients import listening, play, read_heard, wait_until_connected
 from tests.live.song import PLAN
