@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rtsep.devices.graph.libjack import NO_SERVER, LibJack
+from rtsep.devices.graph.uncancelled import uncancelled_call
 from rtsep.errors import RtsepError
 
 NAME = "rtsep"
@@ -76,6 +77,8 @@ class GraphClient:
             if error.status.server_failed:
                 raise RtsepError(NO_SERVER) from None
             raise RtsepError(f"{library.server} does not take another client ({error})") from None
+        # The library keeps addresses alone.
+        self._process_callback: Any = None
         self._latency_callback: Any = None
 
     def __enter__(self) -> GraphClient:
@@ -137,6 +140,25 @@ class GraphClient:
             if self.has_port(source) and self.has_port(target):
                 raise
 
+    def set_process(self, cycle: Callable[[int], None]) -> None:
+        """Call `cycle` with the samples of every cycle, on the graph's thread; before `activate`.
+
+        Not by JACK-Client's own means: see uncancelled.py.
+        """
+        ffi, functions = self._library.ffi, self._library.functions
+
+        def process(samples: int, _argument: object) -> int:
+            cycle(samples)
+            return 0
+
+        self._process_callback = ffi.callback("process_callback", process)
+        call = ffi.cast("process_callback", uncancelled_call())
+        functions.jack_set_process_callback(
+            self._library.client_pointer(self.jack),
+            call,
+            ffi.cast("void *", self._process_callback),
+        )
+
     # --- latency --------------------------------------------------------------------------------
 
     def latency_range(self, port: Any, mode: int) -> tuple[int, int]:
@@ -183,7 +205,6 @@ class GraphClient:
                 pointer = self._library.port_pointer(port)
                 functions.jack_port_set_latency_range(pointer, mode, given)
 
-        # The library keeps the address alone.
         self._latency_callback = ffi.callback("latency_callback", tell)
         functions.jack_set_latency_callback(
             self._library.client_pointer(self.jack), self._latency_callback, ffi.NULL

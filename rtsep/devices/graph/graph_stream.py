@@ -91,7 +91,7 @@ class GraphStream(AudioStream):
         self._connected: set[tuple[str, str]] = set()  # by this stream; source and target
         self._is_playing = False
         self._latency_s = 0.0, 0.0  # the last that was known
-        jack.set_process_callback(self._cycle)
+        self._client.set_process(self._cycle)
         jack.set_xrun_callback(self._note_xrun)
         jack.set_shutdown_callback(self._end)
         jack.set_samplerate_callback(self._look_at_rate)

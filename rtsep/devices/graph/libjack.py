@@ -39,6 +39,8 @@ typedef struct _jack_client jack_client_t;
 typedef struct _jack_port jack_port_t;
 typedef struct { uint32_t min; uint32_t max; } jack_latency_range_t;
 typedef void (*latency_callback)(int mode, void *arg);
+typedef int (*process_callback)(uint32_t samples, void *arg);
+int jack_set_process_callback(jack_client_t *client, process_callback callback, void *arg);
 int jack_set_latency_callback(jack_client_t *client, latency_callback callback, void *arg);
 void jack_port_get_latency_range(jack_port_t *port, int mode, jack_latency_range_t *range);
 void jack_port_set_latency_range(jack_port_t *port, int mode, jack_latency_range_t *range);
