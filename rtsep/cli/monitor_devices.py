@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from rtsep.cli.backends import make_backend
@@ -16,7 +17,7 @@ from rtsep.cli.monitor_report import (
     report,
     say,
 )
-from rtsep.cli.routing_arguments import is_routed
+from rtsep.cli.routing_arguments import is_routed, routing_request
 from rtsep.cli.uses import VOICES
 from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process
@@ -25,11 +26,13 @@ from rtsep.system.signals import shielded
 if TYPE_CHECKING:
     from rtsep.cli.routed_sound import RoutedSound
     from rtsep.cli.terminal.display import Display
+    from rtsep.devices.backend import Ends
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.engine_maker import EngineMaker
     from rtsep.live.live_engine import LiveEngine
     from rtsep.live.mixer import MixControls
     from rtsep.live.recorder import Recorder
+    from rtsep.routing.request import RoutingRequest
 
 # The display and the keys are looked after this often.
 TICK_S = 0.05
@@ -45,15 +48,22 @@ def run_on_devices(
 
     session = recorder = None
     with contextlib.ExitStack() as outer:
-        routed = _route(args, stems, outer) if is_routed(args) else None
-        if routed is None:
-            backend, heard = make_backend(args, stems)
-        else:
+        if is_routed(args):
+            # The sound server's answers take as long as the nets: at the same time.
+            request = routing_request(args, stems)
+            with ThreadPoolExecutor(1) as pool:
+                routing = pool.submit(_route, args, request, outer)
+                engine = make_engine()
+                engine.warm_up()
+                routed, ends = routing.result()
             backend, heard = routed.backend, routed.heard
-        ends = backend.find()
-        engine = make_engine()
+        else:
+            routed = None
+            backend, heard = make_backend(args, stems)
+            ends = backend.find()
+            engine = make_engine()
+            engine.warm_up()
         controls = mixing_desk(args, engine)
-        engine.warm_up()
         try:
             with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
                 stack.enter_context(live_process())
@@ -94,15 +104,14 @@ def mixing_desk(args: argparse.Namespace, engine: LiveEngine) -> MixControls:
 
 
 def _route(
-    args: argparse.Namespace, stems: tuple[str, ...], stack: contextlib.ExitStack
-) -> RoutedSound:
-    """Begin to route the sound of other programs; `stack` ends it."""
+    args: argparse.Namespace, request: RoutingRequest, stack: contextlib.ExitStack
+) -> tuple[RoutedSound, Ends]:
+    """Begin to route the sound of other programs; `stack` ends it. Also what to connect."""
     from rtsep.cli.routed_sound import RoutedSound
 
-    with shielded():
-        routed = RoutedSound(args, stems)
-        stack.callback(routed.close)
-    return routed
+    routed = RoutedSound(args, request)
+    stack.callback(routed.close)
+    return routed, routed.backend.find()
 
 
 def _loop(

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from rtsep.cli.backends import make_routed_backend
 from rtsep.cli.monitor_report import say
-from rtsep.cli.routing_arguments import routing_request
 from rtsep.devices.route import Route
 from rtsep.live.device_adapter import MIX, MIX_AND_STEMS
 from rtsep.routing.events import Failed, OutputChanged, ServerBack, ServerGone, StreamsChanged
+from rtsep.routing.request import RoutingRequest
 from rtsep.routing.router import Router
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class RoutedSound:
     ----------
     args : argparse.Namespace
         The options; see routing_arguments.is_routed.
-    stems : tuple of str
-        All that can be given out.
+    request : RoutingRequest
+        What they ask for.
 
     Attributes
     ----------
@@ -43,13 +43,13 @@ class RoutedSound:
     Raises
     ------
     UsageError, RtsepError
-        As Router.start, and where options contradict each other.
+        As Router.start, and where the server has no such backend.
     """
 
-    def __init__(self, args: argparse.Namespace, stems: tuple[str, ...]):
-        offered = stems if args.sources else ()
-        self._is_microphone = args.as_microphone
-        self._router = Router.start(routing_request(args, stems))
+    def __init__(self, args: argparse.Namespace, request: RoutingRequest):
+        self._is_microphone = not request.is_heard
+        offered = request.stems if request.is_heard else ()
+        self._router = Router.start(request)
         try:
             self.backend = make_routed_backend(args, self._route(self._router.route), offered)
         except BaseException:

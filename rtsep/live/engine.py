@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,8 +112,9 @@ class Engine(Mixable, StreamFigures):
 
     def warm_up(self) -> None:
         """Compile and touch everything: nothing may be done for the first time later on."""
-        for worker in self.workers:
-            worker.warm_up()
+        # Each has buffers of its own, and runs without Python's lock.
+        with ThreadPoolExecutor(len(self.workers)) as pool:
+            list(pool.map(Worker.warm_up, self.workers))
         self._path.warm_up()
         self._warm = True
 

@@ -96,20 +96,22 @@ class EngineMaker:
         return {stem: self._nets[stem] for stem in stems}
 
     def _engine(self, plan: StreamPlan, masking: str) -> Engine:
+        from rtsep.dsp.fft_wisdom import remembered_plans
         from rtsep.live.engine import Engine
 
-        settings = self._settings
-        return Engine(
-            settings.config,
-            list(self._loaded(masking).values()),
-            plan,
-            settings.mix_gains(masking),
-            independent=settings.independent_stems(masking),
-            separate_stems=settings.separate_stems,
-            on_late=settings.on_late,
-            auto_level=settings.auto_level,
-            mask_extension=settings.mask_extension,
-        )
+        settings, nets = self._settings, list(self._loaded(masking).values())
+        with remembered_plans():
+            return Engine(
+                settings.config,
+                nets,
+                plan,
+                settings.mix_gains(masking),
+                independent=settings.independent_stems(masking),
+                separate_stems=settings.separate_stems,
+                on_late=settings.on_late,
+                auto_level=settings.auto_level,
+                mask_extension=settings.mask_extension,
+            )
 
     # --- what an option costs ---------------------------------------------------------------------
 

@@ -1,13 +1,17 @@
-"""A model's nets, ready to run: the weights loaded and packed, one stem after another."""
+"""A model's nets, ready to run: the weights loaded and packed, two stems at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from rtsep.nets.registry import ModelConfig
 from rtsep.nets.unet import UNet
 from rtsep.weights import library as weights
 from rtsep.weights.download import ByteProgress
+
+# Stems that are packed at the same time. NumPy packs without Python's lock.
+AT_ONCE = 2
 
 
 def load_nets(
@@ -16,7 +20,13 @@ def load_nets(
     """The net of each of `stems`, in their order; of all of `config.stems` for None.
 
     Weights that are not there are fetched first. A stem's mapped file pages are let go once it is
-    packed, so that no more than one stem is held twice. Raises WeightsError.
+    packed, so that no more than AT_ONCE stems are held twice. Raises WeightsError.
     """
     arrays = weights.load(config, progress)
-    return [UNet(config, arrays.pop(stem)) for stem in (config.stems if stems is None else stems)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(
+            pool.map(
+                lambda stem: UNet(config, arrays.pop(stem)),
+                config.stems if stems is None else stems,
+            )
+        )
