@@ -79,7 +79,7 @@ class RoutedSound:
                     self._capture_is_due = True
                 case Failed():
                     say(event.line)
-        if self._capture_is_due and session.is_open:
+        if self._capture_is_due and session.sound_flows:
             self._capture_is_due = False
             self._router.capture()
 

@@ -73,6 +73,11 @@ class AudioStream:
         raise NotImplementedError
 
     @property
+    def sound_flows(self) -> bool:
+        """Whether what comes in is heard already: two clocks are watched for a while before."""
+        return self.active
+
+    @property
     def measured_latency_s(self) -> float | None:
         """Seconds from socket to socket by the system's clocks, mean so far; None where it has none."""
         return None

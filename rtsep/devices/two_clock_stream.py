@@ -61,6 +61,11 @@ class TwoClockStream(DeviceStream):
         return self._clocks.delay_s, self._streams[1].latency
 
     @property
+    def sound_flows(self) -> bool:
+        """Whether the clocks are known and the input is heard."""
+        return self.active and self._clocks.playing
+
+    @property
     def remarks(self) -> list[str]:
         """That there are two clocks, and what following them costs."""
         return [

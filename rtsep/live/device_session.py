@@ -97,9 +97,9 @@ class DeviceSession:
             self._try_again(now_s)
 
     @property
-    def is_open(self) -> bool:
-        """Whether the ends are there, and sound flows after `start`."""
-        return self._is_open
+    def sound_flows(self) -> bool:
+        """Whether what comes in is heard; not at once after `start`, see AudioStream."""
+        return self._is_open and self._stream.sound_flows
 
     def follow(self) -> None:
         """Go over to the ends that the backend finds now, as when headphones were plugged in.

@@ -135,6 +135,11 @@ class PulseStream(AudioStream):
         return self._clocks.delay_s + self._in.value, self._out.value
 
     @property
+    def sound_flows(self) -> bool:
+        """Whether the clocks are known and the input is heard."""
+        return self.active and self._clocks.playing
+
+    @property
     def measured_latency_s(self) -> float | None:
         """Seconds from source to sink, in the mean of the newest blocks."""
         return sum(self.latency_s) if self._out.count else None
