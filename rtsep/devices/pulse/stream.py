@@ -137,7 +137,7 @@ class PulseStream(AudioStream):
     @property
     def sound_flows(self) -> bool:
         """Whether the clocks are known and the input is heard."""
-        return self.active and self._clocks.playing
+        return self.active and self._clocks is not None and self._clocks.playing
 
     @property
     def measured_latency_s(self) -> float | None:
