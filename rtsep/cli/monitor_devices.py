@@ -13,6 +13,7 @@ from rtsep.cli.monitor_report import (
     begin_recording,
     check_recorded,
     describe,
+    describe_delay,
     failure_watch,
     report,
     say,
@@ -79,6 +80,8 @@ def run_on_devices(
                 stack.callback(session.close)
                 described = describe(engine, session.latency_ms, make_engine.why, priority)
                 header = [*session.describe(), *described]
+                if routed is not None:
+                    header.append(describe_delay(session.latency_ms))
                 display = make_display(
                     engine, controls, header, quiet=args.quiet, recorder=recorder
                 )
