@@ -8,6 +8,7 @@ All within one cycle of the graph: nothing is buffered, no clock is followed.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,9 +18,10 @@ import numpy as np
 from rtsep.devices.audio_stream import AudioStream, Process, Xruns
 from rtsep.devices.backend import Ends
 from rtsep.devices.clock_bridge import LONGEST_BLOCK
-from rtsep.devices.graph.graph_client import CAPTURE, PLAYBACK, GraphClient
+from rtsep.devices.graph.graph_client import CAPTURE, PLAYBACK, GraphClient, serial_of
 from rtsep.devices.graph.graph_ends import GraphEnds
 from rtsep.devices.graph.libjack import LibJack
+from rtsep.devices.graph.pipewire_nodes import list_nodes
 from rtsep.devices.route import PIPEWIRE
 from rtsep.errors import RtsepError
 
@@ -91,6 +93,8 @@ class GraphStream(AudioStream):
         self._connected: set[tuple[str, str]] = set()  # by this stream; source and target
         self._is_playing = False
         self._latency_s = 0.0, 0.0  # the last that was known
+        # by which sources are older, and sinks play later, than they say
+        self._behind_s = 0.0, 0.0
         self._client.set_process(self._cycle)
         jack.set_xrun_callback(self._note_xrun)
         jack.set_shutdown_callback(self._end)
@@ -108,9 +112,10 @@ class GraphStream(AudioStream):
         0 where these are programs' ports.
         """
         if self._client.is_open and not self._has_ended:
+            before_s, after_s = self._behind_s
             self._latency_s = (
-                self._most_latency_s(self._inputs, self._ends.sources, CAPTURE),
-                self._most_latency_s(self._mix, self._ends.sinks, PLAYBACK),
+                before_s + self._most_latency_s(self._inputs, self._ends.sources, CAPTURE),
+                after_s + self._most_latency_s(self._mix, self._ends.sinks, PLAYBACK),
             )
         return self._latency_s
 
@@ -145,6 +150,7 @@ class GraphStream(AudioStream):
         for pair in self._wanted(self._ends):
             self._connect(pair)
         self._client.recompute_latencies()
+        self._look_at_leader()
 
     def close(self) -> bool:
         """Leave the graph; False if a server that has died does not let go."""
@@ -188,6 +194,7 @@ class GraphStream(AudioStream):
             self._client.disconnect(*pair)
         self._connected, self._ends = wanted, ends
         self._client.recompute_latencies()
+        self._look_at_leader()
         return True
 
     # --- connections ----------------------------------------------------------------------------
@@ -205,6 +212,20 @@ class GraphStream(AudioStream):
                 f"{ends.input_name} or {ends.output_name} has gone meanwhile: connect it again"
             )
         return pairs
+
+    def _look_at_leader(self) -> None:
+        """Note by what an end is behind that leads the graph, now that all are linked."""
+        if self._library.server != PIPEWIRE:
+            return
+        with contextlib.suppress(RtsepError):  # no answer: what the ends say stands
+            nodes = list_nodes()
+            cycle_s = self._client.jack.blocksize / self._ends.output_rate
+
+            def behind_s(uuids: Sequence[int]) -> float:
+                leads = any(nodes.gives_a_cycle_later(serial_of(uuid)) for uuid in uuids)
+                return cycle_s if leads else 0.0
+
+            self._behind_s = behind_s(self._ends.sources), behind_s(self._ends.sinks)
 
     def _pairs(self, own: Sequence[Any], uuids: Sequence[int]) -> Iterator[tuple[Any, str]]:
         """Ports of this stream with the names of those they go to; a single one goes to all."""
