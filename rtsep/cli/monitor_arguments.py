@@ -19,7 +19,7 @@ from rtsep.files.formats import FORMATS
 from rtsep.live import INDEPENDENT, ON_LATE, RATIO
 from rtsep.live.plans.choice import AUTO
 from rtsep.live.plans.plan import PLANS
-from rtsep.live.priority import PRIORITIES
+from rtsep.live.priority import ORDINARY, PRIORITIES
 from rtsep.live.session import SessionSettings
 
 PROGRAM = "rtsep-monitor"
@@ -151,7 +151,7 @@ def build_parser() -> argparse.ArgumentParser:
     session.add_argument(
         "--realtime", action="store_true", help="play files at the pace of a device"
     )
-    add_priority(session)
+    add_priority(session, default=None, by_default="real-time, with PortAudio's devices ordinary")
     session.add_argument("-q", "--quiet", action="store_true", help="no display")
     return parser
 
@@ -182,12 +182,16 @@ def add_device_arguments(devices: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
-def add_priority(parser: argparse._ActionsContainer) -> None:
-    """Add the option that says whether to go before other programs."""
+def add_priority(
+    parser: argparse._ActionsContainer,
+    default: str | None = ORDINARY,
+    by_default: str = ORDINARY,
+) -> None:
+    """Add the option that says whether to go before other programs; by_default: in words."""
     parser.add_argument(
-        "--priority", choices=PRIORITIES, default=PRIORITIES[0],
+        "--priority", choices=PRIORITIES, default=default,
         help="real-time: run before other programs, if the system grants it (docs/linux.md);"
-        " ordinary: share the processor with them (default: %(default)s)",
+        f" ordinary: share the processor with them (default: {by_default})",
     )  # fmt: skip
 
 

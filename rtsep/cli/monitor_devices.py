@@ -8,11 +8,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from rtsep.cli.backends import make_backend
+from rtsep.cli.backends import make_backend, priority_of
 from rtsep.cli.monitor_report import (
     begin_recording,
     check_recorded,
     describe,
+    describe_delay,
     failure_watch,
     report,
     say,
@@ -65,7 +66,7 @@ def run_on_devices(
             engine.warm_up()
         controls = mixing_desk(args, engine)
         try:
-            with session_first(args.priority) as priority, contextlib.ExitStack() as stack:
+            with session_first(priority_of(args)) as priority, contextlib.ExitStack() as stack:
                 stack.enter_context(live_process())
                 recorder = begin_recording(args, engine.stems, stack)
                 live = LiveStream(engine, heard=heard, recorder=recorder)
@@ -79,6 +80,8 @@ def run_on_devices(
                 stack.callback(session.close)
                 described = describe(engine, session.latency_ms, make_engine.why, priority)
                 header = [*session.describe(), *described]
+                if routed is not None:
+                    header.append(describe_delay(session.latency_ms))
                 display = make_display(
                     engine, controls, header, quiet=args.quiet, recorder=recorder
                 )

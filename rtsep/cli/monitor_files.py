@@ -62,7 +62,7 @@ def _file_session(
     recorder = None
     try:
         with (
-            session_first(args.priority if args.realtime else ORDINARY) as priority,
+            session_first((args.priority or ORDINARY) if args.realtime else ORDINARY) as priority,
             contextlib.ExitStack() as stack,
         ):
             stack.enter_context(live_process())

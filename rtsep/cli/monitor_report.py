@@ -49,6 +49,15 @@ def describe(
     ]
 
 
+def describe_delay(latency_ms: Mapping[str, float | None]) -> str:
+    """How to let a picture wait for the sound, where players do not ask."""
+    total_ms = latency_ms["total"] or 0.0
+    return (
+        f"picture if it comes early: mpv --audio-delay={-total_ms / 1000:.3f}; VLC --audio-desync="
+        f"{-total_ms:.0f}; OBS: Sync Offset {-total_ms:.0f} ms"
+    )
+
+
 def begin_recording(
     args: argparse.Namespace, stems: tuple[str, ...], stack: contextlib.ExitStack
 ) -> Recorder | None:
