@@ -218,6 +218,12 @@ def _notes(config: ModelConfig, kind: str, rows: list[Row]) -> list[str]:
         "Xruns: of the whole run, start and end too. Stalls: how often the machine itself stood still"
         " for longer than a cycle, as programs tell that go before all others.",
     ]
+    for row in rows:
+        if row.more["monitor_ms"]:
+            notes.append(
+                f"{row.case}: heard is {row.more['monitor_ms']:.1f} ms less than at the monitor of the"
+                " sink that is listened to, which gives so much later what the sink plays."
+            )
     for scatter_ms in [row.more["scatter_ms"] for row in rows if "scatter_ms" in row.more]:
         notes.append(
             f"PulseAudio: two listeners to one sink differ by {scatter_ms['median']:.1f} ms in the"

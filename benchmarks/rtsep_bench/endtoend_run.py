@@ -61,6 +61,8 @@ PAUSE_S = 0.3
 # Two listeners to the same instant may differ by this.
 EARLY_S = 0.05
 PLAYED_RATE = 44_100
+# How long impulses are sent into the ears' sink itself.
+MONITOR_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -176,9 +178,13 @@ def _measure(settings: RunSettings, folder: Path) -> dict[str, Any]:
         took_s, lost = delays_s(sent_s, heard_s)
         if not took_s:
             raise RtsepError(f"none of {lost} impulses was heard within {MOST_DELAY_S:g} s")
+        monitor_s = 0.0
+        if isinstance(probe, GraphProbe) and route.input_sink is not None:
+            monitor_s = _monitor_s(probe, monitor.check)
         figures = {
             **begun,
-            "heard_ms": _spread_ms(took_s),
+            "heard_ms": _spread_ms([took - monitor_s for took in took_s]),
+            "monitor_ms": 1000 * monitor_s,
             "impulses": len(took_s),
             "impulses_lost": lost,
         }
@@ -224,11 +230,27 @@ def _start_graph(
     else:
         with _player(None if route.takes_over else route.input_sink, folder):
             monitor, begun = _start(measuring, settings, route, folder, probe, connect)
-        ports = probe.ports(route.input_sink, "playback")
-        if not ports:
-            raise RtsepError(f"the graph has no sink {route.input_sink!r} to play into")
-        probe.connect(ports, sending=True)
+        _play_into(probe, route.input_sink)
     return monitor, probe, begun
+
+
+def _play_into(probe: GraphProbe, sink: str) -> None:
+    ports = probe.ports(sink, "playback")
+    if not ports:
+        raise RtsepError(f"the graph has no sink {sink!r} to play into")
+    probe.send_to(ports)
+
+
+def _monitor_s(probe: GraphProbe, check: Callable[[], None]) -> float:
+    """Seconds from the ears' sink to its monitor: a cycle where this sink leads the graph, else none.
+
+    Nobody's ears wait for that. Raises RtsepError.
+    """
+    _play_into(probe, EARS)
+    took_s, _ = delays_s(*_impulses(probe, check, MONITOR_S))
+    if not took_s:
+        raise RtsepError(f"what is played into {EARS!r} is not heard at its monitor")
+    return float(np.median(took_s))
 
 
 def _start_pulse(

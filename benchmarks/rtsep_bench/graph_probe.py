@@ -96,8 +96,7 @@ class GraphProbe:
 
         One that does is enough: a busy machine is a cycle late now and then.
         """
-        for output, into in zip(self.outputs, self.inputs):
-            self._sender.connect(output.name, into.name)
+        self.connect([port.name for port in self.inputs], sending=True)
         time.sleep(CALIBRATION_S)
         for _ in range(MOST_CALIBRATIONS):
             self.send()
@@ -111,8 +110,7 @@ class GraphProbe:
                 "the graph's clients do not share a clock: impulses from one to the other took"
                 f" {', '.join(f'{1000 * took:.3f} ms' for took in took_s) or 'for ever'}"
             )
-        for output, into in zip(self.outputs, self.inputs):
-            self._sender.disconnect(output.name, into.name)
+        self.send_to([])
 
     def ports(self, client: str, end: str) -> list[str]:
         """Names of the ports of `client` whose own name begins with `end`, sorted.
@@ -130,6 +128,13 @@ class GraphProbe:
         for ours, name in zip(self.outputs if sending else self.inputs, names):
             pair = (ours.name, name) if sending else (name, ours.name)
             self._sender.connect(*pair)
+
+    def send_to(self, names: list[str]) -> None:
+        """Connect the sender to these inputs alone. Raises RtsepError."""
+        for ours in self.outputs:
+            for other in ours.connections:
+                self._sender.disconnect(ours.name, other.name)
+        self.connect(names, sending=True)
 
     def heard_s(self) -> list[float]:
         """When impulses were heard, by the clock of `sent_s`."""
