@@ -7,9 +7,10 @@ import time
 import numpy as np
 import pytest
 
+from rtsep_bench.server_process import wait_until
+from rtsep_bench.servers import RATE, pulse_server
 from tests.live.monitor_process import monitor_process, run_monitor
 from tests.live.pulse_clients import play
-from tests.live.servers import RATE, pulse_server, wait_until
 
 pytestmark = [pytest.mark.needs("pulse"), pytest.mark.slow]
 

@@ -129,8 +129,16 @@ class GraphClient:
         try:
             self.jack.connect(source, target)
         except error as refusal:
-            if not self.jack.get_port_by_name(source).is_connected_to(target):
+            if not self._are_connected(source, target):
                 raise RtsepError(f"cannot connect {source} with {target} ({refusal})") from None
+
+    def _are_connected(self, source: str, target: str) -> bool:
+        """Whether two ports are, whosever they are; not if one has gone."""
+        try:
+            port = self.jack.get_port_by_name(source)
+            return any(other.name == target for other in self.jack.get_all_connections(port))
+        except self._library.module.JackError:
+            return False
 
     def disconnect(self, source: str, target: str) -> None:
         """Undo that; nothing if one of them has gone."""
