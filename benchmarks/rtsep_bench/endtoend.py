@@ -221,8 +221,8 @@ def _notes(config: ModelConfig, kind: str, rows: list[Row]) -> list[str]:
     for row in rows:
         if row.more["monitor_ms"]:
             notes.append(
-                f"{row.case}: heard is {row.more['monitor_ms']:.1f} ms less than at the monitor of the"
-                " sink that is listened to, which gives so much later what the sink plays."
+                f"{row.case}: {row.more['monitor_ms']:.1f} ms of it lie between the sink listened to"
+                " and its monitor; a sound card has none of that."
             )
     for scatter_ms in [row.more["scatter_ms"] for row in rows if "scatter_ms" in row.more]:
         notes.append(

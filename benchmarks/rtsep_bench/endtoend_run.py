@@ -183,7 +183,7 @@ def _measure(settings: RunSettings, folder: Path) -> dict[str, Any]:
             monitor_s = _monitor_s(probe, monitor.check)
         figures = {
             **begun,
-            "heard_ms": _spread_ms([took - monitor_s for took in took_s]),
+            "heard_ms": _spread_ms(took_s),
             "monitor_ms": 1000 * monitor_s,
             "impulses": len(took_s),
             "impulses_lost": lost,
@@ -242,9 +242,9 @@ def _play_into(probe: GraphProbe, sink: str) -> None:
 
 
 def _monitor_s(probe: GraphProbe, check: Callable[[], None]) -> float:
-    """Seconds from the ears' sink to its monitor: a cycle where this sink leads the graph, else none.
+    """Seconds from the ears' sink to its monitor: a cycle where it is a null sink that leads.
 
-    Nobody's ears wait for that. Raises RtsepError.
+    Raises RtsepError.
     """
     _play_into(probe, EARS)
     took_s, _ = delays_s(*_impulses(probe, check, MONITOR_S))
