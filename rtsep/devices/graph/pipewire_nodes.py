@@ -23,8 +23,6 @@ _STEREO = ("FL", "FR")
 _NULL_SINK = "support.null-audio-sink"
 # Nodes that have one of these in common run in one graph, as if they were linked.
 _GROUPS = ("node.group", "node.link-group")
-# How the classes of sinks and sources begin; streams have others, and clients of JACK none.
-_DEVICES = "Audio/"
 
 
 @dataclass(frozen=True)
@@ -123,16 +121,15 @@ class PipeWireNodes:
         return [port.serial for port in (stereo if len(stereo) == 2 else ports)[:2]]
 
     def _find(self, name: str) -> int | None:
-        """The newest device of that name: an older one may be about to go.
+        """The newest node of that name: an older one may be about to go.
 
-        A device only: rtsep's own client has the name of rtsep's sink.
+        One with a class, which clients of JACK lack: rtsep's own has the name of rtsep's sink.
         """
         for wanted in (name, name.removesuffix(MONITOR)):
             found = [
                 n
                 for n, having in self._properties.items()
-                if having.get("node.name") == wanted
-                and str(having.get("media.class", "")).startswith(_DEVICES)
+                if having.get("node.name") == wanted and having.get("media.class")
             ]
             if found:
                 return max(found, key=lambda n: int(self._properties[n].get("object.serial", n)))
