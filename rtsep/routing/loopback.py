@@ -25,6 +25,9 @@ from rtsep.routing.owner import PROPERTY, Owner
 from rtsep.routing.server import ServerLost
 
 PROGRAM = "pw-loopback"
+# PipeWire's settings for clients whose thread is to have real-time priority, as those of JACK have:
+# rtsep's workers do, and beside them one without it would hold up the graph.
+_REAL_TIME = "client-rt.conf"
 _POSITIONS = ["FL", "FR"]
 # What the nodes may take to appear on a busy machine.
 _START_S, _POLL_S = 5.0, 0.02
@@ -60,6 +63,7 @@ class Loopback:
             self._process = subprocess.Popen(
                 _command(name, rate, owner),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._complaints,
+                env={**os.environ, "PIPEWIRE_CONFIG_NAME": _REAL_TIME},
                 preexec_fn=_die_with_parent(),
             )  # fmt: skip
         except FileNotFoundError:
