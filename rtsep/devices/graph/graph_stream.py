@@ -220,6 +220,8 @@ class GraphStream(AudioStream):
                 return int(any(nodes.gives_a_cycle_later(serial_of(uuid)) for uuid in uuids))
 
             self._cycles_behind = behind(self._ends.sources), behind(self._ends.sinks)
+            # Kept for the summary, which asks when the client has gone.
+            self._latency_s = self.latency_s
 
     def _pairs(self, own: Sequence[Any], uuids: Sequence[int]) -> Iterator[tuple[Any, str]]:
         """Ports of this stream with the names of those they go to; a single one goes to all."""
