@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rtsep.devices.graph.libjack import NO_SERVER, LibJack
@@ -17,6 +17,8 @@ NAME = "rtsep"
 CAPTURE, PLAYBACK = 0, 1
 # Longest that leaving the server may take before the client is left behind.
 CLOSE_S = 3.0
+# JACK-Client lists names and then asks for each: how often to begin again as ports go in between.
+_LISTINGS = 20
 # What the node is called in mixers and patch bays of PipeWire.
 _PROPERTIES = '{ application.name = "rtsep" node.description = "rtsep" }'
 # PipeWire's libjack adds this to the serial number of a port, and gives the sum as UUID.
@@ -109,11 +111,14 @@ class GraphClient:
         return int(self.jack.samplerate)
 
     def ports(self) -> list[GraphPort]:
-        """All audio ports there are, in the server's order."""
-        return [
-            GraphPort(port.name, port.uuid & _UUID_MASK, port.is_input, port.is_physical)
-            for port in self.jack.get_ports(is_audio=True)
-        ]
+        """All audio ports there are, in the server's order. Raises RtsepError if it does not say."""
+        for _ in range(_LISTINGS):
+            with contextlib.suppress(self._library.module.JackError):  # one left meanwhile
+                return [
+                    GraphPort(port.name, port.uuid & _UUID_MASK, port.is_input, port.is_physical)
+                    for port in self.jack.get_ports(is_audio=True)
+                ]
+        raise RtsepError(f"{self._library.server} does not list its ports")
 
     def has_port(self, name: str) -> bool:
         """Whether a port is still there."""
@@ -224,7 +229,7 @@ class GraphClient:
         self._library.functions.jack_recompute_total_latencies(pointer)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _node_properties(quantum: tuple[int, int] | None) -> Iterator[None]:
     """What PipeWire's libjack reads from the environment, if the person has not set it."""
     wanted = {"PIPEWIRE_PROPS": _PROPERTIES}

@@ -93,8 +93,8 @@ class GraphStream(AudioStream):
         self._connected: set[tuple[str, str]] = set()  # by this stream; source and target
         self._is_playing = False
         self._latency_s = 0.0, 0.0  # the last that was known
-        # by which sources are older, and sinks play later, than they say
-        self._behind_s = 0.0, 0.0
+        # Cycles by which sources are older, and sinks play later, than they say.
+        self._cycles_behind = 0, 0
         self._client.set_process(self._cycle)
         jack.set_xrun_callback(self._note_xrun)
         jack.set_shutdown_callback(self._end)
@@ -112,10 +112,11 @@ class GraphStream(AudioStream):
         0 where these are programs' ports.
         """
         if self._client.is_open and not self._has_ended:
-            before_s, after_s = self._behind_s
+            cycle_s = self._client.jack.blocksize / self._ends.output_rate
+            before, after = self._cycles_behind
             self._latency_s = (
-                before_s + self._most_latency_s(self._inputs, self._ends.sources, CAPTURE),
-                after_s + self._most_latency_s(self._mix, self._ends.sinks, PLAYBACK),
+                before * cycle_s + self._most_latency_s(self._inputs, self._ends.sources, CAPTURE),
+                after * cycle_s + self._most_latency_s(self._mix, self._ends.sinks, PLAYBACK),
             )
         return self._latency_s
 
@@ -219,13 +220,13 @@ class GraphStream(AudioStream):
             return
         with contextlib.suppress(RtsepError):  # no answer: what the ends say stands
             nodes = list_nodes()
-            cycle_s = self._client.jack.blocksize / self._ends.output_rate
 
-            def behind_s(uuids: Sequence[int]) -> float:
-                leads = any(nodes.gives_a_cycle_later(serial_of(uuid)) for uuid in uuids)
-                return cycle_s if leads else 0.0
+            def behind(uuids: Sequence[int]) -> int:
+                return int(any(nodes.gives_a_cycle_later(serial_of(uuid)) for uuid in uuids))
 
-            self._behind_s = behind_s(self._ends.sources), behind_s(self._ends.sinks)
+            self._cycles_behind = behind(self._ends.sources), behind(self._ends.sinks)
+            # Kept for the summary, which asks when the client has gone.
+            self._latency_s = self.latency_s
 
     def _pairs(self, own: Sequence[Any], uuids: Sequence[int]) -> Iterator[tuple[Any, str]]:
         """Ports of this stream with the names of those they go to; a single one goes to all."""
