@@ -158,6 +158,7 @@ def test_a_microphone_without_the_music(desktop, file, tmp_path):
         wait_until(lambda: "rtsep_microphone" in desktop.left_over(), "the microphone")
         with recording(server, "rtsep_microphone", tmp_path) as microphone:
             wait_for_sound(microphone)
+            time.sleep(2.0)  # until all that is compared is sound
             heard = newest(microphone)
         assert not desktop.played_to(EARS)
         assert desktop.sink_of("player") == OTHER
