@@ -133,18 +133,19 @@ def jack_server(
         def ready(server: AudioServer) -> bool:
             return "system:playback_2" in server.command("jack_lsp")
 
-        with running([Program(command, log_folder / "jackd.log")], environ, ready) as server:
-            try:
+        server = None
+        try:
+            with running([Program(command, log_folder / "jackd.log")], environ, ready) as server:
                 yield server
-            finally:
-                if server.processes[0].poll() is not None:
-                    # A machine has room for eight servers, and JACK frees the place of one that
-                    # was killed only for the next one of the same name.
-                    again = Program(command, log_folder / "jackd-again.log")
-                    with running([again], environ, ready):
-                        pass
-                for left in Path("/dev/shm").glob(f"jack*{name}_*"):
-                    left.unlink(missing_ok=True)
+        finally:
+            if server is not None and server.processes[0].returncode != 0:
+                # A machine has room for eight servers, and JACK frees the place of one that was
+                # killed, or did not end in time, only for the next one of the same name.
+                again = Program(command, log_folder / "jackd-again.log")
+                with running([again], environ, ready):
+                    pass
+            for left in Path("/dev/shm").glob(f"jack*{name}_*"):
+                left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
