@@ -78,8 +78,8 @@ def test_sources_and_sinks_are_listed(pulse):
     [
         (("-i", "song", "-o", "nowhere"), 2, "no output device 'nowhere': choose from song; stem"),
         (("-i", "stem", "-o", "stem"), 2, "would hear itself"),
-        (("--hostapi", "ALSA"), 2, "--hostapi and --one-clock are PortAudio's"),
-        (("--blocksize", "64"), 2, "--blocksize is not for --backend pulse"),
+        (("--hostapi", "ALSA"), 2, "--hostapi means nothing to --backend pulse"),
+        (("--blocksize", "64"), 2, "--blocksize is not for PulseAudio"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(pulse, options, status, says):
