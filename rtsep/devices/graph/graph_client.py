@@ -17,6 +17,10 @@ NAME = "rtsep"
 CAPTURE, PLAYBACK = 0, 1
 # Longest that leaving the server may take before the client is left behind.
 CLOSE_S = 3.0
+# The server is asked again so often, at most, because a range has changed.
+MOST_ROUNDS = 2
+# Longer latencies are not told: some ten hours.
+MOST_SAMPLES = 2**31 - 1
 # JACK-Client lists names and then asks for each: how often to begin again as ports go in between.
 _LISTINGS = 20
 # What the node is called in mixers and patch bays of PipeWire.
@@ -241,6 +245,7 @@ class GraphClient:
         never wakes up again if it is answered at once.
         """
         told: dict[int, tuple[int, int]] = {}
+        rounds = 0
         while True:
             self._latencies_due.wait()
             self._latencies_due.clear()
@@ -254,10 +259,13 @@ class GraphClient:
                 ):  # fmt: skip
                     ranges = [self.latency_range(port, mode) for port in from_ports]
                     least = min(least for least, _ in ranges) + through()
-                    told[mode] = least, max(most for _, most in ranges) + through()
+                    most = max(most for _, most in ranges) + through()
+                    told[mode] = min(least, MOST_SAMPLES), min(most, MOST_SAMPLES)
                     self._set_latency(to_ports, mode, *told[mode])
-                if told != before:
-                    # Who stands behind in the graph may have been asked already.
+                # Who stands behind in the graph may have been asked already. In a circle of clients the
+                # ranges grow with every round.
+                rounds = rounds + 1 if told != before else 0
+                if 0 < rounds <= MOST_ROUNDS:
                     self._recompute()
 
     def _set_latency(self, ports: Sequence[Any], mode: int, least: int, most: int) -> None:
