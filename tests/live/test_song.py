@@ -1,9 +1,10 @@
 """A song of a minute through `rtsep-monitor` comes out as its vocals, on PulseAudio and JACK.
 
 Zero late masks and zero xruns by --stats, at device blocks of 256 and 1024, and what was heard
-compared with the engine's output for the same song. What is recorded, and what a client of JACK hears, has to be that sample for sample. PulseAudio is allowed few slips: PortAudio on ALSA's
-plugin for PulseAudio doubles a few samples now and then, with nothing but a copy in its callback, and
-counts no xrun.
+compared with the engine's output for the same song. What is recorded, and what a client of JACK hears,
+has to be that sample for sample. PulseAudio is allowed few slips: PortAudio on ALSA's plugin for
+PulseAudio doubles a few samples now and then, with nothing but a copy in its callback, and counts no
+xrun.
 
 No test machine is a real-time one, so a watchdog runs beside the song, at the same priority. A run with
 xruns is repeated only where the watchdog saw the machine itself stand still for a good part of what the
