@@ -122,7 +122,7 @@ def tables(report: Report) -> list[Table]:
         latency.add_column(heading, justify="left" if heading == "server" else "right")
     sound = Table(title=f"the sound meanwhile, {way}")
     for heading in (
-        "server", "first sound s", "longest silence ms", "xruns: start, stalls, else",
+        "server", "first sound s", "longest silence ms", "xruns",
         "stalls", "longest ms", "late masks",
     ):  # fmt: skip
         sound.add_column(heading, justify="left" if heading == "server" else "right")
@@ -141,7 +141,7 @@ def tables(report: Report) -> list[Table]:
             row.case,
             f"{more['first_filtered_s']:.1f} <= {MOST_START_S:g}",
             "-" if silence is None else f"{silence:.0f} <= {MOST_SILENCE_MS:g}",
-            ", ".join(str(count) for count in more["xruns_when"].values()),
+            "+".join(str(count) for count in more["xruns_when"].values()),
             "-" if stalls is None else f"{stalls['count']} > {stalls['longer_than_ms']:.1f} ms",
             "-" if stalls is None else f"{stalls['longest_ms']:.1f}",
             f"{more['late_masks']} of {more['hops']}",
@@ -216,7 +216,7 @@ def _notes(config: ModelConfig, kind: str, rows: list[Row]) -> list[str]:
         "Heard: the median of all impulses, from the sink that is filtered to the one that is listened"
         " to. Announced: what the program states. First sound: from the command to the first filtered"
         " sound. Longest silence: of a stream that plays on while it is taken over.",
-        "Xruns: before there was a second of filtered sound, later beside stalls, and all others."
+        "Xruns, a sum: before there was a second of filtered sound, later beside stalls, and all others."
         " Stalls: how often the machine itself stood still for long enough to cost a block, as programs"
         " tell that go before all others.",
     ]
