@@ -122,7 +122,7 @@ def tables(report: Report) -> list[Table]:
         latency.add_column(heading, justify="left" if heading == "server" else "right")
     sound = Table(title=f"the sound meanwhile, {way}")
     for heading in (
-        "server", "first sound s", "longest silence ms", "xruns",
+        "server", "first sound s", "silence ms", "xruns",
         "stalls", "longest ms", "late masks",
     ):  # fmt: skip
         sound.add_column(heading, justify="left" if heading == "server" else "right")
