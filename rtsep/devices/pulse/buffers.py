@@ -16,7 +16,7 @@ class PulseBuffers:
 
     fragment_s: float = 0.005
     request_s: float = 0.005
-    buffer_s: float = 0.024
+    buffer_s: float = 0.026
     late_s: float = 0.006
 
     @classmethod
