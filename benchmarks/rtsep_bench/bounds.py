@@ -1,9 +1,9 @@
 """What a stem is to be compared with: a ceiling for all masks, and floors that need no network.
 
-    oracle      the ratio mask of the true stems, on the mixture
-    mixture     the mixture as it is
-    hpss        its harmonic or its percussive part (Fitzgerald 2010)
-    low-pass    what lies below CROSSOVER_HZ, or above
+oracle      the ratio mask of the true stems, on the mixture
+mixture     the mixture as it is
+hpss        its harmonic or its percussive part (Fitzgerald 2010)
+low-pass    what lies below CROSSOVER_HZ, or above
 """
 
 from __future__ import annotations

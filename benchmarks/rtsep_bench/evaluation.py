@@ -19,6 +19,7 @@ SILENT_DBFS = -60.0
 # Less than this is nothing, and has no decibels.
 LEAST_LEAKAGE_DB = -120.0
 
+
 def sdr_db(estimate: ArrayLike, reference: ArrayLike) -> float:
     """Signal-to-distortion ratio, 10 log10(sum reference^2 / sum (reference - estimate)^2), in dB.
 
@@ -70,7 +71,9 @@ def leakage_db(estimate: ArrayLike, reference: ArrayLike, mixture: ArrayLike) ->
 def is_silent(sound: ArrayLike) -> bool:
     """Whether no frame of a sound, (samples, channels), reaches SILENT_DBFS."""
     samples = np.asarray(sound, np.float64)
-    powers = _frame_powers(samples) if len(samples) >= LEAKAGE_FRAME_SAMPLES else np.mean(samples**2)
+    powers = (
+        _frame_powers(samples) if len(samples) >= LEAKAGE_FRAME_SAMPLES else np.mean(samples**2)
+    )
     return bool(np.max(powers) < 10 ** (SILENT_DBFS / 10))
 
 

@@ -92,7 +92,8 @@ class KeptResults:
     def _path(self, case: Case) -> Path:
         assert self._folder is not None
         # Songs that differ only in signs that no file name may have are told apart by their files.
-        return self._folder / f"{re.sub(r'[^\w .()@-]', '_', case.name)}.json"
+        name = re.sub(r"[^\w .()@-]", "_", case.name)
+        return self._folder / f"{name}.json"
 
 
 def _what(case: Case, setting: Setting) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rtsep.constants import SAMPLE_RATE
 from rtsep.environment import usable_cores
@@ -31,10 +30,6 @@ from rtsep_bench.quality_run import run
 from rtsep_bench.report import Report
 from rtsep_bench.song_files import Found, SongFiles
 from rtsep_kernels.user_cache import user_cache
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from rich.table import Table
 
 ALL_OF_THE_LADDER, NONE = "ladder", "none"
 # A song at a speed beyond these is none any more.
@@ -187,7 +182,9 @@ def _settings(
         bounds = options.choices("--bounds", arguments.bounds, (*BOUNDS, NONE))
     for name in rivals:
         if name in (*BOUNDS, *(plan.name for plan in plans)):
-            raise UsageError(f"--against: {name!r} is a row already: call it by another name, NAME=DIR")
+            raise UsageError(
+                f"--against: {name!r} is a row already: call it by another name, NAME=DIR"
+            )
     # As they are only with the network level, unless other levels are asked for.
     auto_levels = (True,) if levels_db == [0.0] else (True, False)
     settings = [

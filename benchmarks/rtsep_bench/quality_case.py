@@ -52,15 +52,12 @@ class Setting(NamedTuple):
         return cls(row.contender, *(row.more[name] for name in cls._fields[1:]))
 
     @property
-    def masks(self) -> str:
-        """One of MASKS; ``-`` for all but plans."""
-        return "-" if self.ratio is None else MASKS[0] if self.ratio else MASKS[1]
-
-    @property
     def label(self) -> str:
-        """All but the contender, in words."""
+        """All but the contender, in words; ``-`` for all but plans."""
+        if self.ratio is None:
+            return "-"
         level = f", {self.level_db:+g} dB" if self.level_db else ""
-        return f"{self.masks}{level}{'' if self.auto_level else ', no network level'}"
+        return f"{MASKS[0 if self.ratio else 1]}{level}{'' if self.auto_level else ', no network level'}"
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,8 @@ class Case:
 def measure(case: Case, nets: Nets) -> Iterator[Row | AudioFileError]:
     """Yield a row for each setting, in their order; an error for a rival without such a stem.
 
-    Raises AudioFileError where the song cannot be decoded or its stem or the rest is silent, WeightsError.
+    Raises AudioFileError where the song cannot be decoded, or its stem or the rest is silent, and
+    WeightsError.
     """
     whole = true_stems.load(case.files, case.stem)
     for name, sound in (("stem", whole.true), ("rest", whole.rest)):

@@ -52,7 +52,7 @@ class Child:
         self._program: subprocess.Popen[str] | None = None
         self._killed = False
         # A pipe that nobody reads while the process works could fill up.
-        self._complaints = tempfile.TemporaryFile("w+")
+        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `close`
 
     def measure(self, case: Case) -> Iterator[Row | CaseError]:
         """As `measure_here`; a process that dies is the reason for the rest of its case."""

@@ -1,4 +1,4 @@
-"""How `rtsep-bench quality` shows what it has found: tables over songs, a plot, and what figures mean."""
+"""How `rtsep-bench quality` shows what it has found: tables over songs, a plot, notes on both."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def tables(report: Report) -> list[Table]:
 def notes(rows: Sequence[Row], stem: str) -> list[str]:
     """What the figures are, and on how many songs they rest: a sentence each."""
     told = [
-        f"{_how_many(rows)}; {song_split.describe(_titles(rows))}. A song's versions are averaged first.",
+        f"{_how_many(rows)}; {song_split.describe(_titles(rows))}. Versions of a song are averaged"
+        " first.",
         f"SDR and SI-SDR of {stem}: ratios of energies over whole songs, means over songs"
         " (benchmarks/rtsep_bench/evaluation.py).",
         f"Relative: SDR less that of {REFERENCE_PLAN} with ratio masks on the same song."
@@ -64,7 +65,8 @@ def _whole_songs(report: Report) -> Table:
     table = figures_table(
         f"quality of {report.settings['stem']}, {_how_many(report.rows)}",
         ["plan", "masks"],
-        ["ms", "level", "auto", "SDR dB", "relative", INTERVAL, "worst song", "SI-SDR", "leakage", *each],
+        ["ms", "SDR dB", "relative", INTERVAL, "worst song", "SI-SDR", "leakage",
+         *each],
     )  # fmt: skip
     reference_db = _reference_db(report.rows)
     for setting, rows in _by_setting(report.rows).items():
@@ -89,7 +91,7 @@ def _published(report: Report) -> Table:
     table = figures_table(
         f"BSS Eval v4 of {report.settings['stem']}, {_how_many(report.rows)}",
         ["plan", "masks"],
-        ["ms", "level", "auto", "SDR dB", INTERVAL, "worst song",
+        ["ms", "SDR dB", INTERVAL, "worst song",
          *(measure.upper() for measure in bss_eval.MEASURES[1:])],
     )  # fmt: skip
     for setting, rows in _by_setting(report.rows).items():
@@ -163,11 +165,8 @@ def _figures(rows: Iterable[Row], field: str) -> list[tuple[str, float | None]]:
 
 
 def _setting_cells(setting: Setting) -> list[str]:
-    if setting.latency_ms is None:
-        return [setting.contender, "-", "-", "-", "-"]
-    auto = "yes" if setting.auto_level else "no"
-    latency, level = f"{setting.latency_ms:.0f}", f"{setting.level_db:+g}"
-    return [setting.contender, setting.masks, latency, level, auto]
+    latency = "-" if setting.latency_ms is None else f"{setting.latency_ms:.0f}"
+    return [setting.contender, setting.label, latency]
 
 
 def _centre(summary: Summary | None, sign: str = "") -> str:

@@ -24,7 +24,10 @@ from rtsep_bench.song_files import ACCOMPANIMENT, SOUND_SUFFIXES
 from rtsep_bench.true_stems import Song, read_with_rate
 
 # What else programs call a stem.
-OTHER_NAMES = {ACCOMPANIMENT: ("instrumental", "no_vocals", "karaoke"), "vocals": ("vocal", "voice")}
+OTHER_NAMES = {
+    ACCOMPANIMENT: ("instrumental", "no_vocals", "karaoke"),
+    "vocals": ("vocal", "voice"),
+}
 # Between a song's name and a stem's.
 _BETWEEN = r"[\s._()\[\]-]+"
 # A stem may begin so much early or late, and be so much shorter or longer.
@@ -56,7 +59,9 @@ class Aligned:
         if self.difference_samples > 0:
             done.append(f"is {self.difference_samples} samples too long, which are cut")
         elif self.difference_samples < 0:
-            done.append(f"is {-self.difference_samples} samples too short, silence is in their place")
+            done.append(
+                f"is {-self.difference_samples} samples too short, silence is in their place"
+            )
         return " and ".join(done) or None
 
 
@@ -76,7 +81,9 @@ def find_stem(folder: Path, title: str, stem: str) -> Path:
         )
     if len(found) > 1:
         names = ", ".join(str(path.relative_to(folder)) for path in found)
-        raise AudioFileError(f"{folder} holds more than one {stem} of it ({names}): name one folder")
+        raise AudioFileError(
+            f"{folder} holds more than one {stem} of it ({names}): name one folder"
+        )
     return found[0]
 
 
@@ -117,7 +124,9 @@ def _offset(sound: NDArray[np.float32], true: NDArray[np.float32]) -> int:
     length = 1 << (len(sound) + len(true) - 1).bit_length()
     spectrum = np.fft.rfft(sound, length) * np.conj(np.fft.rfft(true, length))
     match = np.fft.irfft(spectrum, length)
-    offsets = np.concatenate([np.arange(min(most, length // 2)), -np.arange(1, min(most, length // 2))])
+    offsets = np.concatenate(
+        [np.arange(min(most, length // 2)), -np.arange(1, min(most, length // 2))]
+    )
     best = int(offsets[np.argmax(match[offsets])])
     return best if match[best] > BETTER_BY * max(match[0], 0.0) else 0
 

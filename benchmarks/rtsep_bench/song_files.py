@@ -81,7 +81,7 @@ def find(places: Iterable[str]) -> Found:
         here = _at(place)
         if not here.songs and not here.unusable:
             every.unusable[place] = (
-                "holds no song: a Stem file, or a folder of stems (vocals.wav, drums.wav, ...), is needed"
+                "holds no song: a Stem file or a folder of stems (vocals.wav, drums.wav, ...) is needed"
             )
         add(every, here)
     return every
@@ -143,7 +143,9 @@ def _at(place: str) -> Found:
 def _song_or_reason(folder: Path) -> Found:
     if _stems_in(folder):
         return Found([_folder_song(folder)], {})
-    return Found([], {folder.name: f"holds no stems: vocals.wav, drums.wav, ... belong in {folder}"})
+    return Found(
+        [], {folder.name: f"holds no stems: vocals.wav, drums.wav, ... belong in {folder}"}
+    )
 
 
 def add(every: Found, more: Found) -> None:
