@@ -106,10 +106,12 @@ def measure(case: Case, nets: Nets) -> Iterator[Row | AudioFileError]:
     WeightsError.
     """
     whole = true_stems.load(case.files, case.stem)
-    for name, sound in (("stem", whole.true), ("rest", whole.rest)):
-        if is_silent(sound):
-            what = f"its {case.stem} are" if name == "stem" else f"all but its {case.stem} is"
-            raise AudioFileError(f"{what} silent: there is nothing to compare with")
+    if is_silent(whole.true):
+        raise AudioFileError(f"its stem {case.stem} is silent: there is nothing to compare with")
+    if is_silent(whole.rest):
+        raise AudioFileError(
+            f"all but its stem {case.stem} is silent: there is nothing to separate"
+        )
     part = true_stems.middle(len(whole.true), case.seconds)
     song = true_stems.at_speed(whole.cut(part), case.speed)
     for setting in case.settings:

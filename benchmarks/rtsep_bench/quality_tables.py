@@ -45,7 +45,7 @@ def notes(rows: Sequence[Row], stem: str) -> list[str]:
         " (benchmarks/rtsep_bench/evaluation.py).",
         f"Relative: SDR less that of {REFERENCE_PLAN} with ratio masks on the same song."
         f" {INTERVAL}: bootstrap interval of its mean over songs.",
-        f"Leakage: level where the true {stem} are below {SILENT_DBFS:g} dBFS, against the mixture's"
+        f"Leakage: level where the true stem is below {SILENT_DBFS:g} dBFS, against the mixture's"
         f" there; in frames of {LEAKAGE_FRAME_SAMPLES / SAMPLE_RATE:g} s.",
     ]
     if any(bss_eval.FIELDS[0] in row.more for row in rows):

@@ -1,4 +1,4 @@
-"""`rtsep-bench quality`: what it says of known separations, of bad songs, and after an end before time."""
+"""`rtsep-bench quality`: known separations, bad songs, runs that go on, processes that die."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_bad_songs_are_named_and_the_others_measured(
         "pictures: holds no stems",
         "short: drums has 44100 samples at 44100 Hz, bass 22050",
         "rate: drums has 44100 Hz, bass 48000",
-        "mute: its vocals are silent",
+        "mute: its stem vocals is silent",
         "nan: ",
     ):
         # Once, however many versions of the song there are.

@@ -1,4 +1,4 @@
-"""Where songs are found, MUSDB18 in its genuine layouts, and what is said of songs that are not whole."""
+"""Where songs are found, MUSDB18 in its genuine layouts, and songs that are not whole."""
 
 from __future__ import annotations
 
