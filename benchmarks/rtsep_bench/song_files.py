@@ -17,6 +17,8 @@ DEMO = "demo"
 STEM_FILE_SUFFIX = ".mp4"
 SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aif", ".aiff", ".opus")
 VOCALS, ACCOMPANIMENT, MIXTURE = "vocals", "accompaniment", "mixture"
+# Between a song's name and its speed in the name of a version.
+AT_SPEED = "@"
 # MUSDB18's subsets, and the songs that each has when it is complete.
 SUBSETS = {"train": 100, "test": 50}
 

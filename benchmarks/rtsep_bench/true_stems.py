@@ -15,11 +15,9 @@ from rtsep.dsp.resample import StreamResampler
 from rtsep.errors import AudioFileError, UsageError
 from rtsep.files.reader import AudioReader
 from rtsep_bench.demo_song import STREAMS
-from rtsep_bench.song_files import ACCOMPANIMENT, VOCALS, SongFiles, Sound, find
+from rtsep_bench.song_files import ACCOMPANIMENT, AT_SPEED, VOCALS, SongFiles, Sound, find
 
 BLOCK_SAMPLES = 65_536
-# Between a song's name and its speed in the name of a version.
-AT_SPEED = "@"
 
 
 @dataclass(frozen=True)
