@@ -7,6 +7,8 @@ separators are given. Leakage is what is heard where the stem is silent.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -81,7 +83,8 @@ def _frame_powers(sound: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean square of each whole frame, over all channels: (frames,)."""
     frames = len(sound) // LEAKAGE_FRAME_SAMPLES
     whole = sound[: frames * LEAKAGE_FRAME_SAMPLES]
-    squares: NDArray[np.float64] = np.mean(whole.reshape(frames, -1) ** 2, axis=1)
+    values = LEAKAGE_FRAME_SAMPLES * math.prod(sound.shape[1:])
+    squares: NDArray[np.float64] = np.mean(whole.reshape(frames, values) ** 2, axis=1)
     return squares
 
 

@@ -106,14 +106,14 @@ def measure(case: Case, nets: Nets) -> Iterator[Row | AudioFileError]:
     WeightsError.
     """
     whole = true_stems.load(case.files, case.stem)
-    if is_silent(whole.true):
+    part = true_stems.middle(len(whole.true), case.seconds)
+    song = true_stems.at_speed(whole.cut(part), case.speed)
+    if is_silent(song.true):
         raise AudioFileError(f"its stem {case.stem} is silent: there is nothing to compare with")
-    if is_silent(whole.rest):
+    if is_silent(song.rest):
         raise AudioFileError(
             f"all but its stem {case.stem} is silent: there is nothing to separate"
         )
-    part = true_stems.middle(len(whole.true), case.seconds)
-    song = true_stems.at_speed(whole.cut(part), case.speed)
     for setting in case.settings:
         remark: dict[str, Any] = {}
         if setting.contender in case.rivals:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,7 @@ class Child:
                 if "end" in message:
                     return
                 yield _found(message)
-        except OSError:  # it ended before it could read
+        except (OSError, ValueError):  # it ended before it could read, or in the middle of a line
             pass
         yield CaseError(f"its process ended: {self._last_words(program)}")
 
@@ -112,6 +113,8 @@ class Child:
 
 def main() -> None:
     """Run in the child process."""
+    # Ctrl-C reaches all processes of a terminal: it is for the parent, which ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Whatever else is printed goes where errors go.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

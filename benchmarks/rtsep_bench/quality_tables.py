@@ -53,9 +53,11 @@ def notes(rows: Sequence[Row], stem: str) -> list[str]:
             "BSS Eval v4: by museval, median over frames of 1 s, then over songs, as published;"
             f" {INTERVAL}: bootstrap interval of the SDR."
         )
-    remarks = [(row, row.more["remark"]) for row in rows if row.more.get("remark")]
-    told += [f"{row.contender}: {row.case} {remark}." for row, remark in remarks]
-    return told
+    remarks: dict[str, list[str]] = {}
+    for row in rows:
+        if row.more.get("remark"):
+            remarks.setdefault(f"{row.contender} {row.more['remark']}", []).append(row.case)
+    return told + [f"{remark}: {', '.join(cases)}." for remark, cases in remarks.items()]
 
 
 def _whole_songs(report: Report) -> Table:
