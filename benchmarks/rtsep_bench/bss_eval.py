@@ -42,6 +42,10 @@ def bss_eval(estimate: NDArray[np.float32], song: Song) -> dict[str, float | Non
     it is finite; None where there is no such frame.
     """
     museval = import_extra("museval", "quality", "--museval")
+    if not hasattr(np.linalg, "linalg"):
+        # Where museval 0.4.1 looks for LinAlgError, which a mono stem may cause; NumPy 2.4 has no such
+        # module any more.
+        np.linalg.linalg = np.linalg  # type: ignore[attr-defined]
     references = np.stack([song.true, song.rest]).astype(np.float64)
     # An estimate of the others has no part in the stem's figures, but museval wants one for each.
     estimates = np.stack([estimate, estimate]).astype(np.float64)

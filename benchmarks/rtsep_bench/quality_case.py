@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,7 +83,7 @@ class Case:
         """The song's name, with the speed if it is another one."""
         return true_stems.version(self.files.name, self.speed)
 
-    def only(self, settings: Iterator[Setting]) -> Case:
+    def only(self, settings: Iterable[Setting]) -> Case:
         """The same with these settings."""
         return replace(self, settings=tuple(settings))
 
