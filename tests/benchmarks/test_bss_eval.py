@@ -58,13 +58,18 @@ def test_seconds_in_which_the_stem_is_silent_do_not_count(song: Song) -> None:
     assert figures["v4_sdr_db"] == pytest.approx(20, abs=0.2)
 
 
-def test_stems_whose_channels_are_alike() -> None:
-    """No filters are the best ones then, as many are: they are found by least squares."""
-    true, rest = np.zeros((2, 2 * RATE, 2), np.float32)
-    true[::1000] = 0.5
-    rest[500::1000] = 0.25
-    figures = bss_eval(true + 0.1 * rest, Song("one", true + rest, true, rest))
-    assert figures["v4_sdr_db"] == pytest.approx(20 * np.log10(20), abs=0.1)
+def test_where_no_filters_are_the_best_least_squares_find_some(
+    song: Song, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for stems whose channels are alike: how museval then goes on must work with this NumPy."""
+    estimate = song.true + 0.1 * song.rest
+    figures = bss_eval(estimate, song)
+
+    def solve(*_: object) -> None:
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr(np.linalg, "solve", solve)
+    assert bss_eval(estimate, song) == pytest.approx(figures, abs=0.1)
 
 
 def test_silence_has_no_figures(song: Song) -> None:

@@ -297,9 +297,9 @@ def test_against_another_program(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, separated: list[str]
 ) -> None:
     for title in ("one", "two"):
-        write_song(tmp_path / "songs" / title, STEMS)
+        write_song(tmp_path / "songs" / title, STEMS, seconds=1.5)
     truth, _ = soundfile.read(tmp_path / "songs" / "one" / "vocals.wav")
-    late = np.pad(truth + 0.1 * sound(9), ((500, 0), (0, 0)))
+    late = np.pad(truth + 0.1 * sound(9, 1.5), ((500, 0), (0, 0)))
     write(tmp_path / "them" / "one" / "vocals.wav", late)
     json_file = tmp_path / "q.json"
     status, out, err = run(
@@ -477,9 +477,10 @@ def test_whoever_ends_the_run_ends_its_processes(
 ) -> None:
     started = []
     whole = quality_child.subprocess.Popen
+    busy = """import time; print('{"failed": "so far"}', flush=True); time.sleep(600)"""
 
-    def popen(*words, **options):
-        started.append(whole(*words, **options))
+    def popen(words, **options):
+        started.append(whole([words[0], "-c", busy], **options))
         return started[-1]
 
     monkeypatch.setattr(quality_child.subprocess, "Popen", popen)
