@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 REFERENCE_PLAN = "classic"
 # More songs than these have no column of their own.
-MOST_COLUMNS = 6
+MOST_COLUMNS = 3
 INTERVAL = f"{100 * CONFIDENCE:.0f} %"
 
 
@@ -70,6 +70,7 @@ def _whole_songs(report: Report) -> Table:
         ["ms", "SDR dB", "relative", INTERVAL, "worst song", "SI-SDR", "leakage",
          *each],
     )  # fmt: skip
+    table.columns[0].no_wrap = True  # a plan's name is what one would copy
     reference_db = _reference_db(report.rows)
     for setting, rows in _by_setting(report.rows).items():
         sdr = summarise(_figures(rows, "sdr_db"))
