@@ -135,7 +135,7 @@ class _Case:
 
     def _check(self) -> None:
         self._slide()
-        self._state.input[:] = self._window()
+        self._state.take_in(self._window())
         self._whole()
         self._heard()
         for masks in self._masks[1:]:

@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from . import vector as v
 from .blocking import THIN_PIXELS, WIDTH
 from .epilogue import PIECEWISE
+from .products import is_pairs, multiply_add
 from .shapes import thin_taps
 from .vector_epilogue import affine, elu, piecewise_linear
 
@@ -50,7 +51,8 @@ def _make_thin_tile() -> Any:
                 )
                 for i in range(3)
             )
-            sums = _dot_products(builder, rows, x.pixel_stride, weights)
+            pairs = is_pairs(x_type[0])
+            sums = _dot_products(builder, rows, x.pixel_stride, weights, pairs)
             total = builder.fadd(_transpose_and_add(builder, sums), bias)
             linear = piecewise_linear(builder, total, v.broadcast(builder, act.slope, WIDTH))
             total = builder.select(
@@ -70,13 +72,13 @@ def _make_thin_tile() -> Any:
 
 
 def _dot_products(
-    builder: v.Builder, rows: list[v.Value], x_pixel: v.Value, weights: v.Value
+    builder: v.Builder, rows: list[v.Value], x_pixel: v.Value, weights: v.Value, pairs: bool
 ) -> list[v.Value]:
     """Emit the dot products of THIN_PIXELS input pixels' neighbourhoods with the four phases.
 
     rows: addresses of the rows above, at and below, at the column left of the first pixel.
-    x_pixel: channels of a pixel, a multiple of W; pixels are adjacent.
-    weights: [channels / W][25][W], the 25 taps in the order of `thin_taps`.
+    x_pixel: elements of a pixel, a multiple of W; pixels are adjacent. pairs: what they are.
+    weights: [elements / W][25][W], the 25 taps in the order of `thin_taps`.
     Returns W vectors of partial sums, ordered (row phase, pixel, column phase).
     """
     order = [(i, (p, q)) for p in range(2) for i in range(THIN_PIXELS) for q in range(2)]
@@ -97,8 +99,8 @@ def _dot_products(
                     continue
                 weight = v.load(builder, v.advance(builder, w_now, v.int64(index * WIDTH)), WIDTH)
                 for i in range(THIN_PIXELS):
-                    new[i, phase] = v.multiply_add(
-                        builder, pixels[i + column], weight, new[i, phase]
+                    new[i, phase] = multiply_add(
+                        builder, pairs, pixels[i + column], weight, new[i, phase]
                     )
         return [v.advance(builder, w_now, v.int64(len(taps) * WIDTH)), *new.values()]
 

@@ -8,17 +8,27 @@ each other as the input lies in memory, so that a step of the micro-kernel is on
     thin (1 channel out) [channel block][25 taps, see shapes.thin_taps][W]
     epilogue             [panel][5][NR]
 
-Packed arrays are one-dimensional float32, 64-byte aligned, with some slack behind them.
+Packed arrays are one-dimensional float32, 64-byte aligned, with some slack behind them. In 16 bits
+(`weights16`, `bf16`) they are uint32: two steps that follow each other stand in one element, rounded as
+rounding.py says, so that steps count half as many elements (see products.py).
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from .blocking import PACK_SLACK, WIDTH, panel_width
+from .products import pair_steps
+from .records import Elements
+from .rounding import diffused
 from .shapes import SUBPIXEL_TAPS, thin_taps
 
 ALIGNMENT_BYTES = 64
+
+# float32; weights in 16 bits for images of float32; weights and images in 16 bits.
+Precision = Literal["f32", "weights16", "bf16"]
 
 
 def aligned_zeros(count: int) -> np.ndarray:
@@ -29,52 +39,77 @@ def aligned_zeros(count: int) -> np.ndarray:
     return raw[start : start + count]
 
 
-def _packed(parts: list[np.ndarray]) -> np.ndarray:
-    out = aligned_zeros(sum(part.size for part in parts) + PACK_SLACK)
+def _packed(parts: list[np.ndarray]) -> Elements:
+    """Parts of float32 or of bits of bfloat16, one behind the other, as elements of 32 bits."""
+    kind = parts[0].dtype
+    out = aligned_zeros(sum(part.nbytes for part in parts) // 4 + PACK_SLACK)
+    values = out.view(kind)
     at = 0
     for part in parts:
-        out[at : at + part.size] = part.reshape(-1)
+        # Copied where it is going to stay, whatever the order of its axes: no second copy on the way.
+        values[at : at + part.size].reshape(part.shape)[:] = part
         at += part.size
-    return out
+    return out if kind == np.float32 else out.view(np.uint32)
 
 
 def _panels(steps_by_channels: np.ndarray) -> np.ndarray:
-    """(steps, channels out) -> (panel, steps, NR)."""
+    """(steps, channels out) -> (panel, steps, NR); of bits (panel, steps / 2, NR, 2)."""
     steps, channels = steps_by_channels.shape
     width = panel_width(channels)
-    return steps_by_channels.reshape(steps, channels // width, width).transpose(1, 0, 2)
+    panels = steps_by_channels.reshape(steps, channels // width, width).transpose(1, 0, 2)
+    if panels.dtype == np.float32:
+        return panels
+    return panels.reshape(len(panels), steps // 2, 2, width).transpose(0, 1, 3, 2)
 
 
-def pack_conv(weights: np.ndarray) -> np.ndarray:
+def _rounded(weights: np.ndarray, precision: Precision) -> np.ndarray:
+    """Weights (rows, columns, channels in, channels out) as what is packed: float32 or bits."""
+    if precision == "f32":
+        return weights
+    return diffused(weights, precision == "weights16")
+
+
+def pack_conv(weights: np.ndarray, precision: Precision = "f32") -> Elements:
     """Pack convolution weights, HWIO (rows, columns, channels in, channels out)."""
-    return _packed([_panels(weights.reshape(-1, weights.shape[3]))])
+    rows, columns, channels_in, channels_out = weights.shape
+    steps = columns * channels_in
+    by_row = _rounded(weights, precision).reshape(rows, steps, channels_out)
+    if precision == "bf16":
+        missing = 2 * pair_steps(channels_in // 2) - steps
+        by_row = np.pad(by_row, ((0, 0), (0, missing), (0, 0)))
+    return _packed([_panels(by_row.reshape(-1, channels_out))])
 
 
-def pack_subpixel(weights: np.ndarray) -> np.ndarray:
+def pack_subpixel(weights: np.ndarray, precision: Precision = "f32") -> Elements:
     """Pack 5x5 stride-2 transposed-convolution weights, HWOI (5, 5, channels out, channels in)."""
+    in_out = _rounded(weights.transpose(0, 1, 3, 2), precision)
     phases = []
     for rows in SUBPIXEL_TAPS:
         for columns in SUBPIXEL_TAPS:
-            taps = weights[list(rows)][:, list(columns)].transpose(0, 1, 3, 2)
+            taps = in_out[list(rows)][:, list(columns)]
             phases.append(_panels(taps.reshape(-1, weights.shape[2])))
     return _packed(phases)
 
 
-def pack_thin(weights: np.ndarray) -> np.ndarray:
+def pack_thin(weights: np.ndarray, precision: Precision = "f32") -> Elements:
     """Pack 5x5 stride-2 transposed-convolution weights to one channel, HWOI (5, 5, 1, channels in).
+
+    These few weights stay float32 where the image is.
 
     Raises ValueError unless the channels fill whole vectors.
     """
-    channels = weights.shape[3]
-    if channels % WIDTH:
-        raise ValueError(f"{channels} input channels are no multiple of {WIDTH} lanes")
+    pairs = precision == "bf16"
+    channels, block = weights.shape[3], WIDTH * (2 if pairs else 1)
+    if channels % block:
+        raise ValueError(f"{channels} input channels are no multiple of {block}")
+    in_out = _rounded(weights.transpose(0, 1, 3, 2), "bf16" if pairs else "f32")
     taps = np.stack(
         [
-            weights[SUBPIXEL_TAPS[p][row], SUBPIXEL_TAPS[q][column], 0]
+            in_out[SUBPIXEL_TAPS[p][row], SUBPIXEL_TAPS[q][column], :, 0]
             for row, column, (p, q) in thin_taps()
         ]
     )
-    return _packed([taps.reshape(len(taps), channels // WIDTH, WIDTH).transpose(1, 0, 2)])
+    return _packed([taps.reshape(len(taps), channels // block, block).transpose(1, 0, 2)])
 
 
 def pack_epilogue(parameters: np.ndarray) -> np.ndarray:

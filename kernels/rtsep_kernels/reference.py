@@ -19,6 +19,24 @@ from .shapes import ConvShape
 Floats = NDArray[Any]
 
 
+def to_bf16(x: Floats) -> NDArray[np.uint16]:
+    """The bits of the bfloat16 nearest to each float32, ties to even. Not of NaN."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x7FFF) + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def from_bf16(bits: NDArray[np.uint16]) -> Floats:
+    """The float32 values of bfloat16 bits."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def dot(a: Floats, b: Floats, total: Floats) -> Floats:
+    """See vector.dot: of float32 arrays whose last axis is (lower, upper); denormals count as zeros."""
+    smallest = np.finfo(np.float32).tiny
+    a, b = (np.where(np.abs(x) < smallest, 0, x).astype(np.float64) for x in (a, b))
+    return np.float32(np.float32(total + a[..., 1] * b[..., 1]) + a[..., 0] * b[..., 0])
+
+
 def activate(x: Floats, act: Activation) -> Floats:
     """The activation `act`."""
     if act.code == PIECEWISE:

@@ -30,6 +30,7 @@ from rtsep.nets.buffers import LEVELS, make_buffers
 from rtsep.nets.forward import Mirrors, NewFrames, Work, slide
 from rtsep.nets.rows import clean_stops, rows_for
 from rtsep.nets.unet import UNet
+from rtsep_kernels.pack import Precision
 from rtsep_kernels.records import Image
 
 KEPT_LEVELS = range(1, LEVELS)
@@ -104,6 +105,8 @@ class SlidingState:
     Parameters
     ----------
     window : SlidingWindow
+    precision : Precision
+        Of the nets that are going to run, as in UNetState.
 
     Raises
     ------
@@ -111,7 +114,7 @@ class SlidingState:
         Unless the window's frames and bins are positive multiples of 64.
     """
 
-    def __init__(self, window: SlidingWindow):
+    def __init__(self, window: SlidingWindow, precision: Precision = "f32"):
         self.window = window
         self._wanted = rows_for(window.frames, window.first, window.stop)
         self._clean = clean_stops(window.real_frames)
@@ -136,6 +139,7 @@ class SlidingState:
             window.bins,
             [rings.rows for rings in self._encoder_rings],
             [rings.rows for rings in self._decoder_rings],
+            precision,
         )
         shape = LEVELS, 6
         self._mirrors = Mirrors(np.zeros(shape, np.int64), np.zeros(shape, np.int64))
