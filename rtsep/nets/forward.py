@@ -24,12 +24,15 @@ class Constants(NamedTuple):
 
     Attributes
     ----------
-    layers : 12 Layers
-        conv1 to conv6, up1 to up6.
+    layers : 11 Layers
+        conv1 to conv6, up1 to up5.
+    thin : Layer
+        up6, whose weights may be of another kind.
     mask : MaskLayer
     """
 
     layers: tuple[Layer, ...]
+    thin: Layer
     mask: MaskLayer
 
 
@@ -117,7 +120,7 @@ def forward(net: Constants, buffers: Buffers, work: Work, masks: Array) -> None:
         )
         upconv_rows(decoder[level - 1], layer, up, rest, rows[5 + step, 0], rows[5 + step, 1])
     thin_upconv_rows(
-        decoder[0], buffers.zero_row, net.layers[11], buffers.last, rows[11, 0], rows[11, 1]
+        decoder[0], buffers.zero_row, net.thin, buffers.last, rows[11, 0], rows[11, 1]
     )
     mask_rows(buffers.last, net.mask, buffers.scratch, masks, rows[12, 0], rows[12, 1])
 

@@ -88,11 +88,11 @@ class UNet:
             *(arrays[f"up6/{part}"] for part in ("bias", "scale", "shift"))
         )
         weights = pack_thin(arrays["up6/kernel"], precision)
-        layers.append(Layer(weights, parameters, decoder_act, 1))
+        thin = Layer(weights, parameters, decoder_act, 1)
         mask_weights = np.array(arrays["mask/kernel"][:, :, 0], np.float32)
         mask_bias = np.array(arrays["mask/bias"], np.float32)
         mask = MaskLayer(mask_weights, mask_bias, config.output == "softmax")
-        self.constants = Constants(tuple(layers), mask)
+        self.constants = Constants(tuple(layers), thin, mask)
 
 
 class UNetState:
