@@ -90,7 +90,7 @@ def channel_elements(values: Elements, channels: int) -> int:
     return channels // 2 if values.dtype == np.uint32 else channels
 
 
-@overload(channel_elements, inline="always", strict=False)
+@overload(channel_elements, strict=False)
 def _channel_elements(values: v.NumbaType, channels: v.NumbaType) -> Callable[..., int]:
     if is_pairs(values):
         return lambda values, channels: channels // 2
@@ -106,14 +106,14 @@ def run_steps(values: Elements, pixel: int) -> int:
     return pair_steps(pixel) if values.dtype == np.uint32 else 5 * pixel
 
 
-@overload(run_steps, inline="always", strict=False)
+@overload(run_steps, strict=False)
 def _run_steps(values: v.NumbaType, pixel: v.NumbaType) -> Callable[..., int]:
     if is_pairs(values):
         return lambda values, pixel: pair_steps(pixel)
     return lambda values, pixel: 5 * pixel
 
 
-@kernel(inline="always")
+@kernel
 def pair_steps(pixel: int) -> int:
     """Steps under a row of five taps of pixels of `pixel` pairs."""
     steps = 5 * pixel
@@ -128,7 +128,7 @@ def weight_elements(values: Elements, weights: Elements, steps: int) -> int:
     return steps // 2 if halves else steps
 
 
-@overload(weight_elements, inline="always", strict=False)
+@overload(weight_elements, strict=False)
 def _weight_elements(
     values: v.NumbaType, weights: v.NumbaType, steps: v.NumbaType
 ) -> Callable[..., int]:
@@ -145,7 +145,7 @@ def put_two(values: Elements, at: int, left: Any, right: Any) -> None:
         values[at], values[at + 1] = left, right
 
 
-@overload(put_two, inline="always", strict=False)
+@overload(put_two, strict=False)
 def _put_two(
     values: v.NumbaType, at: v.NumbaType, left: v.NumbaType, right: v.NumbaType
 ) -> Callable[..., None]:
@@ -166,14 +166,14 @@ def get_two(values: Elements, at: int) -> tuple[Any, Any]:
     return values[at], values[at + 1]
 
 
-@overload(get_two, inline="always", strict=False)
+@overload(get_two, strict=False)
 def _get_two(values: v.NumbaType, at: v.NumbaType) -> Callable[..., tuple[Any, Any]]:
     if is_pairs(values):
         return lambda values, at: (_lower(values[at]), _upper(values[at]))
     return lambda values, at: (values[at], values[at + 1])
 
 
-@kernel(inline="always")
+@kernel
 def _rounded(x: Any) -> Any:
     """The bits of the bfloat16 nearest to a float32, ties to even; NaN stays NaN."""
     bits = np.float32(x).view(np.uint32)
@@ -182,11 +182,11 @@ def _rounded(x: Any) -> Any:
     return up if x == x else np.uint32(np.uint32(bits >> np.uint32(16)) | np.uint32(0x40))
 
 
-@kernel(inline="always")
+@kernel
 def _lower(pair: Any) -> Any:
     return np.uint32(pair << np.uint32(16)).view(np.float32)
 
 
-@kernel(inline="always")
+@kernel
 def _upper(pair: Any) -> Any:
     return np.uint32(pair & np.uint32(0xFFFF0000)).view(np.float32)

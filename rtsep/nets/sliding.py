@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from rtsep.nets.buffers import LEVELS, make_buffers
 from rtsep.nets.forward import Mirrors, NewFrames, Work, slide
 from rtsep.nets.rows import clean_stops, rows_for
-from rtsep.nets.unet import UNet
+from rtsep.nets.unet import UNet, check_precision
 from rtsep_kernels.pack import Precision
 from rtsep_kernels.records import Image
 
@@ -115,7 +115,7 @@ class SlidingState:
     """
 
     def __init__(self, window: SlidingWindow, precision: Precision = "f32"):
-        self.window = window
+        self.window, self.precision = window, precision
         self._wanted = rows_for(window.frames, window.first, window.stop)
         self._clean = clean_stops(window.real_frames)
         # Rows of the decoder at level n are those that up 6 - n writes.
@@ -194,7 +194,13 @@ class SlidingState:
         -------
         int
             The first frame that was read. If the ring was overwritten meanwhile: `reset`.
+
+        Raises
+        ------
+        ValueError
+            If the net is in bf16 and the state not, or the other way round.
         """
+        check_precision(net, self.precision)
         known = start if self._filled is None else max(start, self._filled)
         stop = start + self.window.real_frames
         buffers = self._buffers._replace(

@@ -95,6 +95,12 @@ class UNet:
         self.constants = Constants(tuple(layers), thin, mask)
 
 
+def check_precision(net: UNet, of_state: Precision) -> None:
+    """Raise ValueError unless buffers of a precision suit the net: the kernels would not notice."""
+    if (net.precision == "bf16") != (of_state == "bf16"):
+        raise ValueError(f"a net in {net.precision} cannot run in buffers for {of_state}")
+
+
 class UNetState:
     """The buffers of one running network: T frames by F bins. One user at a time.
 
@@ -118,7 +124,7 @@ class UNetState:
     """
 
     def __init__(self, frames: int, bins: int, precision: Precision = "f32"):
-        self.frames, self.bins = frames, bins
+        self.frames, self.bins, self.precision = frames, bins, precision
         self.buffers = make_buffers(
             frames,
             bins,
@@ -146,7 +152,13 @@ class UNetState:
         masks : (T, 2, F) float32
             Receives the mask per channel in 0..1 (or the logits, where the stems of the model share a
             softmax).
+
+        Raises
+        ------
+        ValueError
+            If the net is in bf16 and the state not, or the other way round.
         """
+        check_precision(net, self.precision)
         self.take_in(magnitudes)
         self.forward(net, masks, self.all_rows)
 

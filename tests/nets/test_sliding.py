@@ -9,6 +9,8 @@ from rtsep.nets.registry import find_model
 from rtsep.nets.rows import clean_stops
 from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import UNet, UNetState
+from rtsep_kernels.jit import VECTOR
+from rtsep_kernels.reference import from_bf16, to_bf16
 from tests.weights.made_up_weights import made_up_arrays
 
 BINS = 64
@@ -17,6 +19,14 @@ BINS = 64
 @pytest.fixture(scope="module")
 def net():
     return UNet(find_model("spleeter:2stems"), made_up_arrays(3))
+
+
+@pytest.fixture(scope="module", params=["weights16", "bf16"])
+def net_16(request):
+    """A net in 16 bits."""
+    if not VECTOR:
+        pytest.skip("the plain kernels know float32 only")
+    return UNet(find_model("spleeter:2stems"), made_up_arrays(3), request.param)
 
 
 class Stream:
@@ -33,9 +43,9 @@ class Stream:
         stop = self.real_frames - look_ahead
         self.wanted = slice(stop - stride, stop)
         self.sliding = SlidingState(
-            SlidingWindow(frames, BINS, stride, stop - stride, stop, extrapolated)
+            SlidingWindow(frames, BINS, stride, stop - stride, stop, extrapolated), net.precision
         )
-        self.whole = UNetState(frames, BINS)
+        self.whole = UNetState(frames, BINS, net.precision)
 
     def grow(self, count):
         new = np.abs(self.rng.standard_normal((count, BINS, 2))).astype(np.float32)
@@ -66,6 +76,9 @@ class Stream:
         self.sliding.run(self.net, *self.ring(), start, got)
         window = np.zeros((self.frames, BINS, 2), np.float32)
         seen = self.all[max(0, start) :] * self.gains[max(0, start) :, None, None]
+        if self.net.precision == "bf16":
+            # Frames are extrapolated from what the window holds.
+            seen = from_bf16(to_bf16(seen))
         window[self.real_frames - len(seen) : self.real_frames] = seen
         for i in range(self.extrapolated):
             image = window[self.real_frames - 1 - i]
@@ -91,6 +104,16 @@ def test_masks_equal_the_whole_nets_over_a_long_slide(net, frames, stride, look_
 @pytest.mark.parametrize("frames", [64, 128])
 def test_extrapolated_frames_equal_a_window_that_holds_them(net, frames, stride, extrapolated):
     stream = Stream(net, frames, stride, 2, seed=stride, extrapolated=extrapolated)
+    for _ in range((frames + 40) // stride + 2):
+        stream.grow(stride)
+        stream.compare()
+
+
+@pytest.mark.parametrize("extrapolated", [0, 4])
+@pytest.mark.parametrize("stride", [1, 2, 8])
+@pytest.mark.parametrize("frames", [64, 128])
+def test_masks_in_16_bits_equal_the_whole_nets(net_16, frames, stride, extrapolated):
+    stream = Stream(net_16, frames, stride, 1, seed=stride, extrapolated=extrapolated)
     for _ in range((frames + 40) // stride + 2):
         stream.grow(stride)
         stream.compare()
