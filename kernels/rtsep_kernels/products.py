@@ -30,10 +30,6 @@ from .blocking import MATRIX_STEPS, UNROLL, WIDTH
 from .jit import TILES, kernel
 from .records import Elements
 
-# Elements behind the last row of an image of pairs that a convolution may read, see run_steps.
-ROW_SLACK = MATRIX_STEPS
-
-
 def is_pairs(array_type: v.NumbaType) -> bool:
     """Whether the elements of a Numba array type are pairs."""
     return bool(array_type.dtype == types.uint32)
@@ -98,11 +94,7 @@ def _channel_elements(values: v.NumbaType, channels: v.NumbaType) -> Callable[..
 
 
 def run_steps(values: Elements, pixel: int) -> int:
-    """Steps under a row of five taps, of pixels of `pixel` elements.
-
-    For images of pairs their number is rounded up, with weights of zero, to what the tiles take at once,
-    or, of the first layer, to an even number: the kernels read as much of what stands behind.
-    """
+    """Steps under a row of five taps, of pixels of `pixel` elements: see pair_steps."""
     return pair_steps(pixel) if values.dtype == np.uint32 else 5 * pixel
 
 
@@ -115,11 +107,19 @@ def _run_steps(values: v.NumbaType, pixel: v.NumbaType) -> Callable[..., int]:
 
 @kernel
 def pair_steps(pixel: int) -> int:
-    """Steps under a row of five taps of pixels of `pixel` pairs."""
-    steps = 5 * pixel
-    if TILES and 2 * pixel >= MATRIX_STEPS:
-        return steps + -steps % MATRIX_STEPS
-    return steps + steps % UNROLL
+    """Steps under a row of five taps of pixels of `pixel` pairs: what the kernels take at once.
+
+    Their number is rounded up, with weights of zero, so that a few pixels more are read than the taps see,
+    and a NaN reaches as far.
+    """
+    at_once = MATRIX_STEPS if TILES else UNROLL
+    return -(-5 * pixel // at_once) * at_once
+
+
+def pixels_behind(pixel: int, pairs: bool) -> int:
+    """Zero pixels behind each row that a convolution of stride 2 reads. pixel: its elements."""
+    steps = pair_steps(pixel) if pairs else 5 * pixel
+    return -(-steps // pixel) - 3
 
 
 def weight_elements(values: Elements, weights: Elements, steps: int) -> int:

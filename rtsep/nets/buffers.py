@@ -15,7 +15,7 @@ import numpy as np
 from rtsep.nets.arrays import ENCODER_CHANNELS
 from rtsep_kernels.blocking import PANEL
 from rtsep_kernels.pack import Precision, aligned_zeros
-from rtsep_kernels.products import ROW_SLACK
+from rtsep_kernels.products import pixels_behind
 from rtsep_kernels.records import Array, Image
 from rtsep_kernels.thin import MASK_PADDING
 
@@ -29,7 +29,8 @@ class Buffers(NamedTuple):
     Attributes
     ----------
     encoder : 6 Images
-        encoder[n], n = 0..5: input of conv n+1, one zero pixel before and two behind each row.
+        encoder[n], n = 0..5: input of conv n+1, one zero pixel before and two behind each row (of pairs
+        as many as are read).
         Writer: conv n (the caller for n = 0); reader: conv n+1.
     decoder : 6 Images
         decoder[n-1], n = 1..6: input of the upconvolution from level n, [skip, up] channels, one zero
@@ -90,8 +91,8 @@ def make_buffers(
     encoder, decoder = [], []
     for level in range(LEVELS):
         pixel = ENCODER_CHANNELS[level] // (2 if pairs else 1)
-        row_stride = ((bins >> level) + 3) * pixel
-        values = aligned_zeros(encoder_rows[level] * row_stride + pixel + ROW_SLACK)
+        row_stride = (1 + (bins >> level) + pixels_behind(pixel, pairs)) * pixel
+        values = aligned_zeros(encoder_rows[level] * row_stride + pixel)
         encoder.append(_image(values, pixel, row_stride, frames >> level, bins >> level, pairs))
     for level in range(1, LEVELS + 1):
         pixel = ENCODER_CHANNELS[level] * (1 if level == LEVELS else 2) // (2 if pairs else 1)
