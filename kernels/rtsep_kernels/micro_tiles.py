@@ -53,13 +53,13 @@ def emit_matrix_tile(
     chunk: Chunk,
     b: v.Value,
     rest: v.Value,
-    parts: tuple[v.Value, v.Value],
+    first: v.Value,
     ahead: tuple[v.Value, v.Value],
 ) -> None:
     """Emit the sums of `height` pixels by nv * 16 channels over a chunk, from and to `rest`.
 
     a, b: addresses of the first pixel's pairs and of the chunk's weights. `chunk.steps` is a multiple
-    of MATRIX_STEPS. parts: whether the sums begin and end here. ahead: as in micro.py.
+    of MATRIX_STEPS. first: whether the sums begin here. ahead: as in micro.py.
     """
     panel = v.int64(nv * WIDTH)
     high = height // _ROWS
@@ -71,7 +71,7 @@ def emit_matrix_tile(
     def place(p: int, i: int) -> v.Value:
         return v.advance(builder, rest, v.int64(p * _ROWS * nv * WIDTH + i * WIDTH))
 
-    with builder.if_else(parts[0]) as (begun, resumed):
+    with builder.if_else(first) as (begun, resumed):
         with begun:
             for tile in sums.values():
                 _call(builder, "tilezero", _number(tile))
@@ -101,15 +101,24 @@ def emit_matrix_tile(
             ]
 
         starts = [a_row, b_row, asked_row]
-        _, b_end, asked = v.counted_loop(
-            builder, "pairs", chunk.steps, MATRIX_STEPS, starts, turn
-        )
+        _, b_end, asked = v.counted_loop(builder, "pairs", chunk.steps, MATRIX_STEPS, starts, turn)
         return [v.advance(builder, a_row, x.row_stride), b_end, asked]
 
     asked_step = builder.mul(ahead[1], v.int64(MATRIX_STEPS // 2))
     v.counted_loop(builder, "tap", chunk.taps, 1, [a, b, ahead[0]], tap)
     for (p, i), tile in sums.items():
         _move(builder, "tilestored64", tile, place(p, i), panel)
+
+
+def load_rests(builder: v.Builder, rest: v.Value, pixels: int, nv: int) -> list[list[v.Value]]:
+    """Load the sums of some pixels, vectors [p][vector], from `rest`."""
+    return [
+        [
+            v.load(builder, v.advance(builder, rest, v.int64((p * nv + i) * WIDTH)), WIDTH)
+            for i in range(nv)
+        ]
+        for p in range(pixels)
+    ]
 
 
 def emit_products(builder: v.Builder, count: int) -> None:
@@ -149,7 +158,7 @@ def tiles_begin(values: Elements) -> None:
 @overload(tiles_begin, strict=False)
 def _tiles_begin(values: v.NumbaType) -> Callable[..., None]:
     if TILES and is_pairs(values):
-        return lambda values: _configure()
+        return lambda values: _configure()  # type: ignore[call-arg]
     return lambda values: None
 
 
@@ -160,5 +169,5 @@ def tiles_end(values: Elements) -> None:
 @overload(tiles_end, strict=False)
 def _tiles_end(values: v.NumbaType) -> Callable[..., None]:
     if TILES and is_pairs(values):
-        return lambda values: _release()
+        return lambda values: _release()  # type: ignore[call-arg]
     return lambda values: None

@@ -1,10 +1,10 @@
 """In which precision nets are computed: RTSEP_PRECISION, or what suits this processor.
 
-    f32         weights and activations in float32
-    weights16   weights in 16 bits, arithmetic in float32: as fast, and half the weights' memory
-    bf16        weights and activations in bfloat16, sums in float32
-    auto        bf16 where that is faster, else weights16; f32 with the plain kernels, which know
-                nothing else
+f32         weights and activations in float32
+weights16   weights in 16 bits, arithmetic in float32: as fast, and half the weights' memory
+bf16        weights and activations in bfloat16, sums in float32
+auto        bf16 where that is faster, else weights16; f32 with the plain kernels, which know
+            nothing else
 """
 
 from __future__ import annotations

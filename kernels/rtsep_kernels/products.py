@@ -30,6 +30,7 @@ from .blocking import MATRIX_STEPS, UNROLL, WIDTH
 from .jit import TILES, kernel
 from .records import Elements
 
+
 def is_pairs(array_type: v.NumbaType) -> bool:
     """Whether the elements of a Numba array type are pairs."""
     return bool(array_type.dtype == types.uint32)
@@ -109,8 +110,8 @@ def _run_steps(values: v.NumbaType, pixel: v.NumbaType) -> Callable[..., int]:
 def pair_steps(pixel: int) -> int:
     """Steps under a row of five taps of pixels of `pixel` pairs: what the kernels take at once.
 
-    Their number is rounded up, with weights of zero, so that a few pixels more are read than the taps see,
-    and a NaN reaches as far.
+    Their number is rounded up, with weights of zero: a few pixels more are read than the taps see, and a
+    NaN reaches as far.
     """
     at_once = MATRIX_STEPS if TILES else UNROLL
     return -(-5 * pixel // at_once) * at_once

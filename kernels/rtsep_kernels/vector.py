@@ -1,8 +1,9 @@
 """Vector primitives: the few LLVM instructions that the micro-kernels are written in.
 
-Every function takes an LLVM IR builder and emits code at its position. Vectors are float32, W
-lanes; where they hold pairs of bfloat16 (see products.py) only the bits count. Loads and stores claim an alignment of 4 bytes only: on every processor of interest an
-unaligned access to aligned data costs nothing, and skips start at odd channels.
+Every function takes an LLVM IR builder and emits code at its position. Vectors are float32, W lanes;
+where they hold pairs of bfloat16 (see products.py) only the bits count. Loads and stores claim an
+alignment of 4 bytes only: on every processor of interest an unaligned access to aligned data costs
+nothing, and skips start at odd channels.
 """
 
 from __future__ import annotations

@@ -58,7 +58,6 @@ def store_epilogue(
     bias = [parameter(0, i) for i in range(nv)]
     raw = [[builder.fadd(sums[p][i], bias[i]) for i in range(nv)] for p in range(mr)]
 
-
     def pixel(image: tuple[v.Value, v.Value], p: int) -> v.Value:
         return v.advance(builder, image[0], builder.mul(image[1], v.int64(p)))
 

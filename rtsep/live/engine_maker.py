@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rtsep.live.plans.timing_cache import TimingCache
     from rtsep.nets.unet import UNet
     from rtsep.weights.download import ByteProgress
+    from rtsep_kernels.pack import Precision
 
 
 class EngineMaker:
@@ -92,8 +93,15 @@ class EngineMaker:
         stems = self._settings.net_stems(masking)
         if not set(stems) <= set(self._nets):
             with self._progress() as progress:
-                self._nets = dict(zip(stems, load_nets(self._settings.config, progress, stems)))
+                loaded = load_nets(self._settings.config, progress, stems, self._precision())
+                self._nets = dict(zip(stems, loaded))
         return {stem: self._nets[stem] for stem in stems}
+
+    def _precision(self) -> Precision:
+        """What is paced is as fast as it can be; files are as exact, unless asked otherwise."""
+        from rtsep_kernels.precision import choose_precision
+
+        return choose_precision("auto" if self._settings.paced else "f32")
 
     def _engine(self, plan: StreamPlan, masking: str) -> Engine:
         from rtsep.dsp.fft_wisdom import remembered_plans
@@ -119,7 +127,8 @@ class EngineMaker:
         from rtsep.live.plans.timing_cache import TimingCache, timing_name
 
         settings, plan = self._settings, _representative(option.plan)
-        name = timing_name(settings.config.name, len(settings.net_stems(option.masking)), plan)
+        count = len(settings.net_stems(option.masking))
+        name = timing_name(settings.config.name, count, plan, self._precision())
         if name not in self._timings:
             self._cache = self._cache or TimingCache()
             kept = None if settings.retime else self._cache.get(name)

@@ -105,9 +105,10 @@ def make_buffers(
     last = Image(aligned_zeros(frames * row_stride), MASK_PADDING, row_stride, 1, frames, bins)
     # One panel of the largest layer that goes panel by panel, or of a row of the widest.
     rest = aligned_zeros(max(frames * bins // 64, bins // 2) * PANEL) if pairs else None
-    for values in (*(image.values for image in (*encoder, *decoder, last)), rest):
-        if values is not None:
-            values.fill(0)  # memory is there before the sound starts
+    for image in (*encoder, *decoder, last):
+        image.values.fill(0)  # memory is there before the sound starts
+    if rest is not None:
+        rest.fill(0.0)
     scratch = np.zeros((2, bins), np.float32)
     return Buffers(tuple(encoder), tuple(decoder), zero_row, last, rest, scratch)
 
@@ -116,4 +117,6 @@ def _image(
     values: Array, pixel: int, row_stride: int, rows: int, pixels: int, pairs: bool
 ) -> Image:
     """An image with one zero pixel before each row, of float32 or of pairs."""
-    return Image(values.view(np.uint32) if pairs else values, pixel, row_stride, pixel, rows, pixels)
+    return Image(
+        values.view(np.uint32) if pairs else values, pixel, row_stride, pixel, rows, pixels
+    )

@@ -119,9 +119,7 @@ def forward(net: Constants, buffers: Buffers, work: Work, masks: Array) -> None:
             pair.pixels,
         )
         upconv_rows(decoder[level - 1], layer, up, rest, rows[5 + step, 0], rows[5 + step, 1])
-    thin_upconv_rows(
-        decoder[0], buffers.zero_row, net.thin, buffers.last, rows[11, 0], rows[11, 1]
-    )
+    thin_upconv_rows(decoder[0], buffers.zero_row, net.thin, buffers.last, rows[11, 0], rows[11, 1])
     mask_rows(buffers.last, net.mask, buffers.scratch, masks, rows[12, 0], rows[12, 1])
 
 

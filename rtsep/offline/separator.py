@@ -23,6 +23,7 @@ from rtsep.offline.segments import SegmentSeparator
 from rtsep.offline.stream_separator import Stems, StreamSeparator
 from rtsep.weights.download import ByteProgress
 from rtsep.weights.load_nets import load_nets
+from rtsep_kernels.precision import choose_precision
 
 
 class Separator:
@@ -83,7 +84,7 @@ class Separator:
             raise UsageError(f"jobs must be at least 1: got {jobs}")
         self.jobs = jobs or usable_cores()
         self.auto_level = auto_level
-        self._nets = load_nets(self.model, progress)
+        self._nets = load_nets(self.model, progress, precision=choose_precision("f32"))
 
     @property
     def stems(self) -> tuple[str, ...]:

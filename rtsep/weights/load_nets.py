@@ -9,13 +9,17 @@ from rtsep.nets.registry import ModelConfig
 from rtsep.nets.unet import UNet
 from rtsep.weights import library as weights
 from rtsep.weights.download import ByteProgress
+from rtsep_kernels.pack import Precision
 
 # Stems that are packed at the same time. NumPy packs without Python's lock.
 AT_ONCE = 2
 
 
 def load_nets(
-    config: ModelConfig, progress: ByteProgress | None = None, stems: Sequence[str] | None = None
+    config: ModelConfig,
+    progress: ByteProgress | None = None,
+    stems: Sequence[str] | None = None,
+    precision: Precision = "f32",
 ) -> list[UNet]:
     """The net of each of `stems`, in their order; of all of `config.stems` for None.
 
@@ -26,7 +30,7 @@ def load_nets(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(
             pool.map(
-                lambda stem: UNet(config, arrays.pop(stem)),
+                lambda stem: UNet(config, arrays.pop(stem), precision),
                 config.stems if stems is None else stems,
             )
         )

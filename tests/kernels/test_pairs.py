@@ -110,9 +110,7 @@ def _weights(rng, *shape):
     seed=st.integers(0, 999),
     data=st.data(),
 )
-def test_direct_conv_and_its_row_ranges(
-    precision, rows, width, c_in, c_out, act, seed, data
-):
+def test_direct_conv_and_its_row_ranges(precision, rows, width, c_in, c_out, act, seed, data):
     rng = np.random.default_rng(seed)
     x = rounded(rng.standard_normal((2 * rows, 2 * width, c_in)).astype(np.float32))
     w, e = _weights(rng, 5, 5, c_in, c_out), rng.standard_normal((5, c_out)).astype(np.float32)
