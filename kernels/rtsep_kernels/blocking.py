@@ -25,7 +25,7 @@ TILE_HEIGHTS = {16: (8, 4, 2, 1), 8: (6, 4, 2, 1), 4: (4, 3, 2, 1)}[WIDTH]
 # Widest panel of output channels: NV = 2 vectors.
 PANEL = 2 * WIDTH
 
-# Heights (pixels) of what AMX's tiles compute at once, by the panel's vectors. A matrix tile is 16 pixels
+# Heights (pixels) of what AMX computes at once, by the panel's vectors. A matrix tile is 16 pixels
 # by 16 channels. A product takes 16 cycles and its sum is there after 52: four of them wait for nothing.
 MATRIX_HEIGHTS: dict[int, tuple[int, ...]] = (
     {1: (64, 32, 16), 2: (32, 16)} if TILES else {1: (), 2: ()}
