@@ -6,6 +6,7 @@ Real-time safe: it allocates nothing, calls nothing and validates nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from numba import types
@@ -15,6 +16,7 @@ from . import vector as v
 from .blocking import THIN_PIXELS, WIDTH
 from .epilogue import PIECEWISE
 from .products import is_pairs, multiply_add
+from .records import Activation
 from .shapes import thin_taps
 from .vector_epilogue import affine, elu, piecewise_linear
 
@@ -37,7 +39,6 @@ def _make_thin_tile() -> Any:
             x, layer, y, tile = (
                 v.fields(builder, kind, value) for kind, value in zip(signature.args, args)
             )
-            act = v.fields(builder, layer_type[2], layer.act)
             rows = [
                 v.pointer(context, builder, x_type[0], x.values, row)
                 for row in (tile.above, tile.middle, tile.below)
@@ -45,20 +46,11 @@ def _make_thin_tile() -> Any:
             zero = v.int64(0)
             weights = v.pointer(context, builder, layer_type[0], layer.weights, zero)
             parameters = v.pointer(context, builder, layer_type[1], layer.epilogue, zero)
-            bias, scale, shift = (
-                v.broadcast(
-                    builder, builder.load(v.advance(builder, parameters, v.int64(i))), WIDTH
-                )
-                for i in range(3)
-            )
+            act = v.fields(builder, layer_type[2], layer.act)
+            end = thin_epilogue(builder, parameters, act)
             pairs = is_pairs(x_type[0])
             sums = _dot_products(builder, rows, x.pixel_stride, weights, pairs)
-            total = builder.fadd(_transpose_and_add(builder, sums), bias)
-            linear = piecewise_linear(builder, total, v.broadcast(builder, act.slope, WIDTH))
-            total = builder.select(
-                builder.icmp_signed("==", act.code, v.int64(PIECEWISE)), linear, elu(builder, total)
-            )
-            total = affine(builder, total, scale, shift)
+            total = end(_transpose_and_add(builder, sums))
             for half, offset in ((0, tile.even), (1, tile.odd)):
                 part = builder.shuffle_vector(
                     total, total, v.lanes(range(half * WIDTH // 2, (half + 1) * WIDTH // 2))
@@ -69,6 +61,25 @@ def _make_thin_tile() -> Any:
         return types.void(x, layer, y, tile), generate
 
     return thin_tile
+
+
+def thin_epilogue(
+    builder: v.Builder, parameters: v.Value, act: Activation
+) -> Callable[[v.Value], v.Value]:
+    """What ends a vector of sums: bias, activation, scale and shift, the first, second and third parameter."""
+    bias, scale, shift = (
+        v.broadcast(builder, builder.load(v.advance(builder, parameters, v.int64(i))), WIDTH)
+        for i in range(3)
+    )
+
+    def end(sums: v.Value) -> v.Value:
+        total = builder.fadd(sums, bias)
+        linear = piecewise_linear(builder, total, v.broadcast(builder, act.slope, WIDTH))
+        piecewise = builder.icmp_signed("==", act.code, v.int64(PIECEWISE))
+        total = builder.select(piecewise, linear, elu(builder, total))
+        return affine(builder, total, scale, shift)
+
+    return end
 
 
 def _dot_products(

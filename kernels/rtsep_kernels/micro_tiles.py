@@ -9,7 +9,7 @@ Only in a process that may use the registers (jit.TILES), between `tiles_begin` 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -28,20 +28,22 @@ _LINE = 16
 _NUMBER, _ADDRESS = ir.IntType(8), ir.IntType(8).as_pointer()
 
 
-def _call(builder: v.Builder, name: str, *arguments: v.Value) -> None:
+def call(builder: v.Builder, name: str, *arguments: v.Value) -> None:
+    """Emit one of AMX's instructions."""
     kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}")
     builder.call(function, arguments)
 
 
-def _number(tile: int) -> v.Value:
+def number(tile: int) -> v.Value:
+    """A tile register, as an instruction's argument."""
     return ir.Constant(_NUMBER, tile)
 
 
-def _move(builder: v.Builder, name: str, tile: int, address: v.Value, stride: v.Value) -> None:
+def move(builder: v.Builder, name: str, tile: int, address: v.Value, stride: v.Value) -> None:
     """Load or store a tile. stride: elements from one of its rows to the next."""
     size = builder.mul(stride, v.int64(4))
-    _call(builder, name, _number(tile), builder.bitcast(address, _ADDRESS), size)
+    call(builder, name, number(tile), builder.bitcast(address, _ADDRESS), size)
 
 
 def emit_matrix_tile(
@@ -74,10 +76,10 @@ def emit_matrix_tile(
     with builder.if_else(first) as (begun, resumed):
         with begun:
             for tile in sums.values():
-                _call(builder, "tilezero", _number(tile))
+                call(builder, "tilezero", number(tile))
         with resumed:
             for (p, i), tile in sums.items():
-                _move(builder, "tileloadd64", tile, place(p, i), panel)
+                move(builder, "tileloadd64", tile, place(p, i), panel)
     a_rows = builder.mul(x.pixel_stride, v.int64(_ROWS))
 
     def tap(_t: v.Value, a_row: v.Value, b_row: v.Value, asked_row: v.Value) -> list[v.Value]:
@@ -86,14 +88,14 @@ def emit_matrix_tile(
                 v.prefetch(builder, v.advance(builder, asked, v.int64(line * _LINE)))
             for i in range(nv):
                 at = v.advance(builder, b_now, v.int64(i * WIDTH))
-                _move(builder, "tileloadd64", first_b + i, at, panel)
+                move(builder, "tileloadd64", first_b + i, at, panel)
             for p in range(high):
                 at = v.advance(builder, a_now, builder.mul(a_rows, v.int64(p)))
                 a_tile = first_a + p % a_tiles
-                _move(builder, "tileloadd64", a_tile, at, x.pixel_stride)
+                move(builder, "tileloadd64", a_tile, at, x.pixel_stride)
                 for i in range(nv):
-                    numbers = (_number(tile) for tile in (sums[p, i], a_tile, first_b + i))
-                    _call(builder, "tdpbf16ps", *numbers)
+                    numbers = (number(tile) for tile in (sums[p, i], a_tile, first_b + i))
+                    call(builder, "tdpbf16ps", *numbers)
             return [
                 v.advance(builder, a_now, v.int64(MATRIX_STEPS)),
                 v.advance(builder, b_now, v.int64(MATRIX_STEPS * nv * WIDTH)),
@@ -107,7 +109,7 @@ def emit_matrix_tile(
     asked_step = builder.mul(ahead[1], v.int64(MATRIX_STEPS // 2))
     v.counted_loop(builder, "tap", chunk.taps, 1, [a, b, ahead[0]], tap)
     for (p, i), tile in sums.items():
-        _move(builder, "tilestored64", tile, place(p, i), panel)
+        move(builder, "tilestored64", tile, place(p, i), panel)
 
 
 def load_rests(builder: v.Builder, rest: v.Value, pixels: int, nv: int) -> list[list[v.Value]]:
@@ -124,19 +126,23 @@ def load_rests(builder: v.Builder, rest: v.Value, pixels: int, nv: int) -> list[
 def emit_products(builder: v.Builder, count: int) -> None:
     """Emit `count` products of tiles that hold zeros, four of which wait for nothing: see peaks.py."""
     for i in range(count):
-        _call(builder, "tdpbf16ps", *(_number(tile) for tile in (i % 4, 4, 5)))
+        call(builder, "tdpbf16ps", *(number(tile) for tile in (i % 4, 4, 5)))
+
+
+def emit_configuration(builder: v.Builder, bytes_per_row: Sequence[int]) -> None:
+    """Emit the configuration of the eight tiles, of 16 rows each, by their rows' sizes."""
+    sizes = [byte for size in bytes_per_row for byte in (size, 0)]
+    layout = [1, *[0] * 15, *sizes, *[0] * 16, *[_ROWS] * 8, *[0] * 8]  # palette 1
+    kind = ir.ArrayType(ir.IntType(8), len(layout))
+    place = cgutils.alloca_once(builder, kind)
+    builder.store(ir.Constant(kind, layout), place)
+    call(builder, "ldtilecfg", builder.bitcast(place, _ADDRESS))
 
 
 @intrinsic
 def _configure(typing_context: v.Context) -> v.Intrinsic:
     def generate(context: v.Context, builder: v.Builder, signature: Any, args: Any) -> v.Value:
-        # Palette 1; eight tiles of 64 bytes a row, and of 16 rows.
-        bytes_per_row = [byte for _ in range(8) for byte in (64, 0)]
-        layout = [1, *[0] * 15, *bytes_per_row, *[0] * 16, *[_ROWS] * 8, *[0] * 8]
-        kind = ir.ArrayType(ir.IntType(8), len(layout))
-        place = cgutils.alloca_once(builder, kind)
-        builder.store(ir.Constant(kind, layout), place)
-        _call(builder, "ldtilecfg", builder.bitcast(place, _ADDRESS))
+        emit_configuration(builder, [64] * 8)
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -145,7 +151,7 @@ def _configure(typing_context: v.Context) -> v.Intrinsic:
 @intrinsic
 def _release(typing_context: v.Context) -> v.Intrinsic:
     def generate(context: v.Context, builder: v.Builder, signature: Any, args: Any) -> v.Value:
-        _call(builder, "tilerelease")
+        call(builder, "tilerelease")
         return context.get_dummy_value()
 
     return types.void(), generate

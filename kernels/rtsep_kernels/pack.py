@@ -5,7 +5,8 @@ each other as the input lies in memory, so that a step of the micro-kernel is on
 
     convolution          [panel][kernel row][kernel column][channel in][NR]
     sub-pixel phase p, q [panel][2 + p rows][2 + q columns][channel in][NR], phase after phase
-    thin (1 channel out) [channel block][25 taps, see shapes.thin_taps][W]
+    thin (1 channel out) [channel block][25 taps, see shapes.thin_taps][W]; for AMX's tiles behind them
+                         [3 rows][3 columns][pair of channels in][4 phases]
     epilogue             [panel][5][NR]
 
 Packed arrays are one-dimensional float32, 64-byte aligned, with some slack behind them. In 16 bits
@@ -20,6 +21,7 @@ from typing import Literal
 import numpy as np
 
 from .blocking import PACK_SLACK, WIDTH, panel_width
+from .jit import TILES
 from .products import pair_steps
 from .records import Elements
 from .rounding import diffused
@@ -109,7 +111,14 @@ def pack_thin(weights: np.ndarray, precision: Precision = "f32") -> Elements:
             for row, column, (p, q) in thin_taps()
         ]
     )
-    return _packed([taps.reshape(len(taps), channels // block, block).transpose(1, 0, 2)])
+    by_vectors = taps.reshape(len(taps), channels // block, block).transpose(1, 0, 2)
+    if not pairs or not TILES:
+        return _packed([by_vectors])
+    # Beside them, for the tiles: every phase sees nine taps, some of weight zero.
+    phases = np.zeros((3, 3, channels // 2, 4, 2), np.uint16)
+    for tap, (row, column, (p, q)) in zip(taps, thin_taps()):
+        phases[row, column, :, 2 * p + q] = tap.reshape(-1, 2)
+    return _packed([by_vectors, phases])
 
 
 def pack_epilogue(parameters: np.ndarray) -> np.ndarray:

@@ -185,7 +185,7 @@ def test_subpixel_transposed_conv_and_its_row_ranges(
 @settings(max_examples=20, deadline=None)
 @given(
     rows=st.integers(1, 6),
-    groups=st.integers(1, 6),
+    groups=st.integers(1, 40),
     blocks=st.integers(1, 3),
     act=st.sampled_from(["relu", "elu"]),
     seed=st.integers(0, 999),
