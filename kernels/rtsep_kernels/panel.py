@@ -19,12 +19,11 @@ from .blocking import (
     FIRST,
     LAST,
     MATRIX_STEPS,
-    TILE_HEIGHTS,
     UNROLL,
     WIDTH,
 )
 from .jit import kernel
-from .products import weight_elements
+from .products import tiles_of, weight_elements
 from .records import Array, Chunk, Image, Panel, Taps
 from .tiles import conv_row_narrow, conv_row_wide
 
@@ -45,7 +44,7 @@ def panel_rows(
     """
     rows, run, width = y.rows, taps.run, panel.width
     weights_stop = panel.weights.size
-    tiles = max(1, y.pixels // TILE_HEIGHTS[0])
+    tiles = tiles_of(x.values, y.pixels)
     ahead_step = UNROLL * width // min(ASKING_TILES, rows * tiles)
     chunk_steps = -(-run // -(-run // CHUNK_STEPS))
     chunk_steps += -chunk_steps % MATRIX_STEPS

@@ -26,7 +26,7 @@ from numba import types
 from numba.extending import overload
 
 from . import vector as v
-from .blocking import MATRIX_STEPS, UNROLL, WIDTH
+from .blocking import MATRIX_HEIGHTS, MATRIX_STEPS, TILE_HEIGHTS, UNROLL, WIDTH
 from .jit import TILES, kernel
 from .records import Elements
 
@@ -136,6 +136,20 @@ def _weight_elements(
     if is_pairs(weights) and not is_pairs(values):
         return lambda values, weights, steps: steps // 2
     return lambda values, weights, steps: steps
+
+
+def tiles_of(values: Elements, pixels: int) -> int:
+    """How many of the tallest tiles there are in a row of pixels, one at least."""
+    matrix = TILES and values.dtype == np.uint32
+    return max(1, pixels // (MATRIX_HEIGHTS[2][0] if matrix else TILE_HEIGHTS[0]))
+
+
+@overload(tiles_of, strict=False)
+def _tiles_of(values: v.NumbaType, pixels: v.NumbaType) -> Callable[..., int]:
+    high = TILE_HEIGHTS[0]
+    if is_pairs(values) and TILES:
+        high = MATRIX_HEIGHTS[2][0]
+    return lambda values, pixels: max(1, pixels // high)
 
 
 def put_two(values: Elements, at: int, left: Any, right: Any) -> None:
