@@ -66,7 +66,7 @@ def _make_thin_tile() -> Any:
 def thin_epilogue(
     builder: v.Builder, parameters: v.Value, act: Activation
 ) -> Callable[[v.Value], v.Value]:
-    """What ends a vector of sums: bias, activation, scale and shift, the first, second and third parameter."""
+    """What ends a vector of sums. parameters: address of bias, post scale and post shift."""
     bias, scale, shift = (
         v.broadcast(builder, builder.load(v.advance(builder, parameters, v.int64(i))), WIDTH)
         for i in range(3)

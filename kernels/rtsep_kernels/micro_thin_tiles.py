@@ -1,7 +1,7 @@
 """What AMX's tiles do of the transposed convolution to one channel.
 
-The four phases of a pixel's 2x2 cell are the columns of the sums: 16 pixels by 4. Each phase sees the nine
-pixels around its own, some with weight zero, a row of three as one run of pairs.
+The four phases of a pixel's 2x2 cell are the columns of the sums: 16 pixels by 4. Each phase sees the
+nine pixels around its own, some with weight zero, a row of three as one run of pairs.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _matrix_pixels(x: Image, layer: Layer, y: Image, row: ThinTile) -> int:
         tile = ThinTile(
             row.above + step, row.middle + step, row.below + step, row.even + out, row.odd + out
         )
-        _thin_matrix(x, layer, y, tile)  # type: ignore[call-arg]
+        _thin_matrix(x, layer, y, tile)
     tiles_end(x.values)
     return stop
 
