@@ -78,7 +78,8 @@ def pack_conv(weights: np.ndarray, precision: Precision = "f32") -> Elements:
     by_row = _rounded(weights, precision).reshape(rows, steps, channels_out)
     if precision == "bf16":
         missing = 2 * pair_steps(channels_in // 2) - steps
-        by_row = np.pad(by_row, ((0, 0), (0, missing), (0, 0)))
+        if missing:
+            by_row = np.pad(by_row, ((0, 0), (0, missing), (0, 0)))
     return _packed([_panels(by_row.reshape(-1, channels_out))])
 
 
