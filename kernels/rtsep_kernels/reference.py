@@ -30,13 +30,6 @@ def from_bf16(bits: NDArray[np.uint16]) -> Floats:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def dot(a: Floats, b: Floats, total: Floats) -> Floats:
-    """See vector.dot: of float32 arrays whose last axis is (lower, upper); denormals count as zeros."""
-    smallest = np.finfo(np.float32).tiny
-    a, b = (np.where(np.abs(x) < smallest, 0, x).astype(np.float64) for x in (a, b))
-    return np.float32(np.float32(total + a[..., 1] * b[..., 1]) + a[..., 0] * b[..., 0])
-
-
 def activate(x: Floats, act: Activation) -> Floats:
     """The activation `act`."""
     if act.code == PIECEWISE:
