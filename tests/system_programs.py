@@ -39,6 +39,7 @@ NEEDS = {
         "wireplumber": "wireplumber",
         "pipewire-pulse": "pipewire-pulse",
         "pw-dump": "pipewire-bin",
+        "pw-loopback": "pipewire-bin",
         "pw-link": "pipewire-bin",
         "pw-play": "pipewire-bin",
         PIPEWIRE_JACK: "pipewire-jack",

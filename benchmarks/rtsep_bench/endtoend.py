@@ -2,7 +2,7 @@
 
 Each server is started privately and without hardware, and `rtsep-monitor` on it as a person would. The
 latency heard is that of impulses: on PipeWire and JACK sent and heard inside the graph, to the sample;
-on PulseAudio by recorders of the two sinks, whose scatter is stated.
+on PulseAudio by listeners to the two sinks, whose scatter is stated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from rtsep_bench.endtoend_routes import (
     DEFAULT_SERVERS,
     MOST_ADDED_MS,
     MOST_OFF_MS,
-    PIPEWIRE,
     ROUTES,
     Server,
     find_route,
@@ -37,7 +36,6 @@ from rtsep_bench.endtoend_run import MODULE, RunSettings
 from rtsep_bench.machine import describe_machine
 from rtsep_bench.plots import caption
 from rtsep_bench.report import Report, Row
-from rtsep_bench.servers import pipewire_jack_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +43,7 @@ if TYPE_CHECKING:
 
 DEFAULT_DURATION_S = 20.0
 DEFAULT_PLAN = "low"
-DEFAULT_ROUTE = "portaudio"
+DEFAULT_ROUTE = "system"
 MOST_SILENCE_MS, MOST_START_S = 200.0, 3.0
 
 
@@ -97,7 +95,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
             say(f"{server.name}: {arguments.duration:g} s of impulses")
             settings = RunSettings(
                 server.name, arguments.route, config.name, config.stems, arguments.plan, words,
-                arguments.duration, _libjack(server),
+                arguments.duration,
             )  # fmt: skip
             try:
                 figures = _run(server, settings, weights)
@@ -113,35 +111,41 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
 
 
 def tables(report: Report) -> list[Table]:
-    """What was asked for beside what was measured; one row per server."""
+    """What was asked for beside what was measured; one row per server in each of two tables."""
     from rich.table import Table
 
     settings = report.settings
-    table = Table(
-        title=f"impulse to impulse in ms, plan {settings['plan']}, route {settings['route']};"
-        " behind <=, what is asked for"
-    )
+    way = f"plan {settings['plan']}, route {settings['route']}"
+    latency = Table(title=f"impulse to impulse in ms, {way}; behind <=, what is asked for")
+    for heading in ("server", "heard", "min", "max", "announced", "off by", "lost"):
+        latency.add_column(heading, justify="left" if heading == "server" else "right")
+    sound = Table(title=f"the sound meanwhile, {way}")
     for heading in (
-        "server", "heard", "min", "max", "announced", "off by", "lost", "xruns", "late masks",
-        "first sound s", "longest silence",
+        "server", "first sound s", "longest silence ms", "xruns", "stalls", "longest ms",
+        "late masks",
     ):  # fmt: skip
-        table.add_column(heading, justify="left" if heading == "server" else "right")
+        sound.add_column(heading, justify="left" if heading == "server" else "right")
     for row in report.rows:
         more = row.more
-        heard = more["heard_ms"]
-        silence = more["silence_ms"]
-        table.add_row(
+        heard, silence, stalls = more["heard_ms"], more["silence_ms"], more["stalls"]
+        latency.add_row(
             row.case,
             f"{heard['median']:.1f} <= {more['most_ms']:.0f}",
             f"{heard['min']:.1f}", f"{heard['max']:.1f}",
             f"{more['latency_ms']['total']:.1f}",
             f"{more['off_by_ms']:+.1f} <= {more['most_off_ms']:.0f}",
             f"{more['impulses_lost']} of {more['impulses'] + more['impulses_lost']}",
-            str(sum(more["xruns"].values())), f"{more['late_masks']} of {more['hops']}",
+        )  # fmt: skip
+        sound.add_row(
+            row.case,
             f"{more['first_filtered_s']:.1f} <= {MOST_START_S:g}",
             "-" if silence is None else f"{silence:.0f} <= {MOST_SILENCE_MS:g}",
+            str(max(more["xruns"].values())),
+            "-" if stalls is None else f"{stalls['count']} > {stalls['longer_than_ms']:.1f} ms",
+            "-" if stalls is None else f"{stalls['longest_ms']:.1f}",
+            f"{more['late_masks']} of {more['hops']}",
         )  # fmt: skip
-    return [table]
+    return [latency, sound]
 
 
 def plot(report: Report, figure: Figure) -> None:
@@ -160,18 +164,17 @@ def plot(report: Report, figure: Figure) -> None:
     caption(report, figure, f"Impulse to impulse, plan {report.settings['plan']}")
 
 
-def _libjack(server: Server) -> str | None:
-    """The JACK library by which a client reaches this server; None for the system's."""
-    folder = pipewire_jack_folder() if server.family == PIPEWIRE else None
-    return None if folder is None else str(folder / "libjack.so.0")
-
-
 def _run(server: Server, settings: RunSettings, weights: Path) -> dict[str, Any]:
     """Measure on a server of its own, in a process that reaches no other; raises RtsepError."""
     with tempfile.TemporaryDirectory() as logs, server.start(Path(logs)) as started:
+        environ = {**started.environ, CACHE_VARIABLE: str(weights)}
+        if find_route(settings.route, server).takes_over:
+            # Players name no sink there.
+            for name in ("PULSE_SINK", "PULSE_SOURCE"):
+                environ.pop(name, None)
         with subprocess.Popen(
             child.command(MODULE, json.dumps(asdict(settings))),
-            env={**started.environ, CACHE_VARIABLE: str(weights)}, stdin=subprocess.DEVNULL,
+            env=environ, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) as program:  # fmt: skip
             try:
@@ -212,13 +215,23 @@ def _notes(config: ModelConfig, kind: str, rows: list[Row]) -> list[str]:
         "Heard: the median of all impulses, from the sink that is filtered to the one that is listened"
         " to. Announced: what the program states. First sound: from the command to the first filtered"
         " sound. Longest silence: of a stream that plays on while it is taken over.",
+        "Xruns: of the whole run, start and end too. Stalls: how often the machine itself stood still"
+        " for longer than a cycle, as programs tell that go before all others.",
     ]
+    for row in rows:
+        if row.more["monitor_ms"]:
+            notes.append(
+                f"{row.case}: {row.more['monitor_ms']:.1f} ms of it lie between the sink listened to"
+                " and its monitor; a sound card has none of that."
+            )
     for scatter_ms in [row.more["scatter_ms"] for row in rows if "scatter_ms" in row.more]:
         notes.append(
-            f"PulseAudio: two recorders of one sink differ by {scatter_ms['median']:.1f} ms in the"
-            f" median, {scatter_ms['max']:.1f} at most. They ask for short buffers, with which the"
+            f"PulseAudio: two listeners to one sink differ by {scatter_ms['median']:.1f} ms in the"
+            f" median, {scatter_ms['max']:.1f} at most. They ask for short pieces, with which the"
             " server's own get shorter, too."
         )
+    if any(row.more["stalls"] is None for row in rows):
+        notes.append("Stalls are not known: no leave to go before other programs (nice -15).")
     probe_xruns = sum(row.more.get("probe_xruns", 0) for row in rows)
     if probe_xruns:
         notes.append(f"The measuring clients were told of {probe_xruns} xruns of the graph.")

@@ -5,12 +5,14 @@ A server is spelt out like its graph: pipewire-RATE-QUANTUM, jack-RATE-PERIOD, o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtsep.devices.pulse.stream import PulseBuffers
 from rtsep.errors import UsageError
+from rtsep_bench.graph_probe import LISTENER, SENDER
 from rtsep_bench.server_process import AudioServer
 from rtsep_bench.servers import jack_server, pipewire_server, pulse_server
 
@@ -39,14 +41,27 @@ class Server:
     rate: int
     quantum: int | None
 
-    def start(self, log_folder: Path) -> AbstractContextManager[AudioServer]:
-        """Start it without hardware, for the time of a `with` block."""
+    @contextmanager
+    def start(self, log_folder: Path) -> Iterator[AudioServer]:
+        """Start it without hardware, for the time of a `with` block; EARS is the default sink."""
         if self.quantum is None:
             # As PulseAudio comes: its sinks render as far ahead as their clients let them.
-            return pulse_server(log_folder, norewinds=False)
-        if self.family == JACK:
-            return jack_server(log_folder, self.quantum, rate=self.rate)
-        return pipewire_server(log_folder, self.rate, self.quantum, default_sink=EARS)
+            with pulse_server(log_folder, norewinds=False) as server:
+                server.command("pactl", "set-default-sink", EARS)
+                yield server
+        elif self.family == JACK:
+            with jack_server(log_folder, self.quantum, rate=self.rate) as server:
+                yield server
+        else:
+            with pipewire_server(log_folder, self.rate, self.quantum, default_sink=EARS) as server:
+                yield server
+
+    @property
+    def cycle_s(self) -> float:
+        """Seconds of a cycle; on PulseAudio of the pieces in which rtsep has sound sent to it."""
+        if self.quantum is None:
+            return PulseBuffers().fragment_s
+        return self.quantum / self.rate
 
 
 def read_server(text: str) -> Server:
@@ -68,8 +83,9 @@ class Route:
     """How `rtsep-monitor` is told to take part in a server, and where its input is.
 
     options: its options, given the server.
-    input_sink: the sink whose sound it filters; None where it has ports of its own in the graph, named
-        after the client `client`, and the measurement connects them.
+    input_sink: the sink whose sound it filters; None where it has ports of its own in the graph.
+    client: the client that has them, if the measurement is to connect them; otherwise they are connected
+        to the measuring clients by the options.
     takes_over: streams that play to the default sink are moved to `input_sink`.
     """
 
@@ -83,20 +99,21 @@ def _portaudio_jack(server: Server) -> tuple[str, ...]:
     return ("--hostapi", "JACK", "--blocksize", str(server.quantum))
 
 
+# Between the measuring clients, which rtsep connects.
+_GRAPH = Route(lambda server: ("--backend", "jack", "-i", SENDER, "-o", LISTENER), input_sink=None)
 # By name, then by the family of the server. `portaudio` is the way of docs/devices.md.
 ROUTES: dict[str, dict[str, Route]] = {
+    "system": {
+        PIPEWIRE: Route(lambda server: ("--system",), input_sink="rtsep", takes_over=True),
+        PULSEAUDIO: Route(lambda server: ("--system",), input_sink="rtsep", takes_over=True),
+        # JACK's programs have no sink: they are connected, as by any other name.
+        JACK: _GRAPH,
+    },
+    "jack": {JACK: _GRAPH},
     "portaudio": {
         PIPEWIRE: Route(lambda server: ()),
         PULSEAUDIO: Route(lambda server: ()),
         JACK: Route(_portaudio_jack, input_sink=None, client="PortAudio"),
-    },
-    "jack": {
-        JACK: Route(lambda server: ("--backend", "jack"), input_sink=None, client="rtsep"),
-    },
-    "system": {
-        PIPEWIRE: Route(lambda server: ("--system",), input_sink="rtsep", takes_over=True),
-        PULSEAUDIO: Route(lambda server: ("--system",), input_sink="rtsep", takes_over=True),
-        JACK: Route(lambda server: ("--backend", "jack"), input_sink=None, client="rtsep"),
     },
 }
 

@@ -2,9 +2,10 @@
 
     python -m rtsep_bench.endtoend_run SETTINGS.json
 
-First a steady tone plays, and `rtsep-monitor` is started: when is the tone heard filtered, for how long
-not at all? Then impulses are sent one after the other, and what the program counts is read from its
---stats. Prints the figures as JSON.
+First a steady tone plays, and `rtsep-monitor` is started: when is the tone heard filtered, and for how
+long not at all meanwhile? Then impulses are sent one after the other, and what the program counts is
+read from its --stats. Beside it runs a watchdog, which tells how often the machine stood still. Prints
+the figures as JSON.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtsep.errors import RtsepError
 from rtsep_bench import child
@@ -29,19 +31,25 @@ from rtsep_bench.graph_probe import GraphProbe
 from rtsep_bench.heard import (
     GAIN_DB,
     TONE_LEVEL,
+    TONE_RMS,
     Heard,
     Level,
+    delays_s,
     first_filtered_s,
     longest_silence_s,
     tone,
 )
-from rtsep_bench.pulse_probe import PulseProbe, PulseRecorder
+from rtsep_bench.pulse_listener import Listener
+from rtsep_bench.pulse_probe import PulseProbe
+from rtsep_bench.watchdog import Watchdog, priority
 
 MODULE = "rtsep_bench.endtoend_run"
 MONITOR = "rtsep.cli.monitor"
 TICK_S = 0.01
 # The tone alone before the command, and after it was heard filtered.
 BEFORE_S, AFTER_S = 1.0, 1.5
+# Until the tone is heard without rtsep, on a busy machine.
+MOST_BEFORE_S = 10.0
 # Until the tone's tail has gone through the longest chain.
 QUIET_S = 3.0
 # Programs that are compiled the first time take as long.
@@ -50,11 +58,11 @@ END_S = 30.0
 # An impulse that was not heard by then is lost. The next one follows some time after it was.
 MOST_DELAY_S = 8.0
 PAUSE_S = 0.3
-# Two recorders of the same instant may differ by this.
+# Two listeners to the same instant may differ by this.
 EARLY_S = 0.05
 PLAYED_RATE = 44_100
-# How long two recorders of one sink are compared.
-SCATTER_S = 8.0
+# How long impulses are sent into the ears' sink itself.
+MONITOR_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,6 @@ class RunSettings:
 
     server, route: as spelt out.  plan: for --latency.  options: further ones of rtsep-monitor.
     stems: those of the model, all heard.  duration_s: of the impulses.
-    libjack: PipeWire's JACK library; None for the system's.
     """
 
     server: str
@@ -73,17 +80,23 @@ class RunSettings:
     plan: str
     options: Sequence[str]
     duration_s: float
-    libjack: str | None
 
 
 class Probe(Protocol):
     """Sends impulses and hears them; see GraphProbe and PulseProbe."""
 
-    heard: Heard
+    @property
+    def heard(self) -> Heard:
+        """What came in; its impulses by its own clock."""
+        ...
 
     @property
     def sent_s(self) -> Sequence[float]:
-        """When impulses were sent, by the clock of `heard`."""
+        """When impulses were sent."""
+        ...
+
+    def heard_s(self) -> Sequence[float]:
+        """When impulses were heard, by the clock of `sent_s`."""
         ...
 
     def send(self) -> None:
@@ -142,32 +155,55 @@ class Monitor:
 
 def run(settings: RunSettings, folder: Path) -> dict[str, Any]:
     """Measure; returns the figures by name. Raises RtsepError."""
+    # Without leave to go before all other programs it would watch those, and not the machine.
+    watchdog = Watchdog() if priority() else None
+    with watchdog or nullcontext():
+        figures = _measure(settings, folder)
+    cycle_s = read_server(settings.server).cycle_s
+    figures["stalls"] = None if watchdog is None else {
+        "longer_than_ms": 1000 * cycle_s,
+        "count": len(watchdog.stalls(cycle_s)),
+        "longest_ms": 1000 * watchdog.longest_s,
+    }  # fmt: skip
+    return figures
+
+
+def _measure(settings: RunSettings, folder: Path) -> dict[str, Any]:
     server = read_server(settings.server)
     route = find_route(settings.route, server)
     with ExitStack() as measuring:
         start = _start_pulse if server.family == PULSEAUDIO else _start_graph
         monitor, probe, begun = start(measuring, settings, route, folder)
-        took_s, lost = _impulses(probe, monitor.check, settings.duration_s)
-        figures = {**begun, "impulses": len(took_s), "impulses_lost": lost}
+        sent_s, heard_s = _impulses(probe, monitor.check, settings.duration_s)
+        took_s, lost = delays_s(sent_s, heard_s)
+        if not took_s:
+            raise RtsepError(f"none of {lost} impulses was heard within {MOST_DELAY_S:g} s")
+        monitor_s = 0.0
+        if isinstance(probe, GraphProbe) and route.input_sink is not None:
+            monitor_s = _monitor_s(probe, monitor.check)
+        figures = {
+            **begun,
+            "heard_ms": _spread_ms(took_s),
+            "monitor_ms": 1000 * monitor_s,
+            "impulses": len(took_s),
+            "impulses_lost": lost,
+        }
         if isinstance(probe, GraphProbe):
             figures["probe_xruns"] = probe.xruns
         else:
-            figures["scatter_ms"] = _scatter_ms(route)
+            apart_s, _ = delays_s(heard_s, probe.heard_again_s(), EARLY_S)
+            figures["scatter_ms"] = _spread_ms(np.abs(apart_s))
         stats = monitor.end()
-    if not took_s:
-        raise RtsepError(f"none of {lost} impulses was heard within {MOST_DELAY_S:g} s")
-    took_ms = 1000 * np.array(took_s)
+    told = ("latency_ms", "xruns", "late_masks", "hops")
+    return {**figures, **{name: stats[name] for name in told}}
+
+
+def _spread_ms(times_s: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+    times_ms = 1000 * np.asarray(times_s)
     return {
-        **figures,
-        "heard_ms": {
-            "median": float(np.median(took_ms)),
-            "min": float(took_ms.min()),
-            "max": float(took_ms.max()),
-        },
-        "latency_ms": stats["latency_ms"],
-        "xruns": stats["xruns"],
-        "late_masks": stats["late_masks"],
-        "hops": stats["hops"],
+        "median": float(np.median(times_ms)),
+        "min": float(times_ms.min()),
+        "max": float(times_ms.max()),
     }
 
 
@@ -175,14 +211,16 @@ def _start_graph(
     measuring: ExitStack, settings: RunSettings, route: Route, folder: Path
 ) -> tuple[Monitor, GraphProbe | PulseProbe, dict[str, Any]]:
     """The tone in a graph, to its end; returns what runs from then on, and what was found."""
-    probe = measuring.enter_context(GraphProbe(settings.libjack))
+    probe = measuring.enter_context(GraphProbe())
     probe.calibrate()
 
     def connect() -> None:
-        if route.input_sink is None:
-            probe.connect(probe.ports(route.client, "in"), sending=True)
-            probe.connect(probe.ports(route.client, "out"), sending=False)
-        else:
+        if route.client:
+            # Ports cannot be connected before their client is active: the next time, then.
+            with suppress(RtsepError):
+                probe.connect(probe.ports(route.client, "in"), sending=True)
+                probe.connect(probe.ports(route.client, "out"), sending=False)
+        elif route.input_sink is not None:
             probe.connect(probe.ports(EARS, "monitor"), sending=False)
 
     if route.input_sink is None:
@@ -192,11 +230,27 @@ def _start_graph(
     else:
         with _player(None if route.takes_over else route.input_sink, folder):
             monitor, begun = _start(measuring, settings, route, folder, probe, connect)
-        ports = probe.ports(route.input_sink, "playback")
-        if not ports:
-            raise RtsepError(f"the graph has no sink {route.input_sink!r} to play into")
-        probe.connect(ports, sending=True)
+        _play_into(probe, route.input_sink)
     return monitor, probe, begun
+
+
+def _play_into(probe: GraphProbe, sink: str) -> None:
+    ports = probe.ports(sink, "playback")
+    if not ports:
+        raise RtsepError(f"the graph has no sink {sink!r} to play into")
+    probe.send_to(ports)
+
+
+def _monitor_s(probe: GraphProbe, check: Callable[[], None]) -> float:
+    """Seconds from the ears' sink to its monitor: a cycle where it is a null sink that leads.
+
+    Raises RtsepError.
+    """
+    _play_into(probe, EARS)
+    took_s, _ = delays_s(*_impulses(probe, check, MONITOR_S))
+    if not took_s:
+        raise RtsepError(f"what is played into {EARS!r} is not heard at its monitor")
+    return float(np.median(took_s))
 
 
 def _start_pulse(
@@ -204,17 +258,16 @@ def _start_pulse(
 ) -> tuple[Monitor, GraphProbe | PulseProbe, dict[str, Any]]:
     """The tone in PulseAudio, to its end; as `_start_graph`."""
     assert route.input_sink is not None
-    ears = PulseRecorder(f"{EARS}.monitor")
-    with ExitStack() as listening:
-        listening.callback(ears.close)
-        listening.enter_context(_player(None if route.takes_over else route.input_sink, folder))
+    ears = Listener(f"{EARS}.monitor")
+    measuring.callback(ears.close)
+    with _player(None if route.takes_over else route.input_sink, folder):
         monitor, begun = _start(measuring, settings, route, folder, _Ears(ears.heard), lambda: None)
-    return monitor, measuring.enter_context(PulseProbe(route.input_sink, EARS)), begun
+    return monitor, measuring.enter_context(PulseProbe(route.input_sink, ears)), begun
 
 
 @dataclass
 class _Ears:
-    """A recorder alone, which needs no update."""
+    """A listener alone, which needs no update."""
 
     heard: Heard
 
@@ -231,6 +284,8 @@ def _start(
     connect: connects what there is by now to the ears, again and again.
     """
     connect()
+    if route.takes_over:
+        _wait_for_tone(ears, connect)
     time.sleep(BEFORE_S)
     monitor = Monitor(settings, route, folder)
     measuring.callback(monitor.kill)
@@ -245,11 +300,23 @@ def _start(
             raise RtsepError(f"no filtered sound within {MOST_START_S:g} s of the command")
     time.sleep(AFTER_S)
     ears.update()
-    silence_s = longest_silence_s(ears.heard.levels) if route.takes_over else None
+    # The tone is heard when the command is given: what was silent before is none of its doing.
+    heard = _since(monitor.started_s, ears.heard)
     return monitor, {
         "first_filtered_s": filtered_s - monitor.started_s,
-        "silence_ms": None if silence_s is None else 1000 * silence_s,
+        "silence_ms": 1000 * longest_silence_s(heard) if route.takes_over else None,
     }
+
+
+def _wait_for_tone(ears: GraphProbe | _Ears, connect: Callable[[], None]) -> None:
+    """Until the tone is heard as it is played. Raises RtsepError."""
+    begun_s = time.monotonic()
+    while not any(level.rms > 0.75 * TONE_RMS for level in _since(begun_s, ears.heard)):
+        if time.monotonic() > begun_s + MOST_BEFORE_S:
+            raise RtsepError(f"the tone is not heard at {EARS!r} before rtsep-monitor is started")
+        time.sleep(TICK_S)
+        connect()
+        ears.update()
 
 
 def _since(begun_s: float, heard: Heard) -> list[Level]:
@@ -279,50 +346,26 @@ def _player(sink: str | None, folder: Path) -> Iterator[None]:
 
 def _impulses(
     probe: Probe, check: Callable[[], None], duration_s: float
-) -> tuple[list[float], int]:
-    """Send impulses one after the other; returns how long each took, in seconds, and those lost.
+) -> tuple[list[float], list[float]]:
+    """Send impulses one after the other; returns when they were sent, and when impulses were heard.
 
     check: called again and again, raises what ends the measurement.
     """
     time.sleep(QUIET_S)
     probe.update()
-    took_s: list[float] = []
-    lost = 0
+    sent, heard = len(probe.sent_s), len(probe.heard.impulses_s)
     ends_s = time.monotonic() + duration_s
     while time.monotonic() < ends_s:
-        sent_before, heard_before = len(probe.sent_s), len(probe.heard.impulses_s)
+        heard_before = len(probe.heard.impulses_s)
         probe.send()
         gives_up_s = time.monotonic() + MOST_DELAY_S
-        while (took := _delay_s(probe, sent_before, heard_before)) is None:
-            if time.monotonic() > gives_up_s:
-                lost += 1
-                break
+        while len(probe.heard.impulses_s) == heard_before and time.monotonic() < gives_up_s:
             time.sleep(TICK_S)
             check()
             probe.update()
-        else:
-            took_s.append(took)
         time.sleep(PAUSE_S)
         probe.update()
-    return took_s, lost
-
-
-def _delay_s(probe: Probe, sent_before: int, heard_before: int) -> float | None:
-    """How long the impulse took that was sent after so many others; None where it is on its way."""
-    sent_s = list(probe.sent_s[sent_before:])
-    heard_s = list(probe.heard.impulses_s[heard_before:])
-    return next(
-        (at_s - sent_s[0] for at_s in heard_s if sent_s and at_s > sent_s[0] - EARLY_S), None
-    )
-
-
-def _scatter_ms(route: Route) -> dict[str, float]:
-    """How far two recorders of one sink differ about an impulse: in the median, and at most."""
-    assert route.input_sink is not None
-    with PulseProbe(route.input_sink, route.input_sink) as probe:
-        took_s, _ = _impulses(probe, lambda: None, SCATTER_S)
-    apart_ms = 1000 * np.abs(took_s)
-    return {"median": float(np.median(apart_ms)), "max": float(np.max(apart_ms, initial=0.0))}
+    return list(probe.sent_s)[sent:], list(probe.heard_s())[heard:]
 
 
 def main() -> None:

@@ -6,21 +6,19 @@ graph delays by a cycle. They count samples by the graph's clock, which is the s
 
 from __future__ import annotations
 
-import ctypes.util
 import os
 import queue
 import random
 import time
 from types import TracebackType
-from typing import Any
-from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.devices.graph import libjack
+from rtsep.devices.graph.graph_client import GraphClient
 from rtsep.errors import RtsepError
 from rtsep_bench.heard import IMPULSE_LEVEL, Heard, tone
-from rtsep_bench.report import import_extra
 
 SENDER, LISTENER = "bench_sender", "bench_listener"
 # The graph counts samples in 32 bits.
@@ -33,15 +31,12 @@ _ONE_GROUP = '{ node.group = "rtsep_bench" }'
 class GraphProbe:
     """The two clients, for the time of a `with` block.
 
-    Parameters
-    ----------
-    libjack : str or None
-        The JACK library to load; None for the system's.
-
     Attributes
     ----------
     heard : Heard
-        What came in at the listener's first input, after `update`.
+        What came in at the listener's first input, after `update`, by the graph's clock.
+    sent_s : list of float
+        When impulses were sent, by that clock.
     xruns : int
         Those that the clients were told of. Writer: JACK's threads.
 
@@ -50,23 +45,20 @@ class GraphProbe:
     RtsepError
         If no server answers.
     MissingLibraryError
-        If JACK-Client is not installed.
+        If the JACK library is not installed.
     """
 
-    def __init__(self, libjack: str | None):
+    def __init__(self) -> None:
+        library = libjack.load(libjack.find_server())
         os.environ["PIPEWIRE_PROPS"] = _ONE_GROUP
-        jack = _load(libjack)
         try:
-            self._sender = jack.Client(SENDER, no_start_server=True)
-            self._listener = jack.Client(LISTENER, no_start_server=True)
-        except jack.JackOpenError as error:
-            raise RtsepError(f"no JACK client can be made: {error}") from None
+            self._sender = GraphClient(library, SENDER)
+            self._listener = GraphClient(library, LISTENER)
         finally:
             del os.environ["PIPEWIRE_PROPS"]
-        self._errors: Any = jack.JackError
-        self.rate: int = self._sender.samplerate
-        self.outputs = [self._sender.outports.register(f"out_{k}") for k in (1, 2)]
-        self.inputs = [self._listener.inports.register(f"in_{k}") for k in (1, 2)]
+        self.rate = self._sender.rate
+        self.outputs = [self._sender.jack.outports.register(f"out_{k}") for k in (1, 2)]
+        self.inputs = [self._listener.jack.inports.register(f"in_{k}") for k in (1, 2)]
         self.heard = Heard(self.rate)
         self.xruns = 0
         self._random = random.Random(0)
@@ -81,13 +73,13 @@ class GraphProbe:
             queue.SimpleQueue()
         )
         self._first: int | None = None
-        self._sender.set_process_callback(self._play)
-        self._listener.set_process_callback(self._listen)
-        self._sender.set_xrun_callback(self._count_xrun)
+        self._sender.set_process(self._play)
+        self._listener.set_process(self._listen)
+        self._sender.jack.set_xrun_callback(self._count_xrun)
 
     def __enter__(self) -> GraphProbe:
-        self._listener.activate()
-        self._sender.activate()
+        self._listener.jack.activate()
+        self._sender.jack.activate()
         return self
 
     def __exit__(
@@ -97,7 +89,6 @@ class GraphProbe:
         trace: TracebackType | None,
     ) -> None:
         for client in (self._sender, self._listener):
-            client.deactivate()
             client.close()
 
     def calibrate(self) -> None:
@@ -105,8 +96,7 @@ class GraphProbe:
 
         One that does is enough: a busy machine is a cycle late now and then.
         """
-        for output, into in zip(self.outputs, self.inputs):
-            self._sender.connect(output, into)
+        self.connect([port.name for port in self.inputs], sending=True)
         time.sleep(CALIBRATION_S)
         for _ in range(MOST_CALIBRATIONS):
             self.send()
@@ -120,8 +110,7 @@ class GraphProbe:
                 "the graph's clients do not share a clock: impulses from one to the other took"
                 f" {', '.join(f'{1000 * took:.3f} ms' for took in took_s) or 'for ever'}"
             )
-        for output, into in zip(self.outputs, self.inputs):
-            self._sender.disconnect(output, into)
+        self.send_to([])
 
     def ports(self, client: str, end: str) -> list[str]:
         """Names of the ports of `client` whose own name begins with `end`, sorted.
@@ -129,21 +118,27 @@ class GraphProbe:
         A graph orders ports as they were made; left comes before right in their names, too.
         """
         pattern = f"^{client}[^:]*:{end}"
-        return sorted(port.name for port in self._sender.get_ports(pattern))
+        return sorted(port.name for port in self._sender.jack.get_ports(pattern))
 
     def connect(self, names: list[str], *, sending: bool) -> None:
         """Connect the sender to these inputs, or these outputs to the listener, where they are not.
 
-        Raises RtsepError where the server refuses.
+        Raises RtsepError where the server refuses, as for ports whose client is not active yet.
         """
-        try:
-            for ours, name in zip(self.outputs if sending else self.inputs, names):
-                if any(other.name == name for other in ours.connections):
-                    continue
-                pair = (ours, name) if sending else (name, ours)
-                self._sender.connect(*pair)
-        except self._errors as error:
-            raise RtsepError(f"cannot connect {', '.join(names)}: {error}") from None
+        for ours, name in zip(self.outputs if sending else self.inputs, names):
+            pair = (ours.name, name) if sending else (name, ours.name)
+            self._sender.connect(*pair)
+
+    def send_to(self, names: list[str]) -> None:
+        """Connect the sender to these inputs alone. Raises RtsepError."""
+        for ours in self.outputs:
+            for other in ours.connections:
+                self._sender.disconnect(ours.name, other.name)
+        self.connect(names, sending=True)
+
+    def heard_s(self) -> list[float]:
+        """When impulses were heard, by the clock of `sent_s`."""
+        return list(self.heard.impulses_s)
 
     def play_tone(self, wanted: bool) -> None:
         """Play the steady tone from now on, or no longer."""
@@ -169,7 +164,7 @@ class GraphProbe:
         return (turned - WRAPS if turned > WRAPS // 2 else turned) / self.rate
 
     def _play(self, frames: int) -> None:
-        first = self._sender.last_frame_time
+        first = self._sender.jack.last_frame_time
         block = tone(self.rate, first, frames) if self._tone else np.zeros(frames, np.float32)
         if not self._wanted.empty():
             at = int(self._wanted.get() * frames)
@@ -179,15 +174,8 @@ class GraphProbe:
             port.get_array()[:] = block
 
     def _listen(self, frames: int) -> None:
-        first = self._listener.last_frame_time
+        first = self._listener.jack.last_frame_time
         self._blocks.put((first, time.monotonic(), self.inputs[0].get_array().copy()))
 
     def _count_xrun(self, _delayed_us: float) -> None:
         self.xruns += 1
-
-
-def _load(libjack: str | None) -> Any:
-    """JACK-Client, which asks once, while it is imported, which library it is to load."""
-    find = ctypes.util.find_library
-    with mock.patch("ctypes.util.find_library", lambda name: libjack or find(name)):
-        return import_extra("jack", "bench", "measuring inside a graph")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ GAIN_DB = -6.0
 IMPULSE_LEVEL = 0.7
 IMPULSE_HEARD = 0.15
 TONE_LEVEL, TONE_HZ = 0.4, 1000.0
+TONE_RMS = TONE_LEVEL / 2**0.5
 SILENT = 0.02
 # Sound is filtered once it has been at the filtered level for so long.
 SETTLED_S = 0.05
@@ -56,7 +57,7 @@ class Heard:
 
 def first_filtered_s(levels: Iterable[Level]) -> float | None:
     """When the tone was first heard at the filtered level and stayed there; None where it was not."""
-    filtered = TONE_LEVEL / np.sqrt(2) * 10 ** (GAIN_DB / 20)
+    filtered = TONE_RMS * 10 ** (GAIN_DB / 20)
     since_s = None
     for level in levels:
         if not 0.75 * filtered < level.rms < 1.25 * filtered:
@@ -77,6 +78,25 @@ def longest_silence_s(levels: Iterable[Level]) -> float:
         else:
             silent_s += level.lasts_s
     return longest_s
+
+
+def delays_s(
+    sent_s: Sequence[float], heard_s: Sequence[float], early_s: float = 0.0
+) -> tuple[list[float], int]:
+    """How long impulses took that were sent one after the other; and how many were not heard.
+
+    An impulse is the first that is heard from `early_s` before it was sent until the next one is sent:
+    each is sent only after the one before was heard or given up.
+    """
+    took_s, lost = [], 0
+    for number, at_s in enumerate(sent_s):
+        until_s = sent_s[number + 1] - early_s if number + 1 < len(sent_s) else float("inf")
+        heard = next((time_s for time_s in heard_s if at_s - early_s <= time_s < until_s), None)
+        if heard is None:
+            lost += 1
+        else:
+            took_s.append(heard - at_s)
+    return took_s, lost
 
 
 def tone(rate: int, first: int, count: int) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
-"""Impulses through PulseAudio: a player, and a recorder of its sink beside one of the ears' sink.
+"""Impulses through PulseAudio: a player, listeners of its sink and of the ears' sink.
 
-Sound comes in piece by piece. A recorder's samples are dated by the piece that came in earliest,
-measured from its place, of all that came about then: late pieces were held up, early ones cannot be.
+A second listener of the ears' sink hears the same impulses: how far the two differ is what a time
+measured like this is worth.
 """
 
 from __future__ import annotations
@@ -9,68 +9,29 @@ from __future__ import annotations
 import random
 import subprocess
 import threading
-import time
-from collections import deque
 
 import numpy as np
 
 from rtsep_bench.heard import IMPULSE_LEVEL, Heard
+from rtsep_bench.pulse_listener import RATE, Listener
 from rtsep_bench.watchdog import priority
 
-RATE = 44_100
 RAW = ("--raw", "--format=float32le", f"--rate={RATE}", "--channels=2")
-FRAME_BYTES = 8
-# What a recorder asks for, and how much is looked at in one go.
-RECORDER_MS, PIECE = 5, 256
 # What the player keeps in store, and how much is written in one go.
 PLAYER_MS, PLAYED = 200, 1024
-# Pieces that came in about the same time, some 0.4 s. A sink that renders anew what it had rendered
-# ahead gives its monitor both: what came long before says nothing about the place of a sample.
-ABOUT_THEN = 64
-
-
-class PulseRecorder:
-    """Records a monitor; `heard` holds what came, its impulses by the monotonic clock.
-
-    Writer of all: its own thread. Readers: any, who copy what they read.
-    """
-
-    def __init__(self, source: str):
-        self.heard = Heard(RATE)
-        self._program = subprocess.Popen(
-            [*priority(), "parec", f"--device={source}", f"--latency-msec={RECORDER_MS}", *RAW],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the recorder."""
-        self._program.kill()
-        self._program.wait()
-        self._thread.join()
-
-    def _listen(self) -> None:
-        assert self._program.stdout is not None
-        with self._program.stdout as pipe:
-            at = 0
-            begins_s: deque[float] = deque(maxlen=ABOUT_THEN)
-            while len(sound := pipe.read(FRAME_BYTES * PIECE)) == FRAME_BYTES * PIECE:
-                now_s = time.monotonic()
-                begins_s.append(now_s - (at + PIECE) / RATE)
-                self.heard.add(min(begins_s) + at / RATE, now_s, np.frombuffer(sound, "<f4")[::2])
-                at += PIECE
 
 
 class PulsePlayer:
     """Plays silence into a sink, and impulses into it when told to."""
 
-    def __init__(self, sink: str | None):
+    def __init__(self, sink: str):
         self._random = random.Random(0)
         self._wanted = threading.Event()
-        device = [] if sink is None else [f"--device={sink}"]
         self._program = subprocess.Popen(
-            [*priority(), "pacat", "--playback", *device, f"--latency-msec={PLAYER_MS}", *RAW],
+            [
+                *priority(), "pacat", "--playback", f"--device={sink}",
+                f"--latency-msec={PLAYER_MS}", *RAW,
+            ],
             stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         self._thread = threading.Thread(target=self._play, daemon=True)
@@ -101,32 +62,51 @@ class PulsePlayer:
 
 
 class PulseProbe:
-    """A player into one sink and a recorder each of it and of the ears' sink, in a `with` block.
+    """Plays into one sink and hears that and the ears' sink, in a `with` block.
 
-    sent_s, heard: of the sink that is played into, and of the ears'.
+    Parameters
+    ----------
+    input_sink : str
+        Whom rtsep hears, and whose monitor it has asked for short pieces already.
+    ears : Listener
+        Of the sink that rtsep plays to.
     """
 
-    def __init__(self, input_sink: str, ears: str):
-        self._recorders = [PulseRecorder(f"{sink}.monitor") for sink in (input_sink, ears)]
+    def __init__(self, input_sink: str, ears: Listener):
+        self._ears = ears
+        self._again = Listener(ears.source, takes_back=False)
+        self._before = Listener(f"{input_sink}.monitor", takes_back=False)
         self._player = PulsePlayer(input_sink)
-        self.heard = self._recorders[1].heard
-
-    @property
-    def sent_s(self) -> list[float]:
-        """When impulses came out of the sink that they are played into."""
-        return self._recorders[0].heard.impulses_s
 
     def __enter__(self) -> PulseProbe:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._player.close()
-        for recorder in self._recorders:
-            recorder.close()
+        for listener in (self._before, self._again):
+            listener.close()
+
+    @property
+    def heard(self) -> Heard:
+        """Of the ears' sink, by its own count of samples."""
+        return self._ears.heard
+
+    @property
+    def sent_s(self) -> list[float]:
+        """When impulses came out of the sink that they are played into, by the monotonic clock."""
+        return self._before.heard_s()
+
+    def heard_s(self) -> list[float]:
+        """When impulses were heard, by the same clock."""
+        return self._ears.heard_s()
+
+    def heard_again_s(self) -> list[float]:
+        """When the second listener of the ears' sink heard them."""
+        return self._again.heard_s()
 
     def send(self) -> None:
         """Play an impulse soon."""
         self._player.send()
 
     def update(self) -> None:
-        """Nothing: the recorders note what they hear themselves."""
+        """Nothing: the listeners note what they hear themselves."""

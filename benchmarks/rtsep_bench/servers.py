@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rtsep.devices.graph.libjack import pipewire_libjack
 from rtsep_bench.server_process import (
     AudioServer,
     Program,
@@ -41,10 +42,6 @@ ALSA_PULSE_ENDS = ALSA_PULSE + "".join(
 _JACK_PRIORITY = 10
 REALTIME = allowed("chrt", "--fifo", str(_JACK_PRIORITY), "true")
 
-
-# Where Debian and Fedora put it.
-_LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
-_PIPEWIRE_JACK = ("pipewire-0.3/jack/libjack.so.0", "*-linux-gnu*/pipewire-0.3/jack/libjack.so.0")
 
 # A bus for one folder, which starts no service of the machine's.
 _BUS = """\
@@ -136,18 +133,19 @@ def jack_server(
         def ready(server: AudioServer) -> bool:
             return "system:playback_2" in server.command("jack_lsp")
 
-        with running([Program(command, log_folder / "jackd.log")], environ, ready) as server:
-            try:
+        server = None
+        try:
+            with running([Program(command, log_folder / "jackd.log")], environ, ready) as server:
                 yield server
-            finally:
-                if server.processes[0].poll() is not None:
-                    # A machine has room for eight servers, and JACK frees the place of one that
-                    # was killed only for the next one of the same name.
-                    again = Program(command, log_folder / "jackd-again.log")
-                    with running([again], environ, ready):
-                        pass
-                for left in Path("/dev/shm").glob(f"jack*{name}_*"):
-                    left.unlink(missing_ok=True)
+        finally:
+            if server is not None and server.processes[0].returncode != 0:
+                # A machine has room for eight servers, and JACK frees the place of one that was
+                # killed, or did not end in time, only for the next one of the same name.
+                again = Program(command, log_folder / "jackd-again.log")
+                with running([again], environ, ready):
+                    pass
+            for left in Path("/dev/shm").glob(f"jack*{name}_*"):
+                left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -242,21 +240,10 @@ def pipewire_jack(server: AudioServer) -> AudioServer:
 
     As `pw-jack` does it.  Raises ServerError if it is not installed.
     """
-    folder = pipewire_jack_folder()
-    if folder is None:
+    library = pipewire_libjack()
+    if library is None:
         raise ServerError("PipeWire's libjack is not installed")
-    return replace(server, environ={**server.environ, "LD_LIBRARY_PATH": str(folder)})
-
-
-def pipewire_jack_folder() -> Path | None:
-    """The folder of PipeWire's libjack; None if it is not installed."""
-    found = [
-        path
-        for root in _LIBRARY_FOLDERS
-        for pattern in _PIPEWIRE_JACK
-        for path in sorted(Path(root).glob(pattern))
-    ]
-    return found[0].parent if found else None
+    return replace(server, environ={**server.environ, "LD_LIBRARY_PATH": str(library.parent)})
 
 
 def _null_sink(name: str, rate: int, *, is_default: bool) -> dict[str, object]:

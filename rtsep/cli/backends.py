@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rtsep.cli.monitor_arguments import device_latency
-from rtsep.cli.routing_arguments import is_routed
+from rtsep.cli.routing_arguments import is_routed, option_of
 from rtsep.devices.backend import JACK, PORTAUDIO, PULSE, Backend
 from rtsep.devices.route import PIPEWIRE, Route
 from rtsep.errors import UsageError
@@ -130,5 +130,5 @@ def _check(args: argparse.Namespace, unknown: Sequence[str]) -> None:
     for name in unknown:
         if getattr(args, name):
             raise UsageError(
-                f"--{name.replace('_', '-')} means nothing to --backend {args.backend}: leave it out"
+                f"{option_of(name)} means nothing to --backend {args.backend}: leave it out"
             )

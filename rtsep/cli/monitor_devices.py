@@ -78,6 +78,8 @@ def run_on_devices(
                     recorder=recorder, patience_s=args.reconnect, say=say,
                 )  # fmt: skip
                 stack.callback(session.close)
+                session.start()
+                # What the ends add is known once they are connected.
                 described = describe(engine, session.latency_ms, make_engine.why, priority)
                 header = [*session.describe(), *described]
                 if routed is not None:
@@ -85,7 +87,6 @@ def run_on_devices(
                 display = make_display(
                     engine, controls, header, quiet=args.quiet, recorder=recorder
                 )
-                session.start()
                 if routed is not None:
                     # Streams leave before the sound that they hear stops.
                     stack.callback(routed.close)

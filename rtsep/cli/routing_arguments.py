@@ -9,14 +9,7 @@ from rtsep.errors import UsageError
 from rtsep.routing.request import MICROPHONE, RoutingRequest
 
 # What has no meaning where the sound server's own streams are taken.
-_OF_DEVICES = {
-    "input_file": "--input-file",
-    "hostapi": "--hostapi",
-    "samplerate": "--samplerate",
-    "channels": "--channels",
-    "one_clock": "--one-clock",
-    "all_stems": "--all-stems",
-}
+_OF_DEVICES = ("input_file", "hostapi", "samplerate", "channels", "one_clock", "all_stems")
 
 
 def add_routing_arguments(parser: argparse._ActionsContainer) -> None:
@@ -43,6 +36,11 @@ def add_routing_arguments(parser: argparse._ActionsContainer) -> None:
         help="offer the microphone's vocals as a recording device of its own (rtsep microphone): music"
         " away, voice kept; -i chooses the microphone",
     )  # fmt: skip
+
+
+def option_of(name: str) -> str:
+    """How an attribute of the parsed arguments is written on the command line."""
+    return f"--{name.replace('_', '-')}"
 
 
 def is_routed(args: argparse.Namespace) -> bool:
@@ -73,9 +71,11 @@ def routing_request(args: argparse.Namespace, stems: tuple[str, ...]) -> Routing
             f"--as-microphone takes the microphone's sound, so {asked[0]} cannot go with it: start"
             " rtsep-monitor twice"
         )
-    for name, option in _OF_DEVICES.items():
+    for name in _OF_DEVICES:
         if getattr(args, name):
-            raise UsageError(f"{option} is about devices or files: leave it out with {asked[0]}")
+            raise UsageError(
+                f"{option_of(name)} is about devices or files: leave it out with {asked[0]}"
+            )
     if captures and args.input_device is not None:
         raise UsageError(
             f"-i {args.input_device}: with {asked[0]} the sound comes from other programs; leave it out"

@@ -17,7 +17,8 @@ class Route:
     server : str
         PIPEWIRE or PULSEAUDIO.
     source : str
-        The source to record from: the monitor of a sink (``rtsep.monitor``), or a microphone.
+        The source to record from: the monitor of a sink (``rtsep.monitor``), or a microphone. A stream
+        of the PulseAudio protocol takes it.
     source_rate : int
         Its samples per second.
     sink : str or None
@@ -27,6 +28,9 @@ class Route:
     stem_nodes : mapping of str to str
         By stem, the server's node that its sound goes to. PipeWire has a node of two channels for each.
         PulseAudio has one sink for all, with a pair of channels per stem in the order of the mapping.
+    source_node : str or None
+        PipeWire: the node whose output ports a client of the graph connects in place of `source`; None
+        where it is the node of that name.
     """
 
     server: str
@@ -35,3 +39,4 @@ class Route:
     sink: str | None
     sink_rate: int
     stem_nodes: Mapping[str, str] = field(default_factory=dict)
+    source_node: str | None = None

@@ -113,9 +113,9 @@ def most_held(
     block: int,
     blocks: int,
     *,
-    channels: int = 1,
-    ratio: float = 1.0,
-    uncounted_blocks: int = 0,
+    channels: int,
+    ratio: float,
+    uncounted_blocks: int,
 ) -> float:
     """Input samples that a resampler has taken and not yet turned into output, at most.
 

@@ -2,7 +2,8 @@
 
 Rate, channels and positions are given in full, because programs such as OBS record only from devices
 that have them. The owner stands among the properties, so that a later rtsep knows what was left
-behind.
+behind. On PipeWire the sink is a process beside this one, see loopback.py; all else are modules of the
+server.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import contextlib
 from collections.abc import Sequence
 
 from rtsep.errors import RtsepError, UsageError
+from rtsep.routing import loopback
+from rtsep.routing.loopback import Loopback
 from rtsep.routing.owner import Owner
 from rtsep.routing.request import RoutingRequest
 from rtsep.routing.server import ModuleRefused, SoundServer
@@ -38,13 +41,24 @@ def names(request: RoutingRequest, server: SoundServer) -> list[str]:
     return [*([SINK] if request.capture else []), *carrier, *stems]
 
 
-def make_sink(server: SoundServer, owner: Owner, rate: int) -> None:
-    """Make the sink that players play to, at `rate` samples per second."""
+def make_sink(server: SoundServer, owner: Owner, rate: int) -> Loopback | None:
+    """Make the sink that players play to, at `rate` samples per second.
+
+    Returns the process that holds it, on PipeWire.
+    """
+    if server.is_pipewire:
+        return Loopback(SINK, rate, owner, lambda: has_sink(server))
     arguments = (
         f"sink_name={SINK} format=float32le rate={rate} {_STEREO}"
         f" sink_properties={_properties('rtsep', owner)}"
     )
     _load_null_sink(server, arguments)
+    return None
+
+
+def has_sink(server: SoundServer) -> bool:
+    """Whether the sink that players play to is there."""
+    return any(sink.name == SINK for sink in server.sinks())
 
 
 def make_sources(
@@ -82,11 +96,15 @@ def unload(server: SoundServer, owner: Owner) -> None:
     for module in reversed(server.modules()):
         if Owner.named_in(module.argument or "") == owner:
             server.unload(module.index)
+    for sink in server.sinks():
+        if loopback.owner_of(sink) == owner:
+            loopback.remove(sink)
 
 
 def owners(server: SoundServer) -> list[Owner]:
     """All owners of devices on the server."""
-    found = (Owner.named_in(module.argument or "") for module in server.modules())
+    found = [Owner.named_in(module.argument or "") for module in server.modules()]
+    found += [loopback.owner_of(sink) for sink in server.sinks()]
     return list(dict.fromkeys(owner for owner in found if owner is not None))
 
 
@@ -95,21 +113,21 @@ def check_free(server: SoundServer, wanted: Sequence[str]) -> None:
     for module in server.modules():
         words = (module.argument or "").split()
         for name in wanted:
-            if f"sink_name={name}" not in words and f"source_name={name}" not in words:
-                continue
-            owner = Owner.named_in(module.argument)
-            if owner is not None:
-                raise RtsepError(
-                    f"another rtsep offers the device {name} already (process"
-                    f" {owner.main.number}): end it first"
-                )
-            raise UsageError(
-                f"there is a device {name} that rtsep did not make: remove it with"
-                f" `pactl unload-module {module.index}`"
-            )
+            if f"sink_name={name}" in words or f"source_name={name}" in words:
+                remedy = f"with `pactl unload-module {module.index}`"
+                raise _taken(name, Owner.named_in(module.argument), remedy)
     for device in [*server.sinks(), *server.sources()]:
         if device.name in wanted:
-            raise UsageError(f"there is a device {device.name} that rtsep did not make: remove it")
+            raise _taken(device.name, loopback.owner_of(device), "first")
+
+
+def _taken(name: str, owner: Owner | None, remedy: str) -> RtsepError:
+    if owner is not None:
+        return RtsepError(
+            f"another rtsep offers the device {name} already (process {owner.main.number}): end it"
+            " first"
+        )
+    return UsageError(f"there is a device {name} that rtsep did not make: remove it {remedy}")
 
 
 def _load_null_sink(server: SoundServer, arguments: str) -> None:

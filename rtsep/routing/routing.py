@@ -12,6 +12,8 @@ from rtsep.routing import devices, streams
 from rtsep.routing.devices import SINK, is_ours
 from rtsep.routing.events import Event, Failed, OutputChanged, StreamsChanged
 from rtsep.routing.journal import Journal
+from rtsep.routing.loopback import PROGRAM as LOOPBACK
+from rtsep.routing.loopback import Loopback, out_node
 from rtsep.routing.moves import moves_of
 from rtsep.routing.owner import Owner
 from rtsep.routing.put_back import put_back
@@ -42,11 +44,12 @@ class Routing:
         self._told: StreamsChanged | None = None
         devices.check_free(server, devices.names(request, server))
         self._output: Any = None
+        self._loopback: Loopback | None = None
         try:
             self.route = self._make()
             server.subscribe()
         except BaseException:
-            put_back(server, owner)
+            self.put_back()
             raise
 
     def capture(self) -> None:
@@ -56,6 +59,8 @@ class Routing:
 
     def update(self) -> None:
         """Follow what has changed on the server."""
+        if self._loopback is not None and not devices.has_sink(self._server):
+            self._make_sink_anew(self._loopback)
         if self._output is not None:
             self._follow_output()
         if self._capturing:
@@ -63,23 +68,39 @@ class Routing:
 
     def put_back(self) -> None:
         """Undo everything."""
-        put_back(self._server, self._owner)
+        try:
+            put_back(self._server, self._owner)
+        finally:
+            if self._loopback is not None:
+                self._loopback.close()
 
     def _make(self) -> Route:
         """Make the devices; the route along them."""
         server, request, owner = self._server, self._request, self._owner
         if request.is_heard:
             self._output = self._first_output()
+        source_node = None
         if request.capture:
             source, rate = f"{SINK}.monitor", self._output.rate
-            devices.make_sink(server, owner, rate)
+            self._loopback = devices.make_sink(server, owner, rate)
+            source_node = None if self._loopback is None else out_node(SINK)
         else:
             microphone = self._choose_input()
             source, rate = microphone.name, microphone.rate
         nodes = devices.make_sources(server, owner, request.stems, rate)
         sink, sink_rate = (self._output.name, self._output.rate) if request.is_heard else (None, 0)
         kind = PIPEWIRE if server.is_pipewire else PULSEAUDIO
-        return Route(kind, source, rate, sink, sink_rate, nodes)
+        return Route(kind, source, rate, sink, sink_rate, nodes, source_node)
+
+    def _make_sink_anew(self, ended: Loopback) -> None:
+        """Make the sink again whose process has ended; the streams' targets name it still."""
+        ended.close()
+        self._tell(
+            Failed(f"{LOOPBACK}, which holds the sink {SINK}, has ended: it is started anew")
+        )
+        # The server has moved them, and not their users.
+        self._arrived.clear()
+        self._loopback = devices.make_sink(self._server, self._owner, self.route.source_rate)
 
     def _first_output(self) -> Any:
         """As `_choose_output`, and what was asked for must be there."""

@@ -67,3 +67,27 @@ def latencies(server, port):
         assert least == most
         found[mode] = int(most)
     return found
+
+
+def node_ports(server, cycle=256):
+    """PipeWire's own word: {(node, port): {direction: latency in samples}}, and who is linked."""
+    objects = json.loads(server.command("pw-dump"))
+    nodes = {o["id"]: o["info"]["props"].get("node.name") for o in objects if _is(o, "Node")}
+    ports, latencies = {}, {}
+    for port in (o for o in objects if _is(o, "Port")):
+        properties = port["info"]["props"]
+        name = ports[port["id"]] = nodes[properties["node.id"]], properties["port.name"]
+        latencies[name] = {
+            one["direction"]: one["minQuantum"] * cycle + one["minRate"] + one["minNs"] * 48e-6
+            for one in port["info"]["params"].get("Latency", ())
+        }
+    links = {
+        (ports[o["info"]["output-port-id"]], ports[o["info"]["input-port-id"]])
+        for o in objects
+        if _is(o, "Link")
+    }
+    return latencies, links
+
+
+def _is(item, kind):
+    return item["type"].endswith(f":{kind}")

@@ -72,7 +72,9 @@ def test_pipewire_is_joined_at_its_own_rate(made_up_weights, tmp_path):
         with probing(server, "rtsep:in_1,rtsep:in_2", "stem:monitor_FL") as delay:
             heard_ms = min(delay() for _ in range(IMPULSES)) / 48
         assert monitor.interrupt() == 130
-    assert heard_ms == pytest.approx(monitor.stats()["latency_ms"]["total"], abs=1.0)
+    # Played behind the source, which may be a cycle behind itself.
+    told_ms = monitor.stats()["latency_ms"]
+    assert heard_ms == pytest.approx(told_ms["total"] - told_ms["device_input"], abs=1.0)
 
 
 @pytest.mark.needs("jack")
@@ -110,7 +112,7 @@ def test_a_server_that_comes_back_is_played_on(made_up_weights, tmp_path):
     [
         (("-i", "nowhere"), 2, "-i 'nowhere': no such port: choose from system:capture_1"),
         (("-o", "s"), 0, "system:playback_1"),
-        (("--samplerate", "48000"), 2, "--samplerate is PortAudio's"),
+        (("--samplerate", "48000"), 2, "--samplerate means nothing to --backend jack"),
     ],
 )
 def test_options_of_the_graph(options, status, words, made_up_weights, tmp_path):

@@ -7,9 +7,10 @@ import time
 import numpy as np
 import pytest
 
+from rtsep_bench.server_process import wait_until
+from rtsep_bench.servers import RATE, pulse_server
 from tests.live.monitor_process import monitor_process, run_monitor
 from tests.live.pulse_clients import play
-from tests.live.servers import RATE, pulse_server, wait_until
 
 pytestmark = [pytest.mark.needs("pulse"), pytest.mark.slow]
 
@@ -77,8 +78,8 @@ def test_sources_and_sinks_are_listed(pulse):
     [
         (("-i", "song", "-o", "nowhere"), 2, "no output device 'nowhere': choose from song; stem"),
         (("-i", "stem", "-o", "stem"), 2, "would hear itself"),
-        (("--hostapi", "ALSA"), 2, "--hostapi and --one-clock are PortAudio's"),
-        (("--blocksize", "64"), 2, "--blocksize is not for --backend pulse"),
+        (("--hostapi", "ALSA"), 2, "--hostapi means nothing to --backend pulse"),
+        (("--blocksize", "64"), 2, "--blocksize is not for PulseAudio"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(pulse, options, status, says):

@@ -88,7 +88,7 @@ def playing(
     """
     folder.mkdir(exist_ok=True)
     environ = {**server.environ, "HOME": str(folder)}
-    environ.pop("PULSE_SINK")
+    environ.pop("PULSE_SINK", None)
     if sink is not None:
         environ["PULSE_SINK"] = sink
     messages = folder / "messages"

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from rtsep_bench.server_process import AudioServer
-from rtsep_bench.servers import RATE, jack_server, pipewire_jack, pipewire_server, pulse_server
+from rtsep_bench.servers import RATE, jack_server, pulse_server
 from rtsep_bench.watchdog import priority
 from tests.live import jack_player
-from tests.live.jack_graph import connect, disconnect, new_ports, ports, sink_ports
+from tests.live.jack_graph import connect, new_ports, ports
 from tests.live.monitor_process import Monitor, monitor_process
 from tests.live.pulse_clients import listening, play, read_heard, wait_until_connected
 from tests.live.song import PLAN
@@ -79,32 +79,6 @@ def through_jack(song, period, folder) -> SongRun:
             out, into = new_ports(server, before)
             connect(server, player.played, into)
             connect(server, out, player.heard)
-            return _played(player, monitor, song)
-
-
-def through_graph(song, period, folder) -> SongRun:
-    """As `through_jack`, with the monitor as a client of the graph, which connects what it is told."""
-    with (
-        jack_server(folder, period, waiting=True) as server,
-        _jack_player(server, song, folder) as player,
-    ):
-        ends = ("-i", ",".join(player.played), "-o", ",".join(player.heard))
-        with monitor_process(server, folder, "--backend", "jack", *ends, *OPTIONS) as monitor:
-            return _played(player, monitor, song)
-
-
-def through_pipewire(song, quantum, folder) -> SongRun:
-    """As `through_graph`, into PipeWire's sink `song` and out of its sink `stem`."""
-    with (
-        pipewire_server(folder, RATE, quantum) as server,
-        _jack_player(pipewire_jack(server), song, folder) as player,
-    ):
-        # PortAudio plays and records where it likes.
-        disconnect(server, [*player.played, *player.heard])
-        connect(server, player.played, sink_ports("song")[1])
-        connect(server, sink_ports("stem")[0], player.heard)
-        ends = ("--blocksize", str(quantum), "-i", "song", "-o", "stem")
-        with monitor_process(server, folder, "--backend", "jack", *ends, *OPTIONS) as monitor:
             return _played(player, monitor, song)
 
 

@@ -13,8 +13,8 @@ ROOT = Path(rtsep.__file__).parent
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*(?![\w>-])")
 # A command to run, such as `rtsep-weights fetch spleeter:2stems --force`, is one for everybody.
 COMMAND = re.compile(r"`[a-z-]+ [^`]*`")
-# What only programs use: their own rooms, and the devices that PortAudio opens for them.
-OF_PROGRAMS = ("cli/", "devices/", "live/device_session.py")
+# What only programs use: their own rooms, the devices that are opened for them, and what they start.
+OF_PROGRAMS = ("cli/", "devices/", "live/device_session.py", "routing/loopback.py")
 
 
 def _sentences(path: Path) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pulsectl
 
+from rtsep.routing.owner import Process
 from rtsep_bench.server_process import AudioServer, wait_until
 
 # A main process: it routes, captures and reports events until it is ended.
@@ -130,6 +131,17 @@ class Desktop:
             "the devices' end",
             5.0,
         )
+
+
+def children(parent: int, program: str = "") -> list[Process]:
+    """The living processes that a process has started, of one program or of all."""
+    listed = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    found = []
+    for number in map(int, listed):
+        with contextlib.suppress(OSError):
+            if program in Path(f"/proc/{number}/comm").read_text():
+                found.append(Process.of(number))
+    return [process for process in found if process.is_alive()]
 
 
 @contextlib.contextmanager

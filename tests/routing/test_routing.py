@@ -23,7 +23,7 @@ from rtsep_bench.server_process import (
     without_servers,
 )
 from tests.routing.conftest import prepare
-from tests.routing.sound import Desktop, main_process
+from tests.routing.sound import Desktop, children, main_process
 
 # WirePlumber writes what it remembers into its file a second later.
 WIREPLUMBER_WRITES_S = 1.5
@@ -179,6 +179,8 @@ def test_nothing_is_left_of_a_killed_process(desktop: Desktop, end: str) -> None
     with main_process() as (main, routing):
         desktop.wait_for("player", "rtsep")
         desktop.wait_for("elsewhere", "rtsep")
+        holders = children(routing)
+        assert len(holders) == (desktop.kind == "pipewire")
         if end == "both":
             os.kill(routing, signal.SIGSTOP)
         number = {"interrupt": signal.SIGINT, "main stopped by TERM": signal.SIGTERM}
@@ -190,9 +192,10 @@ def test_nothing_is_left_of_a_killed_process(desktop: Desktop, end: str) -> None
         if end == "both":
             os.kill(routing, signal.SIGKILL)
             wait_until(lambda: not os.path.exists(f"/proc/{routing}/exe"), "its end", 5.0)
-            assert "rtsep" in desktop.devices()
+            assert "rtsep_vocals" in desktop.devices()
             list_apps()
         desktop.wait_until_clean()
+        wait_until(lambda: not any(p.is_alive() for p in holders), "the sink's process to end")
     desktop.wait_for("player", "stem")
     desktop.wait_for("elsewhere", "song")
     wait_until(lambda: desktop.pinned() == before, f"{before}, not {desktop.pinned()}", 5.0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rtsep.devices.graph.libjack import NO_SERVER, LibJack
@@ -17,6 +17,12 @@ NAME = "rtsep"
 CAPTURE, PLAYBACK = 0, 1
 # Longest that leaving the server may take before the client is left behind.
 CLOSE_S = 3.0
+# The server is asked again so often, at most, because a range has changed.
+MOST_ROUNDS = 2
+# Longer latencies are not told: some ten hours.
+MOST_SAMPLES = 2**31 - 1
+# JACK-Client lists names and then asks for each: how often to begin again as ports go in between.
+_LISTINGS = 20
 # What the node is called in mixers and patch bays of PipeWire.
 _PROPERTIES = '{ application.name = "rtsep" node.description = "rtsep" }'
 # PipeWire's libjack adds this to the serial number of a port, and gives the sum as UUID.
@@ -80,6 +86,11 @@ class GraphClient:
         # The library keeps addresses alone.
         self._process_callback: Any = None
         self._latency_callback: Any = None
+        # Connections and latencies are not changed at the same time.
+        self._asking = threading.Lock()
+        self._latencies_due = threading.Event()  # set by the server's thread
+        self._latencies: threading.Thread | None = None
+        self._is_closing = False
 
     def __enter__(self) -> GraphClient:
         return self
@@ -89,6 +100,10 @@ class GraphClient:
 
     def close(self) -> bool:
         """Leave the server; False if one that has died does not let go within CLOSE_S."""
+        self._is_closing = True
+        self._latencies_due.set()
+        if self._latencies is not None:
+            self._latencies.join(CLOSE_S)
         closing = threading.Thread(target=self.jack.close, name="rtsep closing", daemon=True)
         closing.start()
         closing.join(CLOSE_S)
@@ -109,11 +124,14 @@ class GraphClient:
         return int(self.jack.samplerate)
 
     def ports(self) -> list[GraphPort]:
-        """All audio ports there are, in the server's order."""
-        return [
-            GraphPort(port.name, port.uuid & _UUID_MASK, port.is_input, port.is_physical)
-            for port in self.jack.get_ports(is_audio=True)
-        ]
+        """All audio ports there are, in the server's order. Raises RtsepError if it does not say."""
+        for _ in range(_LISTINGS):
+            with contextlib.suppress(self._library.module.JackError):  # one left meanwhile
+                return [
+                    GraphPort(port.name, port.uuid & _UUID_MASK, port.is_input, port.is_physical)
+                    for port in self.jack.get_ports(is_audio=True)
+                ]
+        raise RtsepError(f"{self._library.server} does not list its ports")
 
     def has_port(self, name: str) -> bool:
         """Whether a port is still there."""
@@ -127,15 +145,25 @@ class GraphClient:
         """Connect two ports, if they are not yet. Raises RtsepError."""
         error = self._library.module.JackErrorCode
         try:
-            self.jack.connect(source, target)
+            with self._asking:
+                self.jack.connect(source, target)
         except error as refusal:
-            if not self.jack.get_port_by_name(source).is_connected_to(target):
+            if not self._are_connected(source, target):
                 raise RtsepError(f"cannot connect {source} with {target} ({refusal})") from None
+
+    def _are_connected(self, source: str, target: str) -> bool:
+        """Whether two ports are, whosever they are; not if one has gone."""
+        try:
+            port = self.jack.get_port_by_name(source)
+            return any(other.name == target for other in self.jack.get_all_connections(port))
+        except self._library.module.JackError:
+            return False
 
     def disconnect(self, source: str, target: str) -> None:
         """Undo that; nothing if one of them has gone."""
         try:
-            self.jack.disconnect(source, target)
+            with self._asking:
+                self.jack.disconnect(source, target)
         except self._library.module.JackError:
             if self.has_port(source) and self.has_port(target):
                 raise
@@ -193,30 +221,71 @@ class GraphClient:
             Samples from input to output; called on the server's thread.
         """
         ffi, functions = self._library.ffi, self._library.functions
-        outputs = list(self.jack.outports)
-        given = ffi.new("jack_latency_range_t *")
+        due = self._latencies_due
 
-        def tell(mode: int, _argument: object) -> None:
-            from_ports, to_ports = (captures, outputs) if mode == CAPTURE else (plays, captures)
-            ranges = [self.latency_range(port, mode) for port in from_ports]
-            given.min = min(least for least, _ in ranges) + through()
-            given.max = max(most for _, most in ranges) + through()
-            for port in to_ports:
-                pointer = self._library.port_pointer(port)
-                functions.jack_port_set_latency_range(pointer, mode, given)
+        def tell(_mode: int, _argument: object) -> None:
+            due.set()
 
         self._latency_callback = ffi.callback("latency_callback", tell)
         functions.jack_set_latency_callback(
             self._library.client_pointer(self.jack), self._latency_callback, ffi.NULL
         )
+        self._latencies = threading.Thread(
+            target=self._keep_latencies, args=(captures, plays, through),
+            name="rtsep latencies", daemon=True,
+        )  # fmt: skip
+        self._latencies.start()
+
+    def _keep_latencies(
+        self, captures: Sequence[Any], plays: Sequence[Any], through: Callable[[], int]
+    ) -> None:
+        """Set the ranges whenever the server has asked, on a thread of its own.
+
+        PipeWire's libjack (0.3.65) asks while this client waits for a connection to be made, and then
+        never wakes up again if it is answered at once.
+        """
+        told: dict[int, tuple[int, int]] = {}
+        rounds = 0
+        while True:
+            self._latencies_due.wait()
+            self._latencies_due.clear()
+            with self._asking:
+                if self._is_closing:
+                    return
+                before = dict(told)
+                outputs = list(self.jack.outports)
+                for mode, from_ports, to_ports in (
+                    (CAPTURE, captures, outputs), (PLAYBACK, plays, captures),
+                ):  # fmt: skip
+                    ranges = [self.latency_range(port, mode) for port in from_ports]
+                    least = min(least for least, _ in ranges) + through()
+                    most = max(most for _, most in ranges) + through()
+                    told[mode] = min(least, MOST_SAMPLES), min(most, MOST_SAMPLES)
+                    self._set_latency(to_ports, mode, *told[mode])
+                # Who stands behind in the graph may have been asked already. In a circle of clients the
+                # ranges grow with every round.
+                rounds = rounds + 1 if told != before else 0
+                if 0 < rounds <= MOST_ROUNDS:
+                    self._recompute()
+
+    def _set_latency(self, ports: Sequence[Any], mode: int, least: int, most: int) -> None:
+        given = self._library.ffi.new("jack_latency_range_t *", (least, most))
+        for port in ports:
+            pointer = self._library.port_pointer(port)
+            self._library.functions.jack_port_set_latency_range(pointer, mode, given)
 
     def recompute_latencies(self) -> None:
         """Have the server ask all clients anew."""
+        with self._asking:
+            self._recompute()
+        self._latencies_due.set()
+
+    def _recompute(self) -> None:
         pointer = self._library.client_pointer(self.jack)
         self._library.functions.jack_recompute_total_latencies(pointer)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _node_properties(quantum: tuple[int, int] | None) -> Iterator[None]:
     """What PipeWire's libjack reads from the environment, if the person has not set it."""
     wanted = {"PIPEWIRE_PROPS": _PROPERTIES}

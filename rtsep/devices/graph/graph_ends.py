@@ -75,7 +75,8 @@ def ends_by_route(
 def _by_route(
     client: GraphClient, nodes: PipeWireNodes, route: Route, stems: Sequence[str]
 ) -> GraphEnds:
-    sources = _node_ports(client, nodes, route.source, is_input=False)
+    source = route.source if route.source_node is None else route.source_node
+    sources = _node_ports(client, nodes, source, is_input=False)
     sinks = [] if route.sink is None else _node_ports(client, nodes, route.sink, is_input=True)
     stem_sinks = {
         stem: _node_ports(client, nodes, node, is_input=True)

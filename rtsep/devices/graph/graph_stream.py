@@ -8,6 +8,7 @@ All within one cycle of the graph: nothing is buffered, no clock is followed.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,9 +18,10 @@ import numpy as np
 from rtsep.devices.audio_stream import AudioStream, Process, Xruns
 from rtsep.devices.backend import Ends
 from rtsep.devices.clock_bridge import LONGEST_BLOCK
-from rtsep.devices.graph.graph_client import CAPTURE, PLAYBACK, GraphClient
+from rtsep.devices.graph.graph_client import CAPTURE, PLAYBACK, GraphClient, serial_of
 from rtsep.devices.graph.graph_ends import GraphEnds
 from rtsep.devices.graph.libjack import LibJack
+from rtsep.devices.graph.pipewire_nodes import list_nodes
 from rtsep.devices.route import PIPEWIRE
 from rtsep.errors import RtsepError
 
@@ -91,6 +93,8 @@ class GraphStream(AudioStream):
         self._connected: set[tuple[str, str]] = set()  # by this stream; source and target
         self._is_playing = False
         self._latency_s = 0.0, 0.0  # the last that was known
+        # Cycles by which sources are older, and sinks play later, than they say.
+        self._cycles_behind = 0, 0
         self._client.set_process(self._cycle)
         jack.set_xrun_callback(self._note_xrun)
         jack.set_shutdown_callback(self._end)
@@ -108,9 +112,11 @@ class GraphStream(AudioStream):
         0 where these are programs' ports.
         """
         if self._client.is_open and not self._has_ended:
+            cycle_s = self._client.jack.blocksize / self._ends.output_rate
+            before, after = self._cycles_behind
             self._latency_s = (
-                self._most_latency_s(self._inputs, self._ends.sources, CAPTURE),
-                self._most_latency_s(self._mix, self._ends.sinks, PLAYBACK),
+                before * cycle_s + self._most_latency_s(self._inputs, self._ends.sources, CAPTURE),
+                after * cycle_s + self._most_latency_s(self._mix, self._ends.sinks, PLAYBACK),
             )
         return self._latency_s
 
@@ -145,6 +151,7 @@ class GraphStream(AudioStream):
         for pair in self._wanted(self._ends):
             self._connect(pair)
         self._client.recompute_latencies()
+        self._look_at_leader()
 
     def close(self) -> bool:
         """Leave the graph; False if a server that has died does not let go."""
@@ -188,6 +195,7 @@ class GraphStream(AudioStream):
             self._client.disconnect(*pair)
         self._connected, self._ends = wanted, ends
         self._client.recompute_latencies()
+        self._look_at_leader()
         return True
 
     # --- connections ----------------------------------------------------------------------------
@@ -205,6 +213,20 @@ class GraphStream(AudioStream):
                 f"{ends.input_name} or {ends.output_name} has gone meanwhile: connect it again"
             )
         return pairs
+
+    def _look_at_leader(self) -> None:
+        """Note by what an end is behind that leads the graph, now that all are linked."""
+        if self._library.server != PIPEWIRE:
+            return
+        with contextlib.suppress(RtsepError):  # no answer: what the ends say stands
+            nodes = list_nodes()
+
+            def behind(uuids: Sequence[int]) -> int:
+                return int(any(nodes.gives_a_cycle_later(serial_of(uuid)) for uuid in uuids))
+
+            self._cycles_behind = behind(self._ends.sources), behind(self._ends.sinks)
+            # Kept for the summary, which asks when the client has gone.
+            self._latency_s = self.latency_s
 
     def _pairs(self, own: Sequence[Any], uuids: Sequence[int]) -> Iterator[tuple[Any, str]]:
         """Ports of this stream with the names of those they go to; a single one goes to all."""

@@ -20,6 +20,9 @@ ANSWER_S = 10.0
 MONITOR = ".monitor"
 SINK, SOURCE = "sink", "source"
 _STEREO = ("FL", "FR")
+_NULL_SINK = "support.null-audio-sink"
+# Nodes that have one of these in common run in one graph, as if they were linked.
+_GROUPS = ("node.group", "node.link-group")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class PipeWireNodes:
     def __init__(self, objects: Sequence[Mapping[str, Any]]):
         self._properties = {o["id"]: _properties(o) for o in objects if _is(o, "Node")}
         self._ports = [_port(o) for o in objects if _is(o, "Port")]
+        self._links = [
+            (o["info"]["output-node-id"], o["info"]["input-node-id"])
+            for o in objects
+            if _is(o, "Link")
+        ]
         self._defaults: dict[str, str] = {}
         for item in objects:
             for entry in item.get("metadata") or ():
@@ -59,6 +67,40 @@ class PipeWireNodes:
     def node_of(self, serial: int) -> int | None:
         """The node of a port."""
         return next((port.node for port in self._ports if port.serial == serial), None)
+
+    def gives_a_cycle_later(self, serial: int) -> bool:
+        """Whether a port is of a null sink that leads its graph: its monitor is a cycle behind.
+
+        It does not say so, other than sound cards. Of all nodes that are linked the one of the highest
+        `priority.driver` leads, of equals the oldest.
+        """
+        node = self.node_of(serial)
+        if node is None or self._properties[node].get("factory.name") != _NULL_SINK:
+            return False
+        leading = (n for n in self._graph_of(node) if self._properties[n].get("node.driver"))
+        return node == max(leading, key=self._rank, default=None)
+
+    def _rank(self, node: int) -> tuple[int, int]:
+        properties = self._properties[node]
+        return int(properties.get("priority.driver") or 0), -int(properties["object.serial"])
+
+    def _graph_of(self, node: int) -> set[int]:
+        """All nodes that run in one graph with a node."""
+        beside: dict[object, set[object]] = {}
+        pairs: list[tuple[object, object]] = list(self._links)
+        for number, properties in self._properties.items():
+            pairs += [(number, (key, properties[key])) for key in _GROUPS if key in properties]
+        for one, other in pairs:
+            beside.setdefault(one, set()).add(other)
+            beside.setdefault(other, set()).add(one)
+        found: set[object] = set()
+        left: list[object] = [node]
+        while left:
+            one = left.pop()
+            if one not in found:
+                found.add(one)
+                left += beside.get(one, ())
+        return {number for number in self._properties if number in found}
 
     def description(self, name: str) -> str:
         """How mixers show the node; its name if they have no other."""
@@ -79,10 +121,15 @@ class PipeWireNodes:
         return [port.serial for port in (stereo if len(stereo) == 2 else ports)[:2]]
 
     def _find(self, name: str) -> int | None:
-        """The newest node of that name: an older one may be about to go."""
+        """The newest node of that name: an older one may be about to go.
+
+        One with a class, which clients of JACK lack: rtsep's own has the name of rtsep's sink.
+        """
         for wanted in (name, name.removesuffix(MONITOR)):
             found = [
-                n for n, having in self._properties.items() if having.get("node.name") == wanted
+                n
+                for n, having in self._properties.items()
+                if having.get("node.name") == wanted and having.get("media.class")
             ]
             if found:
                 return max(found, key=lambda n: int(self._properties[n].get("object.serial", n)))
