@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.cli.precision_argument import add_precision
 from rtsep.errors import UsageError
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
+from rtsep.nets.precision import find_precision
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.nets.unet import UNet
 from rtsep.weights.load_nets import load_nets
@@ -81,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="play the songs so much faster, pitch and all: as many songs more"
         " (default: %(default)s, as they are)",
     )  # fmt: skip
+    add_precision(parser, "f32")
 
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
@@ -103,7 +106,8 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         for song in true_stems.songs(arguments.songs, arguments.stem)
         for speed in speeds
     ]
-    nets = dict(zip(config.stems, load_nets(config), strict=True))
+    precision = find_precision(arguments.precision, paced=False).precision
+    nets = dict(zip(config.stems, load_nets(config, precision=precision), strict=True))
     rows = []
     # As they are only with the network level, unless other levels are asked for.
     auto_levels = (True,) if levels_db == [0.0] else (True, False)
@@ -121,6 +125,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
             "songs": {song.name: len(song.true) for song in songs},
             "stem": arguments.stem,
             "model": config.name,
+            "precision": precision,
         },
         rows,
         [

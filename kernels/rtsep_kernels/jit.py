@@ -116,6 +116,8 @@ def _choose_dot() -> tuple[str, str]:
 
 
 PAIRS, DOT = _choose_dot()
+# Whether that was a person's choice.
+DOT_ASKED = bool(os.environ.get("RTSEP_DOT"))
 TILES = PAIRS == "tiles"
 
 

@@ -16,21 +16,17 @@ rounding.py says, so that steps count half as many elements (see products.py).
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from .blocking import PACK_SLACK, WIDTH, panel_width
 from .jit import TILES
+from .precision import Precision
 from .products import pair_steps
 from .records import Elements
 from .rounding import diffused
 from .shapes import SUBPIXEL_TAPS, thin_taps
 
 ALIGNMENT_BYTES = 64
-
-# float32; weights in 16 bits for images of float32; weights and images in 16 bits.
-Precision = Literal["f32", "weights16", "bf16"]
 
 
 def aligned_zeros(count: int) -> np.ndarray:

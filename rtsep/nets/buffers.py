@@ -14,7 +14,8 @@ import numpy as np
 
 from rtsep.nets.arrays import ENCODER_CHANNELS
 from rtsep_kernels.blocking import PANEL
-from rtsep_kernels.pack import Precision, aligned_zeros
+from rtsep_kernels.pack import aligned_zeros
+from rtsep_kernels.precision import Precision
 from rtsep_kernels.products import pixels_behind
 from rtsep_kernels.records import Array, Image
 from rtsep_kernels.thin import MASK_PADDING

@@ -30,7 +30,7 @@ from rtsep.nets.buffers import LEVELS, make_buffers
 from rtsep.nets.forward import Mirrors, NewFrames, Work, slide
 from rtsep.nets.rows import clean_stops, rows_for
 from rtsep.nets.unet import UNet, check_precision
-from rtsep_kernels.pack import Precision
+from rtsep_kernels.precision import Precision
 from rtsep_kernels.records import Image
 
 KEPT_LEVELS = range(1, LEVELS)

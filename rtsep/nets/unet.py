@@ -25,7 +25,8 @@ from rtsep.nets.buffers import LEVELS, make_buffers
 from rtsep.nets.forward import Constants, Work, forward, take_in
 from rtsep.nets.registry import ModelConfig
 from rtsep_kernels.epilogue import activation, epilogue_parameters
-from rtsep_kernels.pack import Precision, pack_conv, pack_epilogue, pack_subpixel, pack_thin
+from rtsep_kernels.pack import pack_conv, pack_epilogue, pack_subpixel, pack_thin
+from rtsep_kernels.precision import Precision
 from rtsep_kernels.records import Layer, MaskLayer
 from rtsep_kernels.thin import thin_parameters
 

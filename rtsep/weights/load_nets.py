@@ -9,7 +9,7 @@ from rtsep.nets.registry import ModelConfig
 from rtsep.nets.unet import UNet
 from rtsep.weights import library as weights
 from rtsep.weights.download import ByteProgress
-from rtsep_kernels.pack import Precision
+from rtsep_kernels.precision import Precision
 
 # Stems that are packed at the same time. NumPy packs without Python's lock.
 AT_ONCE = 2

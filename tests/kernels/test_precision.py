@@ -5,41 +5,54 @@ import pytest
 from rtsep_kernels import jit, peaks, precision
 
 
-def test_a_default_holds_where_nothing_is_asked(monkeypatch):
-    monkeypatch.delenv("RTSEP_PRECISION", raising=False)
-    assert precision.choose_precision("f32") == "f32"
+@pytest.fixture
+def machine(monkeypatch):
+    """Makes this process one whose kernels and processor are of a kind."""
+
+    def make(*, gain=0.0, vector=True, pairs="dot", asked=False):
+        monkeypatch.setattr(jit, "VECTOR", vector)
+        monkeypatch.setattr(jit, "PAIRS", pairs)
+        monkeypatch.setattr(jit, "DOT_ASKED", asked)
+        monkeypatch.setattr(peaks, "gain_of_pairs", lambda: gain)
+
+    return make
 
 
 @pytest.mark.parametrize(
-    ("gain", "vector", "chosen"),
-    [(2.0, True, "bf16"), (1.4, True, "weights16"), (0.0, True, "weights16"), (2.0, False, "f32")],
+    ("kind", "chosen", "why"),
+    [
+        ({"gain": 2.0}, "bf16", "auto: here products of bfloat16 are 2.0 times as fast"),
+        ({"gain": 1.4}, "weights16", "auto: here products of bfloat16 are 1.4 times as fast"),
+        ({"pairs": "none"}, "weights16", "auto: this processor has no products of bfloat16"),
+        ({"gain": 2.0, "vector": False}, "f32", "auto: the plain kernels know nothing else"),
+    ],
 )
-def test_auto_goes_by_the_measured_gain(monkeypatch, gain, vector, chosen):
-    monkeypatch.setenv("RTSEP_PRECISION", "auto")
-    monkeypatch.setattr(precision, "gain_of_pairs", lambda: gain)
-    monkeypatch.setattr(precision, "VECTOR", vector)
-    assert precision.choose_precision("f32") == chosen
+def test_auto_goes_by_the_measured_gain(machine, kind, chosen, why):
+    machine(**kind)
+    found = precision.choose_precision("auto")
+    assert found.precision == chosen
+    assert found.why.startswith(why)
 
 
 @pytest.mark.parametrize("name", ["f32", "weights16", "bf16"])
-def test_what_is_asked_for_is_taken_whatever_the_default(monkeypatch, name):
-    monkeypatch.setenv("RTSEP_PRECISION", name)
-    monkeypatch.setattr(precision, "VECTOR", True)
-    assert precision.choose_precision("auto") == name
-
-
-def test_an_unknown_precision_is_named_with_the_known_ones(monkeypatch):
-    monkeypatch.setenv("RTSEP_PRECISION", "f16")
-    with pytest.raises(ImportError, match="RTSEP_PRECISION='f16' .*auto, f32, weights16, bf16"):
-        precision.choose_precision("auto")
+def test_what_is_asked_for_is_taken_however_slow_it_is(machine, name):
+    machine(gain=0.5)
+    assert precision.choose_precision(name) == (name, "as asked for")
 
 
 @pytest.mark.parametrize("name", ["weights16", "bf16"])
-def test_plain_kernels_refuse_what_they_have_not(monkeypatch, name):
-    monkeypatch.setenv("RTSEP_PRECISION", name)
-    monkeypatch.setattr(precision, "VECTOR", False)
-    with pytest.raises(ImportError, match="RTSEP_PRECISION='.*16' needs vector kernels"):
-        precision.choose_precision("auto")
+def test_plain_kernels_refuse_what_they_have_not(machine, name):
+    machine(vector=False, pairs="none")
+    with pytest.raises(ValueError, match="it needs vector kernels: choose f32"):
+        precision.choose_precision(name)
+
+
+def test_bf16_is_imitated_only_where_that_was_asked_for(machine):
+    machine(pairs="none")
+    with pytest.raises(ValueError, match="this processor has no products of bfloat16: choose"):
+        precision.choose_precision("bf16")
+    machine(pairs="none", asked=True)
+    assert precision.choose_precision("bf16").precision == "bf16"
 
 
 def test_only_a_processor_with_products_of_pairs_gains_by_them():

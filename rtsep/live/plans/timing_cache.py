@@ -24,7 +24,7 @@ from rtsep.live.plans.notation import spell
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.plans.timing import PlanTiming
 from rtsep_kernels.jit import CACHE_FOLDER
-from rtsep_kernels.pack import Precision
+from rtsep_kernels.precision import Precision
 from rtsep_kernels.user_cache import NO_HOME
 
 FILE_NAME = "timings.json"
