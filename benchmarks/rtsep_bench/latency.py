@@ -107,9 +107,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     kind = choose_weights.choose(config, arguments.weights, say)
     arrays = choose_weights.load(config, kind)
     chosen = find_precision(arguments.precision, paced=True)
-    nets = [
-        UNet(config, arrays.pop(stem), chosen.precision) for stem in session.net_stems(masking)
-    ]
+    nets = [UNet(config, arrays.pop(stem), chosen.precision) for stem in session.net_stems(masking)]
     # Made beforehand: the clock runs once the first block is asked for.
     sound = music(SOUND_S)
     rows = []

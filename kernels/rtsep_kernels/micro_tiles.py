@@ -48,7 +48,7 @@ def move(builder: v.Builder, name: str, tile: int, address: v.Value, stride: v.V
     call(builder, name, number(tile), builder.bitcast(address, _ADDRESS), size)
 
 
-def emit_matrix_tile(
+def emit_matrix_sums(
     builder: v.Builder,
     height: int,
     nv: int,
