@@ -30,6 +30,39 @@ def from_bf16(bits: NDArray[np.uint16]) -> Floats:
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
+def dot(a: Floats, b: Floats, total: Floats) -> Floats:
+    """See vector.dot: a, b (any, 2) float32 that bfloat16 holds, total (any,) float32.
+
+    Each step is rounded once, to float32: exactly so where float64 holds its sum.
+    """
+    for half in (1, 0):
+        total = np.float32(np.float64(a[:, half]) * b[:, half] + total)
+    return total
+
+
+def diffused(weights: Floats, halves: bool) -> NDArray[np.uint16]:
+    """See rounding.diffused; (rows, columns, channels in, channels out) float32."""
+    rows, columns, channels_in, channels_out = weights.shape
+    out = np.zeros(weights.shape, np.uint16)
+    carry = np.zeros((channels_in, channels_out), np.float32)
+    for i in range(rows):
+        for j in range(columns)[:: -1 if i % 2 else 1]:
+            wanted = weights[i, j] + carry
+            bits = to_bf16(wanted)
+            held = from_bf16(bits)
+            if halves:
+                # Every float32 that an odd channel can have, above, below and at the nearest one.
+                near = bits[1::2].astype(np.int64) + np.array([-1, 0, 1]).reshape(3, 1, 1)
+                words = np.uint32(near << 16 | bits[::2])
+                error = np.abs(words.view(np.float32) - wanted[1::2].astype(np.float64))
+                best = np.argmin(error, axis=0)[None]
+                word = np.take_along_axis(words, best, axis=0)[0]
+                bits[1::2], held[1::2] = word >> 16, word.view(np.float32)
+            out[i, j] = bits
+            carry = wanted - held
+    return out
+
+
 def activate(x: Floats, act: Activation) -> Floats:
     """The activation `act`."""
     if act.code == PIECEWISE:

@@ -23,14 +23,14 @@ def load_nets(
 ) -> list[UNet]:
     """The net of each of `stems`, in their order; of all of `config.stems` for None.
 
-    Weights that are not there are fetched first. A stem's mapped file pages are let go once it is
-    packed, so that no more than AT_ONCE stems are held twice. Raises WeightsError.
+    Weights that are not there are fetched first. They are read array by array while they are packed, so
+    that no more than AT_ONCE arrays are held twice. Raises WeightsError.
     """
     arrays = weights.load(config, progress)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(
             pool.map(
-                lambda stem: UNet(config, arrays.pop(stem), precision),
+                lambda stem: UNet(config, arrays[stem], precision),
                 config.stems if stems is None else stems,
             )
         )

@@ -6,92 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtsep_kernels import conv, deconv, pack, reference, rounding, shapes, thin
-from rtsep_kernels.blocking import PANEL, THIN_PIXELS, WIDTH
+from rtsep_kernels.blocking import THIN_PIXELS, WIDTH
 from rtsep_kernels.epilogue import activation, epilogue_parameters
 from rtsep_kernels.jit import VECTOR
-from rtsep_kernels.pack import aligned_zeros
 from rtsep_kernels.products import pixels_behind
-from rtsep_kernels.records import Image, Layer
+from rtsep_kernels.records import Layer
+from tests.kernels.pairs import Canvas, Picture, assert_rounded_once, rest_for, rounded, used
 
 pytestmark = pytest.mark.skipif(not VECTOR, reason="the plain kernels know float32 only")
 
 act_names = st.sampled_from(["linear", "leaky_relu", "elu"])
 channels_out = st.sampled_from([WIDTH, 2 * WIDTH, 3 * WIDTH, 4 * WIDTH])
 precisions = st.sampled_from(["bf16", "weights16"])
-GUARD = np.uint32(0x43A1_7B2C)
-
-
-def rounded(x):
-    return reference.from_bf16(reference.to_bf16(x)).reshape(x.shape)
-
-
-def used(weights, precision):
-    """The weights (rows, columns, in, out) that the kernels multiply with, as float32."""
-    bits = rounding.diffused(weights, precision == "weights16").astype(np.uint32)
-    words = bits << 16
-    if precision == "weights16":
-        words[:, :, 1::2] |= bits[:, :, ::2]
-    return words.view(np.float32)
-
-
-class Picture:
-    """An image of either kind with `before` and `behind` zero pixels around each row.
-
-    behind: None for what a convolution needs. What stands behind the last row is NaN.
-    """
-
-    def __init__(self, pixels, precision, before=1, behind=None, rows_behind=0):
-        rows, width, channels = pixels.shape
-        pairs = precision == "bf16"
-        pixel = channels // 2 if pairs else channels
-        if behind is None:
-            behind = pixels_behind(pixel, pairs)
-        values = reference.to_bf16(pixels).reshape(pixels.shape) if pairs else pixels
-        padded = np.pad(values, ((0, rows_behind), (before, behind), (0, 0)))
-        held = padded.reshape(-1).view(np.uint32 if pairs else np.float32)
-        words = aligned_zeros(held.size + 64).view(np.uint32)
-        words[:] = 0x7FC0_7FC0
-        buffer = words.view(held.dtype)
-        buffer[: held.size] = held
-        row_stride = (width + before + behind) * pixel
-        self.image = Image(buffer, before * pixel, row_stride, pixel, rows, width)
-
-
-class Canvas:
-    """An image to write on, one guard pixel around each row, and what stands there afterwards."""
-
-    def __init__(self, rows, width, channels, precision):
-        self.pairs = precision == "bf16"
-        pixel = channels // 2 if self.pairs else channels
-        row_stride = (width + 2) * pixel
-        self.words = aligned_zeros((rows + 2) * row_stride).view(np.uint32)
-        self.words[:] = GUARD
-        values = self.words if self.pairs else self.words.view(np.float32)
-        self.image = Image(values, row_stride + pixel, row_stride, pixel, rows, width)
-        self._view = self.words.reshape(rows + 2, width + 2, pixel)[1:-1, 1:-1]
-
-    @property
-    def pixels(self):
-        words = np.ascontiguousarray(self._view)
-        return reference.from_bf16(words.view(np.uint16)) if self.pairs else words.view(np.float32)
-
-    def untouched_outside(self, first, stop):
-        words = self.words.copy()
-        self._view[first:stop] = GUARD
-        outside = bool((self.words == GUARD).all())
-        self.words[:] = words
-        return outside
-
-
-def assert_rounded_once(found, expected, precision):
-    """Half an ulp of bfloat16 where the result is rounded, and 1e-5 of the largest output."""
-    half_ulp = 2.0**-8 * np.abs(expected) if precision == "bf16" else 0
-    bound = half_ulp + 1e-5 * np.abs(expected).max()
-    np.testing.assert_array_less(np.abs(found - expected), bound + 1e-30)
-
-
-def rest_for(rows, width, precision):
-    return aligned_zeros(rows * width * PANEL) if precision == "bf16" else None
 
 
 def _weights(rng, *shape):
@@ -245,6 +171,18 @@ def test_the_errors_of_a_kernels_taps_cancel(halves):
     assert (np.abs(held - weights) <= 2 * 2.0**-8 * np.abs(weights) + ulp).all()
     nearest = np.abs((rounded(weights) - weights).sum(axis=(0, 1)))
     assert sums.mean() < nearest.mean() / 2
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_weights_are_rounded_as_their_numpy_twin_rounds_them(halves):
+    rng = np.random.default_rng(4)
+    weights = rng.standard_normal((5, 5, 6, 16)) * 2.0 ** rng.integers(-8, 3, (5, 5, 6, 16))
+    weights = weights.astype(np.float32)
+    # Any strides: as the transposed convolutions hand them over.
+    strided = np.ascontiguousarray(weights.transpose(0, 1, 3, 2)).transpose(0, 1, 3, 2)
+    expected = reference.diffused(weights, halves)
+    np.testing.assert_array_equal(rounding.diffused(weights, halves), expected)
+    np.testing.assert_array_equal(rounding.diffused(strided, halves), expected)
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 1e-30, -1e-30, 1e-42, -3.5e38 / 4, 1.0, -1.0])
