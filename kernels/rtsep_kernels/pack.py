@@ -16,6 +16,8 @@ rounding.py says, so that steps count half as many elements (see products.py).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from .blocking import PACK_SLACK, WIDTH, panel_width
@@ -37,27 +39,11 @@ def aligned_zeros(count: int) -> np.ndarray:
     return raw[start : start + count]
 
 
-def _packed(parts: list[np.ndarray]) -> Elements:
-    """Parts of float32 or of bits of bfloat16, one behind the other, as elements of 32 bits."""
-    kind = parts[0].dtype
-    out = aligned_zeros(sum(part.nbytes for part in parts) // 4 + PACK_SLACK)
-    values = out.view(kind)
-    at = 0
-    for part in parts:
-        # Copied where it is going to stay, whatever the order of its axes: no second copy on the way.
-        values[at : at + part.size].reshape(part.shape)[:] = part
-        at += part.size
-    return out if kind == np.float32 else out.view(np.uint32)
-
-
-def _panels(steps_by_channels: np.ndarray) -> np.ndarray:
-    """(steps, channels out) -> (panel, steps, NR); of bits (panel, steps / 2, NR, 2)."""
-    steps, channels = steps_by_channels.shape
-    width = panel_width(channels)
-    panels = steps_by_channels.reshape(steps, channels // width, width).transpose(1, 0, 2)
-    if panels.dtype == np.float32:
-        return panels
-    return panels.reshape(len(panels), steps // 2, 2, width).transpose(0, 1, 3, 2)
+def _room(count: int, precision: Precision) -> tuple[Elements, np.ndarray]:
+    """Zeros to pack `count` weights in, and a view of them weight by weight: float32, or uint16 bits."""
+    kind = np.float32 if precision == "f32" else np.uint16
+    zeros = aligned_zeros(count * np.dtype(kind).itemsize // 4 + PACK_SLACK)
+    return zeros if precision == "f32" else zeros.view(np.uint32), zeros.view(kind)
 
 
 def _rounded(weights: np.ndarray, precision: Precision) -> np.ndarray:
@@ -67,27 +53,50 @@ def _rounded(weights: np.ndarray, precision: Precision) -> np.ndarray:
     return diffused(weights, precision == "weights16")
 
 
+def _panels(weights: np.ndarray, precision: Precision) -> Iterator[np.ndarray]:
+    """The same for one panel of channels out after the other, so that little is held twice."""
+    width = panel_width(weights.shape[3])
+    for first in range(0, weights.shape[3], width):
+        yield _rounded(weights[..., first : first + width], precision)
+
+
+def _put(values: np.ndarray, at: int, steps_by_channels: np.ndarray) -> None:
+    """Pack (steps, panel's channels) from weight `at` on: [steps][NR], or of bits [steps / 2][NR][2]."""
+    steps, width = steps_by_channels.shape
+    room = values[at : at + steps * width]
+    if values.dtype == np.float32:
+        room.reshape(steps, width)[:] = steps_by_channels
+    else:
+        pairs = steps_by_channels.reshape(steps // 2, 2, width)
+        room.reshape(steps // 2, width, 2)[:] = pairs.transpose(0, 2, 1)
+
+
 def pack_conv(weights: np.ndarray, precision: Precision = "f32") -> Elements:
     """Pack convolution weights, HWIO (rows, columns, channels in, channels out)."""
     rows, columns, channels_in, channels_out = weights.shape
     steps = columns * channels_in
-    by_row = _rounded(weights, precision).reshape(rows, steps, channels_out)
     if precision == "bf16":
-        missing = 2 * pair_steps(channels_in // 2) - steps
-        if missing:
-            by_row = np.pad(by_row, ((0, 0), (0, missing), (0, 0)))
-    return _packed([_panels(by_row.reshape(-1, channels_out))])
+        steps = 2 * pair_steps(channels_in // 2)
+    elements, values = _room(rows * steps * channels_out, precision)
+    row_size = steps * panel_width(channels_out)
+    for index, panel in enumerate(_panels(weights, precision)):
+        for row, taps in enumerate(panel):
+            _put(values, (index * rows + row) * row_size, taps.reshape(-1, taps.shape[2]))
+    return elements
 
 
 def pack_subpixel(weights: np.ndarray, precision: Precision = "f32") -> Elements:
     """Pack 5x5 stride-2 transposed-convolution weights, HWOI (5, 5, channels out, channels in)."""
-    in_out = _rounded(weights.transpose(0, 1, 3, 2), precision)
-    phases = []
-    for rows in SUBPIXEL_TAPS:
-        for columns in SUBPIXEL_TAPS:
-            taps = in_out[list(rows)][:, list(columns)]
-            phases.append(_panels(taps.reshape(-1, weights.shape[2])))
-    return _packed(phases)
+    elements, values = _room(weights.size, precision)
+    channels_out = weights.shape[2]
+    for index, panel in enumerate(_panels(weights.transpose(0, 1, 3, 2), precision)):
+        phase_at = 0
+        for rows in SUBPIXEL_TAPS:
+            for columns in SUBPIXEL_TAPS:
+                taps = panel[list(rows)][:, list(columns)].reshape(-1, panel.shape[3])
+                _put(values, phase_at + index * taps.size, taps)
+                phase_at += len(taps) * channels_out
+    return elements
 
 
 def pack_thin(weights: np.ndarray, precision: Precision = "f32") -> Elements:
@@ -109,15 +118,24 @@ def pack_thin(weights: np.ndarray, precision: Precision = "f32") -> Elements:
         ]
     )
     by_vectors = taps.reshape(len(taps), channels // block, block).transpose(1, 0, 2)
-    if not pairs or not TILES:
-        return _packed([by_vectors])
-    # Beside them, for the tiles: every phase sees nine taps, some of weight zero.
-    phases = np.zeros((3, 3, channels // 2, 4, 2), np.uint16)
-    for tap, (row, column, (p, q)) in zip(taps, thin_taps()):
-        phases[row, column, :, 2 * p + q] = tap.reshape(-1, 2)
-    return _packed([by_vectors, phases])
+    parts = [by_vectors]
+    if pairs and TILES:
+        # For the tiles every phase sees nine taps, some of weight zero.
+        phases = np.zeros((3, 3, channels // 2, 4, 2), np.uint16)
+        for tap, (row, column, (p, q)) in zip(taps, thin_taps()):
+            phases[row, column, :, 2 * p + q] = tap.reshape(-1, 2)
+        parts.append(phases)
+    flat = np.concatenate([part.reshape(-1) for part in parts])
+    elements, values = _room(flat.size, precision if pairs else "f32")
+    values[: flat.size] = flat
+    return elements
 
 
 def pack_epilogue(parameters: np.ndarray) -> np.ndarray:
     """Pack `epilogue[5][channels]` (see epilogue.py) by panels."""
-    return _packed([_panels(np.asarray(parameters, np.float32))])
+    parameters = np.asarray(parameters, np.float32)
+    elements, values = _room(parameters.size, "f32")
+    width = panel_width(parameters.shape[1])
+    for first in range(0, parameters.shape[1], width):
+        _put(values, len(parameters) * first, parameters[:, first : first + width])
+    return elements

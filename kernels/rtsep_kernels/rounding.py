@@ -34,7 +34,8 @@ def diffused(weights: Array, halves: bool) -> Bits:
         The bits, of the same shape, contiguous.
     """
     out = np.empty(weights.shape, np.uint16)
-    _diffuse(weights, halves, out)
+    # A copy: compiled for one layout only, and read along its rows.
+    _diffuse(np.array(weights, np.float32, order="C"), halves, out)
     return out
 
 

@@ -1,4 +1,4 @@
-"""Each layer of a net in 16 bits, on what the layers before it gave: the reference on the rounded data."""
+"""Each layer of a net in 16 bits, on what those before it gave: the reference on the rounded data."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from rtsep.nets.registry import find_model
 from rtsep.nets.unet import LEVELS, UNet, UNetState
 from rtsep_bench.layers import unet_layers
 from rtsep_kernels import reference
-from rtsep_kernels.conv import NO_SKIP
 from rtsep_kernels.jit import VECTOR
 from tests.kernels.pairs import assert_rounded_once, used
 from tests.weights.made_up_weights import made_up_arrays
@@ -51,26 +50,20 @@ def test_every_layer_is_rounded_once(model, precision, bins):
     encoder, decoder = state.buffers.encoder, state.buffers.decoder
     inputs = [*encoder, *decoder[::-1], state.buffers.last]
     outputs = [*encoder[1:], decoder[-1], *decoder[-2::-1], state.buffers.last, None]
+    skips = {f"conv{level}": decoder[level - 1] for level in range(1, LEVELS)}
     for layer, source, target in zip(
         unet_layers(config, arrays, FRAMES, bins), map(pixels, inputs), outputs, strict=True
     ):
         found = masks.transpose(0, 2, 1) if target is None else pixels(target)
         channels = layer.epilogue.shape[1]
-        expected = np.zeros((*found.shape[:2], channels))
-        weights = held(layer, precision)
-        rounded = "bf16" if layer.name not in ("up6", "mask") else "f32"
+        expected, skip = np.zeros((2, *found.shape[:2], channels))
+        geometry = held(layer, precision), layer.epilogue, layer.act, layer.shape
         if layer.transposed:
-            reference.conv_transpose2d(
-                source, weights, layer.epilogue, layer.act, layer.shape, expected
-            )
+            reference.conv_transpose2d(source, *geometry, expected)
         else:
-            level = int(layer.name[4:] or 0) if layer.name != "mask" else LEVELS
-            skip = np.zeros_like(expected) if level < LEVELS else NO_SKIP
-            reference.conv2d(
-                source, weights, layer.epilogue, layer.act, layer.shape, expected, skip=skip
-            )
-            if level < LEVELS:
-                assert_rounded_once(pixels(decoder[level - 1])[:, :, :channels], skip, precision)
-        # An upconvolution writes the upper half of [skip, up].
-        found = found[:, :, -channels:]
-        assert_rounded_once(found, expected, precision if rounded == "bf16" else "f32")
+            reference.conv2d(source, *geometry, expected, skip=skip)
+        if layer.name in skips:
+            assert_rounded_once(pixels(skips[layer.name])[:, :, :channels], skip, precision)
+        # An upconvolution writes the upper half of [skip, up]; the last two layers float32.
+        ended = "f32" if layer.name in ("up6", "mask") else precision
+        assert_rounded_once(found[:, :, -channels:], expected, ended)
