@@ -1,5 +1,7 @@
 """A net in 16 bits: close to its float32 self, half as large, and only in buffers of its own kind."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,21 @@ def test_masks_are_those_of_float32_to_a_hundredth(model, precision, magnitudes)
     assert np.abs(off).max() < 5e-2
     held = sum(layer.weights.nbytes for layer in net.constants.layers)
     assert held < 0.51 * sum(layer.weights.nbytes for layer in exact.constants.layers)
+
+
+@pytest.mark.parametrize("precision", ["f32", "weights16", "bf16"])
+def test_packing_holds_no_array_twice(precision):
+    arrays = made_up_arrays(3)
+    UNet(find_model("spleeter:2stems"), arrays, precision)  # compiled
+    tracemalloc.start()
+    try:
+        net = UNet(find_model("spleeter:2stems"), arrays, precision)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held > sum(layer.weights.nbytes for layer in net.constants.layers)
+    # A panel of the largest layer has 1.6 MB in float32.
+    assert peak - held < 4e6
 
 
 def test_a_state_of_pairs_is_about_half_as_large():
