@@ -23,6 +23,7 @@ from rtsep.nets.registry import MODELS, ModelConfig, find_model
 from rtsep.weights.library import CACHE_VARIABLE
 from rtsep_bench import child, choose_weights, options
 from rtsep_bench.busy import busy_programs
+from rtsep_bench.endtoend_monitor import RunSettings
 from rtsep_bench.endtoend_routes import (
     DEFAULT_SERVERS,
     MOST_ADDED_MS,
@@ -32,7 +33,7 @@ from rtsep_bench.endtoend_routes import (
     find_route,
     read_server,
 )
-from rtsep_bench.endtoend_run import MODULE, RunSettings
+from rtsep_bench.endtoend_run import MODULE
 from rtsep_bench.machine import describe_machine
 from rtsep_bench.plots import caption
 from rtsep_bench.report import Report, Row
@@ -121,8 +122,8 @@ def tables(report: Report) -> list[Table]:
         latency.add_column(heading, justify="left" if heading == "server" else "right")
     sound = Table(title=f"the sound meanwhile, {way}")
     for heading in (
-        "server", "first sound s", "longest silence ms", "xruns", "stalls", "longest ms",
-        "late masks",
+        "server", "first sound s", "silence ms", "xruns",
+        "stalls", "longest ms", "late masks",
     ):  # fmt: skip
         sound.add_column(heading, justify="left" if heading == "server" else "right")
     for row in report.rows:
@@ -140,7 +141,7 @@ def tables(report: Report) -> list[Table]:
             row.case,
             f"{more['first_filtered_s']:.1f} <= {MOST_START_S:g}",
             "-" if silence is None else f"{silence:.0f} <= {MOST_SILENCE_MS:g}",
-            str(max(more["xruns"].values())),
+            "+".join(str(count) for count in more["xruns_when"].values()),
             "-" if stalls is None else f"{stalls['count']} > {stalls['longer_than_ms']:.1f} ms",
             "-" if stalls is None else f"{stalls['longest_ms']:.1f}",
             f"{more['late_masks']} of {more['hops']}",
@@ -215,8 +216,9 @@ def _notes(config: ModelConfig, kind: str, rows: list[Row]) -> list[str]:
         "Heard: the median of all impulses, from the sink that is filtered to the one that is listened"
         " to. Announced: what the program states. First sound: from the command to the first filtered"
         " sound. Longest silence: of a stream that plays on while it is taken over.",
-        "Xruns: of the whole run, start and end too. Stalls: how often the machine itself stood still"
-        " for longer than a cycle, as programs tell that go before all others.",
+        "Xruns, a sum: before there was a second of filtered sound, later beside stalls, and all others."
+        " Stalls: how often the machine itself stood still for long enough to cost a block, as programs"
+        " tell that go before all others.",
     ]
     for row in rows:
         if row.more["monitor_ms"]:

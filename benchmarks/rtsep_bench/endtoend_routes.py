@@ -57,11 +57,14 @@ class Server:
                 yield server
 
     @property
-    def cycle_s(self) -> float:
-        """Seconds of a cycle; on PulseAudio of the pieces in which rtsep has sound sent to it."""
+    def stall_s(self) -> float:
+        """From how long on the machine's standing still can cost a block: half of a cycle.
+
+        On PulseAudio what the threads may be late by between the two ends.
+        """
         if self.quantum is None:
-            return PulseBuffers().fragment_s
-        return self.quantum / self.rate
+            return PulseBuffers().late_s
+        return self.quantum / self.rate / 2
 
 
 def read_server(text: str) -> Server:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +11,8 @@ from numpy.typing import NDArray
 
 # Durations kept for the percentiles: 10 minutes of callbacks at a block of 1024, the newest ones.
 KEPT = 1 << 15
+# Xruns of which it is kept when they were, the newest ones.
+KEPT_XRUNS = 1000
 
 
 class Durations:
@@ -47,6 +51,7 @@ class Counters:
 
     bad_samples: instants at which the input was replaced, see dsp/bad_samples.py.
     nonfinite_blocks: blocks, of the device or of a hop, that held one or more of them.
+    xruns: by PortAudio's names. xrun_times_s: when the newest were, in Unix time.
     """
 
     hops: int = 0
@@ -58,6 +63,7 @@ class Counters:
             ("input_overflow", "input_underflow", "output_overflow", "output_underflow"), 0
         )
     )
+    xrun_times_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_XRUNS))
 
     def set_to(self, other: Counters) -> None:
         """Take over what an engine counts; the device's xruns stay."""
@@ -79,9 +85,11 @@ class Counters:
 
     def count_xruns(self, status: object) -> None:
         """Count the flags that PortAudio reports with a block."""
-        for name in self.xruns:
-            if getattr(status, name):
-                self.xruns[name] += 1
+        told = [name for name in self.xruns if getattr(status, name)]
+        for name in told:
+            self.xruns[name] += 1
+        if told:
+            self.xrun_times_s.append(time.time())
 
 
 def latency_parts_ms(

@@ -42,6 +42,7 @@ class StreamFigures:
             "bad_samples": self.counters.bad_samples,
             "nonfinite_blocks": self.counters.nonfinite_blocks,
             "xruns": dict(self.counters.xruns),
+            "xrun_times_s": list(self.counters.xrun_times_s),
             "callback_ms": self.callback_durations.summary(),
             "block_ms": self.block_ms,
             "worker_ms": {worker.stem: worker.durations.summary() for worker in self.workers},

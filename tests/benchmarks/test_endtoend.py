@@ -9,7 +9,7 @@ import pytest
 
 from rtsep.cli import bench
 from rtsep.live.plans.plan import PLANS
-from rtsep_bench import endtoend
+from rtsep_bench import endtoend, endtoend_run
 from rtsep_bench.heard import (
     GAIN_DB,
     Heard,
@@ -88,6 +88,19 @@ def test_a_sound_is_dated_by_the_promptest_block_about_it() -> None:
     assert dates_s([early, late], begins) == pytest.approx([100 + early, 99 + late], abs=0.001)
 
 
+def test_xruns_belong_to_the_start_or_to_stalls_or_to_nobody() -> None:
+    begun_s, stall_s = 100.0, 200.0
+    start_s, recovered_s = endtoend_run.START_S, endtoend_run.RECOVERED_S
+    times_s = [
+        begun_s - 1, begun_s + start_s / 2,
+        stall_s + recovered_s / 2,
+        stall_s - 1, stall_s + 2 * recovered_s, stall_s + 1,
+    ]  # fmt: skip
+    assert endtoend_run._xruns_when(times_s, [stall_s], begun_s) == {
+        "at_start": 2, "beside_stalls": 1, "else": 3,
+    }  # fmt: skip
+
+
 def test_the_tables_fit_a_terminal_of_120_columns() -> None:
     from rich.console import Console
     from rich.measure import Measurement
@@ -97,7 +110,8 @@ def test_the_tables_fit_a_terminal_of_120_columns() -> None:
         "latency_ms": {"total": 1030.7}, "off_by_ms": -100.9, "most_off_ms": 15.0,
         "impulses": 1000, "impulses_lost": 10, "first_filtered_s": 100.9, "silence_ms": 1332.0,
         "stalls": {"longer_than_ms": 23.2, "count": 1000, "longest_ms": 1232.6},
-        "xruns": {"input_overflow": 12345}, "late_masks": 1000, "hops": 53_700,
+        "xruns_when": {"at_start": 10, "beside_stalls": 120, "else": 1000},
+        "late_masks": 1000, "hops": 53_700,
     }  # fmt: skip
     row = Row("system", "pipewire-192000-8192", 2, median_ms=1031.6, more=figures)
     report = Report("endtoend", {"plan": "classic", "route": "system"}, [row], [], [])

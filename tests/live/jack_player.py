@@ -4,9 +4,10 @@
 
 SONG and HEARD: raw float32 in stereo. Prints ``ready`` once its ports exist. For a line on its standard
 input it plays the song once and then TAIL samples of silence, by the server's clock, which falls behind
-on a machine that stands still; then it writes HEARD and ends. HEARD begins with the sample that came in
-while the first one of SONG went out, so that the two share a clock. Prints the drop-outs that it had
-itself: after one of these HEARD says nothing about the program in between.
+on a machine that stands still; then it writes HEARD and prints the drop-outs that it had itself: after
+one of these HEARD says nothing about the program in between. HEARD begins with the sample that came in
+while the first one of SONG went out, so that the two share a clock. The ports stay until its standard
+input ends: to a program that they are connected to their end is that of a device.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ def main() -> None:
         sys.stdin.readline()
         state["at"] = 0
         done.wait()
-    heard.astype("<f4").tofile(target)
-    print(state["xruns"], flush=True)
+        heard.astype("<f4").tofile(target)
+        print(state["xruns"], flush=True)
+        sys.stdin.readline()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import subprocess
 import sys
 import time
@@ -13,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from rtsep_bench.server_process import AudioServer
-from rtsep_bench.servers import RATE, jack_server, pulse_server
+from rtsep_bench.servers import RATE, jack_server, pipewire_jack, pipewire_server, pulse_server
 from rtsep_bench.watchdog import priority
 from tests.live import jack_player
-from tests.live.jack_graph import connect, new_ports, ports
+from tests.live.jack_graph import connect, disconnect, new_ports, ports, sink_ports
 from tests.live.monitor_process import Monitor, monitor_process
 from tests.live.pulse_clients import listening, play, read_heard, wait_until_connected
 from tests.live.song import PLAN
@@ -26,6 +27,9 @@ OPTIONS = ("--stem", "vocals", "--no-auto-level")
 PULSE_LATENCY_S = 0.2
 # Heard after the song: all of it, and what devices and programs may be late by.
 TAIL_S = PLAN.latency_ms / 1000 + 1.0
+# Where the player hears what it plays, the ports' latencies contain the monitor's own. Devices there are
+# none.
+IN_A_CIRCLE = "algorithm"
 # By how much the clock of a JACK server may fall behind, in which no sample is lost.
 MOST_BEHIND_S = 60.0
 
@@ -63,7 +67,7 @@ def through_pulse(song, block, folder) -> SongRun:
         wait_until_connected(server)
         play(server, song)
         time.sleep(TAIL_S)
-        _end(monitor)
+        assert monitor.interrupt() == 130
     return SongRun(song, read_heard(stem), monitor.stats(), monitor.recorded(), None)
 
 
@@ -79,14 +83,41 @@ def through_jack(song, period, folder) -> SongRun:
             out, into = new_ports(server, before)
             connect(server, player.played, into)
             connect(server, out, player.heard)
-            return _played(player, monitor, song)
+            return _played(player, monitor, song, "total")
 
 
-def _played(player: _JackPlayer, monitor: Monitor, song) -> SongRun:
+def through_graph(song, period, folder) -> SongRun:
+    """As `through_jack`, with the monitor as a client of the graph, which connects what it is told."""
+    with (
+        jack_server(folder, period, waiting=True) as server,
+        _jack_player(server, song, folder) as player,
+    ):
+        ends = ("-i", ",".join(player.played), "-o", ",".join(player.heard))
+        with monitor_process(server, folder, "--backend", "jack", *ends, *OPTIONS) as monitor:
+            return _played(player, monitor, song, IN_A_CIRCLE)
+
+
+def through_pipewire(song, quantum, folder) -> SongRun:
+    """As `through_graph`, into PipeWire's sink `song` and out of its sink `stem`."""
+    with (
+        pipewire_server(folder, RATE, quantum) as server,
+        _jack_player(pipewire_jack(server), song, folder) as player,
+    ):
+        # PortAudio plays and records where it likes.
+        disconnect(server, [*player.played, *player.heard])
+        connect(server, player.played, sink_ports("song")[1])
+        connect(server, sink_ports("stem")[0], player.heard)
+        ends = ("--blocksize", str(quantum), "-i", "song", "-o", "stem")
+        with monitor_process(server, folder, "--backend", "jack", *ends, *OPTIONS) as monitor:
+            return _played(player, monitor, song, IN_A_CIRCLE)
+
+
+def _played(player: _JackPlayer, monitor: Monitor, song, told: str) -> SongRun:
+    """told: which of the latencies in --stats is the one from end to end."""
     player.play()
-    _end(monitor)
+    assert monitor.interrupt() == 130
     stats = monitor.stats()
-    return SongRun(song, player.recorded(), stats, monitor.recorded(), stats["latency_ms"]["total"])
+    return SongRun(song, player.recorded(), stats, monitor.recorded(), stats["latency_ms"][told])
 
 
 class _JackPlayer:
@@ -107,9 +138,13 @@ class _JackPlayer:
         self.played, self.heard = new_ports(server, nothing)
 
     def play(self):
-        """Play the song to its end."""
+        """Play the song to its end. The ports stay."""
         time.sleep(0.5)
-        self.process.communicate("play\n", timeout=self._duration_s + MOST_BEHIND_S)
+        self.process.stdin.write("play\n")
+        self.process.stdin.flush()
+        timeout_s = self._duration_s + MOST_BEHIND_S
+        assert select.select([self.process.stdout], [], [], timeout_s)[0], "the song does not end"
+        self.process.stdout.readline()
 
     def recorded(self):
         """What came in meanwhile, (samples, 2) float32."""
@@ -124,7 +159,3 @@ def _jack_player(server: AudioServer, song, folder: Path) -> Iterator[_JackPlaye
     finally:
         player.process.kill()
         player.process.wait()
-
-
-def _end(monitor: Monitor) -> None:
-    assert monitor.interrupt() == 130

@@ -1,10 +1,12 @@
-"""A song of a minute through `rtsep-monitor` comes out as its vocals, on PulseAudio and JACK.
+"""A song of a minute through `rtsep-monitor` comes out as its vocals, on PulseAudio, JACK, PipeWire.
+
+JACK twice: through PortAudio, and as a client of the graph (`--backend jack`), as on PipeWire.
 
 Zero late masks and zero xruns by --stats, at device blocks of 256 and 1024, and what was heard
-compared with the engine's output for the same song. What is recorded, and what a client of JACK hears,
-has to be that sample for sample. PulseAudio is allowed few slips: PortAudio on ALSA's plugin for
-PulseAudio doubles a few samples now and then, with nothing but a copy in its callback, and counts no
-xrun.
+compared with the engine's output for the same song. What is recorded, and what a client of JACK or
+PipeWire hears, has to be that sample for sample. PulseAudio is allowed few slips: PortAudio on ALSA's
+plugin for PulseAudio doubles a few samples now and then, with nothing but a copy in its callback, and
+counts no xrun.
 
 No test machine is a real-time one, so a watchdog runs beside the song, at the same priority. A run with
 xruns is repeated only where the watchdog saw the machine itself stand still for a good part of what the
@@ -27,15 +29,17 @@ from tests.live.song import PLAN, make_song, position, vocals_of
 from tests.live.song_runs import (
     PULSE_LATENCY_S,
     SongRun,
+    through_graph,
     through_jack,
+    through_pipewire,
     through_pulse,
 )
 from tests.system_programs import missing
 
 pytestmark = pytest.mark.slow
 
-# By server.
-SONG_S = {"pulse": 60.0, "jack": 60.0}
+# By server. JACK's own daemon has less to go wrong than the servers that people have.
+SONG_S = {"pulse": 60.0, "pipewire": 60.0, "jack": 20.0, "graph": 20.0}
 MOST_ATTEMPTS = 2
 # JACK's dummy driver buffers one period. No machine without real-time kernel promises to wake a program
 # within this: there a run with no more xruns than stalls is not repeated but taken, since the server
@@ -43,7 +47,7 @@ MOST_ATTEMPTS = 2
 SHORT_BUFFER_S = 0.01
 TOLERANCE = 1e-5
 # The client that hears what it plays closes a circle in the graph, which delays by so many blocks.
-CIRCLE_BLOCKS = {"jack": 1}
+CIRCLE_BLOCKS = {"jack": 1, "graph": 1, "pipewire": 2}
 # Each plays with two nets' worth of work; more of them at once would hold up one another.
 MOST_AT_ONCE = 2
 # On PulseAudio: compared in pieces of this length, of which so many may hold a slip.
@@ -80,10 +84,13 @@ def outcomes(request, _made_up_weights_folder, tmp_path_factory):
     block, song = request.param, make_song(max(SONG_S.values()))
     runners = {
         "pulse": through_pulse,
+        "pipewire": through_pipewire,
         "jack": through_jack,
+        "graph": through_graph,
     }
     buffers_s = {name: PULSE_LATENCY_S if name == "pulse" else block / RATE for name in runners}
-    pending = [name for name in runners if not missing(name)]
+    needs = {"graph": "jack"}
+    pending = [name for name in runners if not missing(needs.get(name, name))]
     found: dict[str, Outcome] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RTSEP_WEIGHTS", str(_made_up_weights_folder))
@@ -123,6 +130,8 @@ def weights(made_up_weights):
     [
         pytest.param("pulse", marks=pytest.mark.needs("pulse")),
         pytest.param("jack", marks=pytest.mark.needs("jack")),
+        pytest.param("graph", marks=pytest.mark.needs("jack")),
+        pytest.param("pipewire", marks=pytest.mark.needs("pipewire")),
     ],
 )
 def test_a_song_comes_out_as_its_vocals(outcomes, server, weights):

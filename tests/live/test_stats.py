@@ -5,10 +5,11 @@ import time
 import numpy as np
 import pytest
 
+from rtsep.devices.audio_stream import Xruns
 from rtsep.live.device_adapter import DeviceAdapter
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.plan import StreamPlan
-from rtsep.live.stats import KEPT, Durations
+from rtsep.live.stats import KEPT, KEPT_XRUNS, Counters, Durations
 
 PLAN = StreamPlan("short", frames=64, stride=4, look_ahead=0, compute_delay=4)
 PUSHED_S = 0.02
@@ -57,3 +58,14 @@ def test_percentiles_are_of_the_newest_and_the_maximum_of_all():
     for _ in range(KEPT):
         kept.add(0.001)
     assert kept.summary() == {"p50": 1.0, "p99": 1.0, "max": 5000.0}
+
+
+def test_the_newest_xruns_have_a_time():
+    counters, begun_s = Counters(), time.time()
+    counters.count_xruns(Xruns(False, False, False, False))
+    assert not counters.xrun_times_s
+    for _ in range(KEPT_XRUNS + 3):
+        counters.count_xruns(Xruns(True, False, False, True))
+    assert counters.xruns["input_overflow"] == counters.xruns["output_underflow"] == KEPT_XRUNS + 3
+    assert len(counters.xrun_times_s) == KEPT_XRUNS
+    assert begun_s <= counters.xrun_times_s[0] <= counters.xrun_times_s[-1] <= time.time()
