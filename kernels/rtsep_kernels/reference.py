@@ -51,12 +51,13 @@ def diffused(weights: Floats, halves: bool) -> NDArray[np.uint16]:
             bits = to_bf16(wanted)
             held = from_bf16(bits)
             if halves:
-                # Every float32 that an odd channel can have, above, below and at the nearest one.
-                near = bits[1::2].astype(np.int64) + np.array([-1, 0, 1]).reshape(3, 1, 1)
-                words = np.uint32(near << 16 | bits[::2])
-                error = np.abs(words.view(np.float32) - wanted[1::2].astype(np.float64))
-                best = np.argmin(error, axis=0)[None]
-                word = np.take_along_axis(words, best, axis=0)[0]
+                # The float32s around that an odd channel can have, and how many lie between.
+                odd = wanted[1::2].view(np.uint32).astype(np.int64)
+                words = odd + np.array([1 << 16, 0, -1 << 16]).reshape(3, 1, 1)
+                words = words >> 16 << 16 | bits[::2]
+                between = np.where(words >> 31 == odd >> 31, np.abs(words - odd), 1 << 32)
+                nearest = np.argmin(between, axis=0)[None]
+                word = np.take_along_axis(words, nearest, axis=0)[0].astype(np.uint32)
                 bits[1::2], held[1::2] = word >> 16, word.view(np.float32)
             out[i, j] = bits
             carry = wanted - held

@@ -54,7 +54,8 @@ def _diffuse(weights: Array, halves: bool, out: Bits) -> None:
                 bits = np.int64(wanted.view(np.uint32))
                 lower = np.int64(0)
                 if halves and c % 2 == 1:
-                    # The float32 nearest to what is wanted among those with this lower half.
+                    # Of the float32s with this lower half the one with the fewest others between it and
+                    # what is wanted, and of the same sign.
                     lower = np.int64(out[i, j, c - 1, o])
                     upper = (bits - lower + 0x8000) >> 16
                     if upper < bits >> 31 << 15:

@@ -8,10 +8,16 @@ from __future__ import annotations
 import os
 
 from rtsep.errors import UsageError
-from rtsep_kernels.precision import AUTO, PRECISIONS, ChosenPrecision, choose_precision
+from rtsep_kernels.precision import (
+    AUTO,
+    PRECISIONS,
+    ChosenPrecision,
+    Precision,
+    choose_precision,
+)
 
 VARIABLE = "RTSEP_PRECISION"
-EXACT = "f32"
+EXACT: Precision = "f32"
 
 
 def check_precision_name(name: str | None) -> None:
