@@ -15,7 +15,7 @@ from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
 from rtsep.live.priority import ORDINARY, REAL_TIME
 
 if TYPE_CHECKING:
-    from rtsep.devices.pulse.stream import PulseBuffers
+    from rtsep.devices.pulse.buffers import PulseBuffers
 
 # What only PortAudio has a use for, and what the graph has none for besides.
 _PORTAUDIO_ONLY = ("hostapi", "one_clock")
@@ -105,7 +105,7 @@ def _pulse(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any]
 
 
 def _pulse_buffers(args: argparse.Namespace) -> PulseBuffers:
-    from rtsep.devices.pulse.stream import PulseBuffers
+    from rtsep.devices.pulse.buffers import PulseBuffers
 
     if args.blocksize:
         raise UsageError("--blocksize is not for PulseAudio: give --device-latency in seconds")
