@@ -106,7 +106,7 @@ def _what(case: Case, setting: Setting) -> dict[str, Any]:
     if setting.contender in case.rivals:
         what["rival"] = str(Path(case.rivals[setting.contender]).resolve())
     elif setting.contender not in BOUNDS:
-        what["model"] = case.model
+        what["model"], what["precision"] = case.model, case.precision
     return what
 
 

@@ -16,6 +16,7 @@ from rtsep.constants import SAMPLE_RATE
 from rtsep.environment import usable_cores
 from rtsep.errors import AudioFileError, RtsepError, UsageError
 from rtsep.files.writer import StemWriter
+from rtsep.nets.precision import find_precision
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.weights import library as weights
 from rtsep_bench import (
@@ -50,6 +51,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     rivals = quality_options.rivals(arguments.against)
     if rivals and speeds != [1.0]:
         raise UsageError("--against needs songs at their own speed: leave --speeds out")
+    precision = find_precision(arguments.precision, paced=False).precision
     settings = quality_options.settings(arguments, config, rivals)
     folder = _results_folder(arguments)
     if arguments.museval:
@@ -64,8 +66,8 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         _have_weights(config)
     cases = [
         Case(
-            files, speed, arguments.stem, config.name, arguments.seconds, arguments.museval, rivals,
-            settings,
+            files, speed, arguments.stem, config.name, precision, arguments.seconds,
+            arguments.museval, rivals, settings,
         )
         for files in found.songs
         for speed in speeds
@@ -84,6 +86,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
             "songs": {row.case: row.more["samples"] for row in outcome.rows},
             "stem": arguments.stem,
             "model": config.name,
+            "precision": precision,
             "seconds": arguments.seconds,
             "unusable": unusable,
         },

@@ -22,9 +22,10 @@ from rtsep_bench.evaluation import is_silent, leakage_db, sdr_db, si_sdr_db
 from rtsep_bench.report import Row
 from rtsep_bench.song_files import SongFiles
 from rtsep_bench.true_stems import Song
+from rtsep_kernels.precision import Precision
 
-# A model's nets by stem, loaded when they are first asked for.
-Nets = Callable[[ModelConfig], Mapping[str, UNet]]
+# A model's nets by stem in a precision, loaded when they are first asked for.
+Nets = Callable[[ModelConfig, Precision], Mapping[str, UNet]]
 
 
 # How bins are shared: by the ratio mask of all nets, or by the stem's own net alone.
@@ -73,6 +74,7 @@ class Case:
     speed: float
     stem: str
     model: str
+    precision: Precision
     seconds: float | None
     museval: bool
     rivals: Mapping[str, str]
@@ -129,18 +131,17 @@ def measure(case: Case, nets: Nets) -> Iterator[Row | AudioFileError]:
         elif setting.contender in BOUNDS:
             stem = BOUNDS[setting.contender](song, case.stem)
         else:
-            stem = separate(nets, find_model(case.model), case.stem, song, setting)
+            stem = separate(nets, case, song, setting)
         yield _row(case, song, setting, stem, remark)
 
 
-def separate(
-    nets: Nets, config: ModelConfig, stem: str, song: Song, setting: Setting
-) -> NDArray[np.float32]:
+def separate(nets: Nets, case: Case, song: Song, setting: Setting) -> NDArray[np.float32]:
     """The stem that the live engine makes of the song, the latency taken out: (samples, 2)."""
+    config, stem = find_model(case.model), case.stem
     plan = read_plan(setting.contender)
     independent = None if setting.ratio else [stem]
     gain = np.float32(10 ** (setting.level_db / 20))
-    by_stem = nets(config)
+    by_stem = nets(config, case.precision)
     engine = Engine(
         config,
         [by_stem[name] for name in independent or config.stems],

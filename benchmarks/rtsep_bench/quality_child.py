@@ -26,6 +26,7 @@ from rtsep.weights.load_nets import load_nets
 from rtsep_bench import child, quality_case
 from rtsep_bench.quality_case import Case
 from rtsep_bench.report import Row
+from rtsep_kernels.precision import Precision
 
 MODULE = "rtsep_bench.quality_child"
 # Processes stand beside each other: one thread each for the linear algebra of NumPy.
@@ -145,13 +146,14 @@ def _found(message: dict[str, Any]) -> Row | CaseError:
     return Row.from_json(message["row"]) if "row" in message else CaseError(message["failed"])
 
 
-_loaded: dict[str, dict[str, UNet]] = {}
+_loaded: dict[tuple[str, Precision], dict[str, UNet]] = {}
 
 
-def _nets(config: ModelConfig) -> dict[str, UNet]:
-    if config.name not in _loaded:
-        _loaded[config.name] = dict(zip(config.stems, load_nets(config), strict=True))
-    return _loaded[config.name]
+def _nets(config: ModelConfig, precision: Precision) -> dict[str, UNet]:
+    if (config.name, precision) not in _loaded:
+        loaded = load_nets(config, precision=precision)
+        _loaded[config.name, precision] = dict(zip(config.stems, loaded, strict=True))
+    return _loaded[config.name, precision]
 
 
 if __name__ == "__main__":

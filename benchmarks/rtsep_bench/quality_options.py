@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
+from rtsep.cli.precision_argument import add_precision
 from rtsep.errors import UsageError
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.notation import read_plan
@@ -91,6 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mixtures", type=Path, metavar="DIR",
         help="write the mixtures to DIR/SONG.wav, for other programs, and measure nothing",
     )  # fmt: skip
+    add_precision(parser, "f32")
 
 
 def settings(

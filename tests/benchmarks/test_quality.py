@@ -55,7 +55,7 @@ def separated(monkeypatch: pytest.MonkeyPatch, made_up_weights: None) -> list[st
     """The true stem at -20 dB of itself as noise, in place of a separation; who was asked for it."""
     asked: list[str] = []
 
-    def separate(nets, config, stem, song, setting):
+    def separate(nets, case, song, setting):
         asked.append(f"{song.name} {setting.contender}")
         return song.true * 1.1
 
@@ -75,7 +75,7 @@ def test_relative_is_to_classic_with_ratio_masks(
     write_song(tmp_path / "two", STEMS)
     noise_db = {("classic", True): -20, ("classic", False): -17, ("low", True): -15}
 
-    def separate(nets, config, stem, song, setting):
+    def separate(nets, case, song, setting):
         noise = song.true * 10 ** (noise_db.get((setting.contender, setting.ratio), -10) / 20)
         return song.true + noise
 
@@ -110,7 +110,7 @@ def test_versions_are_averaged_and_the_worst_song_is_named(
         write_song(tmp_path / title, STEMS)
     worse_db = {"one": 0, "two": 1, "three": 5}
 
-    def separate(nets, config, stem, song, setting):
+    def separate(nets, case, song, setting):
         _, _, speed = song.name.partition("@")
         worse = (
             worse_db[song.title] + 100 * (float(speed or 1) - 1)
@@ -411,7 +411,7 @@ def cases(tmp_path: Path) -> list[Case]:
     write(tmp_path / "songs" / "bad" / "bass.wav", sound(0, 0.5))
     settings = (Setting("mixture"), Setting("oracle"))
     return [
-        Case(files, 1.0, "vocals", "spleeter:2stems", None, False, {}, settings)
+        Case(files, 1.0, "vocals", "spleeter:2stems", "f32", None, False, {}, settings)
         for files in find([str(tmp_path / "songs")]).songs
     ]
 
