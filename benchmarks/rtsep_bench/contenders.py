@@ -31,13 +31,17 @@ class Runtime:
         return [package for package in self.packages if find_spec(package) is None]
 
 
-RTSEP, TORCH = "rtsep", "torch"
+RTSEP, RTSEP_AUTO, TORCH = "rtsep", "rtsep-auto", "torch"
+# How far masks, which lie between 0 and 1, may be off: computed in float32, and in 16 bits.
+TOLERANCE, HALF_TOLERANCE = 1e-4, 0.25
 
 # The graph of ONNX Runtime and OpenVINO is built with onnx.
 RUNTIMES = {
     RTSEP: Runtime("net_rtsep", "RtsepContender", ()),
+    RTSEP_AUTO: Runtime("net_rtsep", "RtsepAutoContender", ()),
     "onnxruntime": Runtime("net_onnxruntime", "OnnxRuntimeContender", ("onnxruntime", "onnx")),
     "openvino": Runtime("net_openvino", "OpenVinoContender", ("openvino", "onnx")),
+    "openvino-default": Runtime("net_openvino", "OpenVinoDefaultContender", ("openvino", "onnx")),
     TORCH: Runtime("net_torch", "TorchContender", ("torch",)),
 }
 
@@ -49,7 +53,11 @@ class Contender(ABC):
 
     Each net runs on one thread; nets at the same time run on threads of Python, each inside the
     runtime's own call, as four stems would in a program.
+
+    tolerance: how far its masks may be off.
     """
+
+    tolerance = TOLERANCE
 
     def __init__(self, folder: Path):
         self.case = read_case(folder)

@@ -2,7 +2,7 @@
 
 For each case, every contender first computes the same magnitudes and is compared with torch in
 float64 (with the NumPy reference in float64 where torch is not installed), so that a difference is
-its own rounding; one that is off by more than TOLERANCE ends the run. Only then are they timed, in
+its own rounding; one that is off by more than its tolerance ends the run. Only then are they timed, in
 interleaved rounds, each net on one thread.
 """
 
@@ -22,6 +22,7 @@ from rtsep.nets.registry import MODELS, find_model
 from rtsep_bench import choose_weights, options
 from rtsep_bench.contenders import (
     RTSEP,
+    RTSEP_AUTO,
     Contender,
     installed_runtimes,
     missing_runtimes,
@@ -34,12 +35,12 @@ from rtsep_bench.net_case import NetCase, cases_of, read_arrays, write_case
 from rtsep_bench.plots import caption, grouped_bars
 from rtsep_bench.report import Report, Row, figures_table
 from rtsep_bench.rounds import interleave
+from rtsep_kernels.precision import AUTO, choose_precision
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-TOLERANCE = 1e-4
 # Calls in a row per round: the first finds the caches full of another contender's weights.
 CALLS = 3
 
@@ -74,7 +75,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     cases = _chosen_cases(cases_of(config, arguments.bins, arguments.threads), arguments.cases)
     kind = choose_weights.choose(config, arguments.weights, say)
     stems = choose_weights.load(config, kind)
-    names = installed_runtimes()
+    names, chosen = installed_runtimes(), choose_precision(AUTO)
     missing = missing_runtimes()
     if missing is not None:
         say(missing)
@@ -88,7 +89,9 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     notes = [
         choose_weights.describe(config, kind),
         f"Difference: largest of all masks, to {reference_name()}; checked before timing.",
-        "Ratio: time over rtsep's, the median of the rounds, so above 1 rtsep is faster.",
+        "Ratio: time over that of rtsep in float32, the median of the rounds, so above 1 rtsep is"
+        f" faster; to auto: over that of {RTSEP_AUTO}, which runs in {chosen.precision} ({chosen.why})"
+        " as with devices. openvino-default: as OpenVINO comes, in bfloat16 where the processor has it.",
         *([] if missing is None else [missing]),
     ]
     return Report("peers", settings, rows, notes)
@@ -127,6 +130,7 @@ def _measure_case(
             max_abs_difference=differences[name],
             peak_rss_mb=peaks_mb.get(name),
             ratio_to_rtsep=timing.ratio_to(timings[RTSEP]),
+            ratio_to_rtsep_auto=timing.ratio_to(timings[RTSEP_AUTO]),
         )
         for name, timing in timings.items()
     ]  # fmt: skip
@@ -135,7 +139,8 @@ def _measure_case(
 def compare(contenders: Mapping[str, Contender], folder: Path) -> dict[str, float]:
     """Run every contender once; returns the largest difference of its masks to the reference's.
 
-    folder: of the case.  Raises RtsepError where a difference exceeds TOLERANCE or is no number.
+    folder: of the case.  Raises RtsepError where a difference exceeds the contender's tolerance or is
+    no number.
     """
     for contender in contenders.values():
         contender.run()
@@ -148,10 +153,10 @@ def compare(contenders: Mapping[str, Contender], folder: Path) -> dict[str, floa
             masks_of[stem] = exact_masks(case.config, arrays, magnitudes)
         for name, contender in contenders.items():
             difference = float(np.abs(contender.masks(net) - masks_of[stem]).max())
-            if not difference <= TOLERANCE:
+            if not difference <= contender.tolerance:
                 raise RtsepError(
                     f"{name} on {case.name}: masks of {stem} differ from {reference_name()} by"
-                    f" {difference:.1e}, more than {TOLERANCE:.0e}: nothing was timed"
+                    f" {difference:.1e}, more than {contender.tolerance:.0e}: nothing was timed"
                 )
             differences[name] = max(differences[name], difference)
     return differences
@@ -164,13 +169,14 @@ def tables(report: Report) -> Iterator[Table]:
         table = figures_table(
             f"{case}, {rows[0].threads} thread(s)",
             ["contender"],
-            ["min ms", "median ms", "ratio", "difference", "peak RSS MB"],
+            ["min ms", "median ms", "ratio", "to auto", "difference", "peak RSS MB"],
         )
         for row in rows:
             rss = "" if row.peak_rss_mb is None else f"{row.peak_rss_mb:.0f}"
             table.add_row(
                 row.contender, f"{row.min_ms:.2f}", f"{row.median_ms:.2f}",
-                f"{row.more['ratio_to_rtsep']:.2f}", f"{row.max_abs_difference:.1e}", rss,
+                f"{row.more['ratio_to_rtsep']:.2f}", f"{row.more['ratio_to_rtsep_auto']:.2f}",
+                f"{row.max_abs_difference:.1e}", rss,
             )  # fmt: skip
         yield table
 

@@ -41,8 +41,11 @@ def test_contenders_compute_the_reference(name: str, model: str, tmp_path: Path)
     for net, stem in enumerate(case.nets):
         arrays = read_arrays(tmp_path, stem)
         wanted = reference_masks(case.config, arrays, contender.magnitudes)
-        tolerance = 2e-5 if name == "rtsep" else peers.TOLERANCE
-        np.testing.assert_allclose(contender.masks(net), wanted, rtol=0, atol=tolerance)
+        tolerance = 2e-5 if name == "rtsep" else contender.tolerance
+        masks = contender.masks(net)
+        np.testing.assert_allclose(masks, wanted, rtol=0, atol=tolerance)
+        # Single bins of nets in 16 bits are far off, most are not.
+        assert np.abs(masks - wanted).mean() < tolerance / 10
     contender.close()
 
 
