@@ -30,7 +30,7 @@ from rtsep.live.session import SessionSettings
 from rtsep.nets.precision import find_precision
 from rtsep.nets.unet import UNet
 from rtsep.weights.load_nets import load_nets
-from rtsep_bench import options, spoken, true_stems
+from rtsep_bench import options, song_files, spoken, true_stems
 from rtsep_bench.evaluation import si_sdr_db
 from rtsep_bench.plots import caption
 from rtsep_bench.report import Report, Row
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "music", nargs="+", metavar="MUSIC",
         help=f"music without voices: a sound file; or a song, or folder of songs, whose vocals are left"
-        f" out (as for rtsep-bench quality); or {true_stems.DEMO}, the demo's song",
+        f" out (as for rtsep-bench quality); or {song_files.DEMO}, the demo's song",
     )  # fmt: skip
     parser.add_argument(
         "--speech", default=[], action="append", metavar="PLACE",
@@ -217,10 +217,10 @@ def over(speech: spoken.Speech, music: spoken.Speech, snr_db: float) -> Pair:
 def _music(place: str, samples: int) -> Iterator[spoken.Speech]:
     """Music without voices, from its middle; repeated where it is shorter than `samples`."""
     path = Path(place)
-    if path.is_file() and path.suffix.lower() in true_stems.SOUND_SUFFIXES:
+    if path.is_file() and path.suffix.lower() in song_files.SOUND_SUFFIXES:
         found = [(path.stem, true_stems.read_sound(path))]
     else:
-        songs = true_stems.songs([place], true_stems.ACCOMPANIMENT)
+        songs = true_stems.songs([place], song_files.ACCOMPANIMENT)
         found = [(song.name, song.true) for song in songs]
     for name, sound in found:
         start = max(0, (len(sound) - samples) // 2)

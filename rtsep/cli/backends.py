@@ -35,7 +35,7 @@ def make_backend(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backen
 
 
 def make_routed_backend(args: argparse.Namespace, route: Route, offered: Sequence[str]) -> Any:
-    """The backend that plays along a route: the graph on PipeWire, unless another one is asked for.
+    """The backend that plays along a route: the graph on PipeWire, PulseAudio's own streams there.
 
     offered: stems that get nodes of their own. Its attribute `route` may be replaced.
 
@@ -45,7 +45,10 @@ def make_routed_backend(args: argparse.Namespace, route: Route, offered: Sequenc
         raise UsageError(
             "--backend jack reaches no streams of PulseAudio: leave it out, or run PipeWire"
         )
-    if route.server == PIPEWIRE and args.backend != PULSE:
+    if args.backend == PULSE and route.server == PIPEWIRE:
+        # A sink of PipeWire that nobody plays to yet sends its listeners nothing.
+        raise UsageError("--backend pulse reaches no streams of PipeWire: leave it out")
+    if route.server == PIPEWIRE:
         from rtsep.devices.graph.graph_backend import GraphBackend
 
         return GraphBackend(route, block=args.blocksize, stems=offered)
