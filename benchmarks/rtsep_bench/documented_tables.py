@@ -19,7 +19,15 @@ from rtsep_bench.figure_table import Figures, Line, Table
 from rtsep_bench.measurements import Results
 
 LIVE = {"latency-vocals": "1 net", "latency-2stems": "2 nets", "latency-4stems": "4 nets"}
+# In float32, and OpenVINO as it comes; by contender.
 PEERS = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "torch"}
+PEER_IN_HALF = "openvino-default"
+CONTENDERS = {
+    "rtsep-auto": "**rtsep**, as with devices (bfloat16)",
+    PEER_IN_HALF: "OpenVINO, as it comes (bfloat16)",
+    "rtsep": "**rtsep**, as with files (float32)",
+    **{peer: f"{label}, float32" for peer, label in PEERS.items()},
+}
 LONG_RUNS = {
     "latency-2stems-low-10min": "`low`, 2 nets, 10 minutes",
     "latency-4stems-low-10min": "`low`, 4 nets, 10 minutes, beside 4 busy programs",
@@ -70,16 +78,17 @@ def _joined(*parts: Callable[[Results], Figures]) -> Callable[[Results], Figures
 
 def _peers() -> Table:
     def line(peer: str, label: str) -> Line:
-        fields = ("min_ms", "median_ms", "ratio_to_rtsep")
+        fields = ("min_ms", "median_ms", "ratio_to_rtsep", "ratio_to_rtsep_auto")
         figures = _fields("peers", *fields, contender=peer, case="unet-T128")
-        return Line(label, "{:.1f} | {:.1f} | {:.2f}", figures)
+        return Line(label, "{:.1f} | {:.1f} | {:.2f} | {:.2f}", figures)
 
-    lines = [line(peer, label) for peer, label in {"rtsep": "**rtsep**", **PEERS}.items()]
+    lines = [line(peer, label) for peer, label in CONTENDERS.items()]
     headings = (
         "one U-Net, 128 frames, one thread",
         "fastest, ms",
         "median, ms",
-        "time over rtsep's",
+        "time over rtsep's in float32",
+        "in bfloat16",
     )
     return Table(headings, tuple(lines), ("peers",))
 
@@ -225,7 +234,8 @@ def _main_figures() -> Table:
     latency = each_plan("quality-ladder", "latency_ms")
     file_speed = _fields("offline", "times_real_time", case="offline-2stems")
     ratios = _joined(
-        *(_fields("peers", "ratio_to_rtsep", contender=peer, case="unet-T128") for peer in PEERS)
+        *(_fields("peers", "ratio_to_rtsep", contender=peer, case="unet-T128") for peer in PEERS),
+        _fields("peers", "ratio_to_rtsep_auto", contender=PEER_IN_HALF, case="unet-T128"),
     )
     songs = f"vocals: SDR against `classic`, mean of {len(SONGS)} songs"
     lines = (
@@ -235,8 +245,8 @@ def _main_figures() -> Table:
         cpu(4),
         Line("a file of 60 s, 2 stems", "{:.0f} times faster than it plays", file_speed),
         Line(
-            f"time of one net in {', '.join(PEERS.values())}",
-            ", ".join(["{:.2f}"] * len(PEERS)) + " times rtsep's",
+            f"time of one net in {', '.join(PEERS.values())}; in OpenVINO as it comes",
+            ", ".join(["{:.2f}"] * len(PEERS)) + " times rtsep's; {:.2f} times, both in bfloat16",
             ratios,
         ),
     )
