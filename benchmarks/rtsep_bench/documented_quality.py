@@ -30,7 +30,7 @@ def relative_db(
     return results.row(name, contender=plan, case=case, ratio=ratio)[field] - classic[field]
 
 
-def _over_songs(
+def over_songs(
     results: Results,
     name: str,
     plan: str,
@@ -65,7 +65,7 @@ def ladder() -> Table:
     def figures(plan: str) -> Callable[[Results], Figures]:
         def of(results: Results) -> Figures:
             def over(ratio: bool, field: str) -> Summary:
-                return _over_songs(results, "quality-ladder", plan, SONGS, ratio, field)
+                return over_songs(results, "quality-ladder", plan, SONGS, ratio, field)
 
             all_nets = over(True, "sdr_db")
             latency_ms = results.row("quality-ladder", contender=plan)["latency_ms"]
@@ -93,7 +93,7 @@ def speeds() -> Table:
                 song if speed == "1" else f"{song}{AT_SPEED}{speed}"
                 for song, speed in product(SONGS, SPEEDS)
             ]
-            over = _over_songs(results, "quality-speeds", plan, cases)
+            over = over_songs(results, "quality-speeds", plan, cases)
             every = [
                 relative_db(results, "quality-speeds", plan, case, True, "sdr_db") for case in cases
             ]

@@ -38,7 +38,9 @@ def test_a_wrong_figure_is_found_and_written_anew(
     (tmp_path / "docs").mkdir()
     (tmp_path / "README.md").write_text("no figures\n", encoding="utf-8")
     page = tmp_path / "docs" / "performance.md"
-    page.write_text(right.replace("| OpenVINO | ", "| OpenVINO | 1", 1), encoding="utf-8")
+    page.write_text(
+        right.replace("| OpenVINO, float32 | ", "| OpenVINO, float32 | 1", 1), encoding="utf-8"
+    )
     monkeypatch.setattr(documented, "ROOT", tmp_path)
     assert documented.main([]) == 1
     assert "performance.md: out of date" in capsys.readouterr().out
