@@ -17,7 +17,7 @@ AT_ONCE = 2
 def load_nets(
     config: ModelConfig, progress: ByteProgress | None = None, stems: Sequence[str] | None = None
 ) -> list[UNet]:
-    """The net of each of `stems`, in their order; of all of `config.stems` for None.
+    """The net of each of `stems`, in their order; of all of `config.net_stems` for None.
 
     Weights that are not there are fetched first. A stem's mapped file pages are let go once it is
     packed, so that no more than AT_ONCE stems are held twice. Raises WeightsError.
@@ -27,6 +27,6 @@ def load_nets(
         return list(
             pool.map(
                 lambda stem: UNet(config, arrays.pop(stem)),
-                config.stems if stems is None else stems,
+                config.net_stems if stems is None else stems,
             )
         )
