@@ -103,7 +103,7 @@ def _songs(arguments: argparse.Namespace, configuration: SpleeterConfiguration |
         held_out = configuration.held_out_list
         songs = Songs(
             read_list(configuration.train_list, arguments.data, configuration.stems),
-            held_out and read_list(held_out, arguments.data, configuration.stems),
+            None if held_out is None else read_list(held_out, arguments.data, configuration.stems),
         )
     if arguments.held_out == NOBODY:
         return Songs(songs.training, [], songs.notes)

@@ -59,7 +59,9 @@ def build_parser() -> OneLineParser:
         "-o", "--output", type=Path, required=True, metavar="RUN", help="folder of this training"
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the checkpoint in RUN, with the same options"
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint in RUN, with the same options",
     )
     parser.add_argument(
         "--device", choices=DEVICES, default="auto",
@@ -156,21 +158,31 @@ def build_parser() -> OneLineParser:
     )  # fmt: skip
 
     usual = USUAL_AUGMENTATION
-    change = parser.add_argument_group("changing what is heard (by default nothing, as in Spleeter)")
+    change = parser.add_argument_group(
+        "changing what is heard (by default nothing, as in Spleeter)"
+    )
     change.add_argument(
         "--augment", action="store_true",
         help=f"all of these: {usual.gain_db:g} dB, swapping, speed {usual.speed:g}, remix"
         f" {usual.remix:g}, silence {usual.silence:g}; right where songs are few",
     )  # fmt: skip
-    change.add_argument("--gain", type=_number, metavar="DB", help="make stems up to DB louder or quieter")
+    change.add_argument(
+        "--gain", type=_number, metavar="DB", help="make stems up to DB louder or quieter"
+    )
     change.add_argument(
         "--swap", action="store_true", default=None, help="exchange left and right at times"
     )
     change.add_argument(
-        "--speed", type=_number, metavar="P", help="play up to P times faster or slower, pitch and all"
+        "--speed",
+        type=_number,
+        metavar="P",
+        help="play up to P times faster or slower, pitch and all",
     )
     change.add_argument(
-        "--remix", type=_number, metavar="P", help="take a stem from another song with probability P"
+        "--remix",
+        type=_number,
+        metavar="P",
+        help="take a stem from another song with probability P",
     )
     change.add_argument(
         "--silence", type=_number, metavar="P", help="leave out a stem with probability P"

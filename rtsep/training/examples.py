@@ -6,7 +6,7 @@ what it would have heard, whoever prepares the examples in whatever order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ class ExampleMaker:
     def __init__(self, recipe: Recipe, songs: Sequence[Song]):
         self._recipe, self._songs = recipe, songs
 
-    def batches(self, first_step: int) -> Iterator[Example]:
+    def batches(self, first_step: int) -> Generator[Example, None, None]:
         """The batches of the steps from `first_step` on, without end, prepared ahead."""
         step = first_step
         waiting: list[Future[Example]] = []
@@ -87,7 +87,7 @@ class ExampleMaker:
 
     def _place(self, random: np.random.Generator) -> tuple[Song, int]:
         """A song, each as likely, and where in it a window begins."""
-        song = self._songs[random.integers(len(self._songs))]
+        song = self._songs[int(random.integers(len(self._songs)))]
         last = song.samples - self._recipe.window_samples - MARGIN_SAMPLES
         first = min(MARGIN_SAMPLES, max(last, 0))
         return song, int(random.integers(first, max(last, first) + 1))

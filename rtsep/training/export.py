@@ -44,6 +44,8 @@ def write_model(
         write_weights(path, stems, provenance)
     except WeightsError as error:
         if isinstance(error.__cause__, OSError):
-            raise TrainingError(f"cannot write {path}: {error.__cause__.strerror}: make room") from error
+            raise TrainingError(
+                f"cannot write {path}: {error.__cause__.strerror}: make room"
+            ) from error
         raise
     return path

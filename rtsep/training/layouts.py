@@ -105,9 +105,7 @@ def parse_stems(
     for item in text.split(","):
         name, _, sum_of = (part.strip() for part in item.partition("="))
         parts = tuple(
-            stem
-            for part in (sum_of or name).split("+")
-            for stem in _expanded(part.strip(), there)
+            stem for part in (sum_of or name).split("+") for stem in _expanded(part.strip(), there)
         )
         for part in parts:
             if part in owner:

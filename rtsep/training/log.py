@@ -74,7 +74,9 @@ class Log:
         try:
             write_whole(path, lambda file: file.write(picture.getbuffer()))
         except OSError as error:
-            raise TrainingError(f"cannot write {path}: {error.strerror or error}: make room") from error
+            raise TrainingError(
+                f"cannot write {path}: {error.strerror or error}: make room"
+            ) from error
         return True
 
     def _column(self, name: str) -> list[float]:

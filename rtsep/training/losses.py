@@ -43,9 +43,7 @@ def loss_named(name: str) -> Loss:
     return {MAGNITUDE: magnitude_loss, SPECTRUM: spectrum_loss, SI_SDR: si_sdr_loss}[name]
 
 
-def magnitude_loss(
-    masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor
-) -> torch.Tensor:
+def magnitude_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:
     """See above."""
     errors = (masks * mixture.abs().unsqueeze(1) - stems.abs()).abs()
     return errors.mean((0, 2, 3, 4)).sum()

@@ -207,7 +207,10 @@ class Recipe:
 
         How long to train, and how often to look, may change on the way.
         """
-        mine, theirs = json.loads(json.dumps(self.as_json())), json.loads(json.dumps(other.as_json()))
+        mine, theirs = (
+            json.loads(json.dumps(self.as_json())),
+            json.loads(json.dumps(other.as_json())),
+        )
         free = ("steps", "every", "patience")
         return [
             f"{name} {theirs[name]}, not {mine[name]}"

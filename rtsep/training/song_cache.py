@@ -151,9 +151,7 @@ def _write(folder: Path, name: str, sounds: dict[str, Sound]) -> dict[str, Any]:
             stems[stem] = {"file": file, "samples": samples, "peak": peak}
         remarks += _unequal({stem: entry["samples"] for stem, entry in stems.items()})
         known = {"name": name, "stems": stems, "remarks": remarks}
-        write_whole(
-            folder / SONG_FILE, lambda out: out.write(json.dumps(known, indent=1).encode())
-        )
+        write_whole(folder / SONG_FILE, lambda out: out.write(json.dumps(known, indent=1).encode()))
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError):

@@ -57,7 +57,10 @@ DECODER_ACTIVATIONS = {"ReLU": "relu", "LeakyReLU": "leaky_relu", "ELU": "elu"}
 
 @dataclass(frozen=True)
 class SpleeterConfiguration:
-    """What a configuration says. recipe: fields of Recipe but for the stems.  notes: what is not used."""
+    """What a configuration says.
+
+    recipe: fields of Recipe but for the stems.  notes: what is not used, in words.
+    """
 
     stems: tuple[str, ...]
     recipe: dict[str, Any]
@@ -84,7 +87,9 @@ def read_configuration(path: Path) -> SpleeterConfiguration:
     stems = values.get("instrument_list")
     if not isinstance(stems, list) or not all(isinstance(stem, str) for stem in stems):
         raise UsageError(f"{path}: instrument_list must be a list of names: got {stems!r}")
-    recipe = {name: _number(path, values, key, name) for key, name in FIELDS.items() if key in values}
+    recipe = {
+        name: _number(path, values, key, name) for key, name in FIELDS.items() if key in values
+    }
     recipe |= _network(path, values.get("model", {}))
     known = {*FIXED, *FIELDS, *WITHOUT_MEANING, *TAKEN}
     idle = [key for key in values if key in WITHOUT_MEANING or key not in known]
@@ -139,7 +144,9 @@ def _network(path: Path, model: Any) -> dict[str, Any]:
         raise UsageError(f"{path}: conv_n_filters is {filters}: rtsep's nets have 16 to 512 only")
     loss = model.get("loss_type", parameters.get("loss_type", "L1_mask"))
     if loss not in LOSSES:
-        raise UsageError(f"{path}: loss_type is {loss!r}: rtsep has {' and '.join(LOSSES)} of Spleeter's")
+        raise UsageError(
+            f"{path}: loss_type is {loss!r}: rtsep has {' and '.join(LOSSES)} of Spleeter's"
+        )
     return {
         "output": OUTPUTS[kind],
         "loss": LOSSES[loss],

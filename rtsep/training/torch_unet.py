@@ -1,4 +1,6 @@
-"""Spleeter's U-Net in torch, to be trained: the twin of `rtsep/nets/unet.py`, with dropout and batch norm.
+"""Spleeter's U-Net in torch, to be trained: the twin of `rtsep/nets/unet.py`.
+
+It has what only training needs besides: dropout, and batch norm that is not folded.
 
 Weights come from and go to the canonical arrays of `rtsep/nets/arrays.py`, in which batch norm is
 folded to a scale and a shift. What was taken over from there has no statistics any more: its batch norm

@@ -1,7 +1,7 @@
 """The training itself: steps, evaluations, checkpoints, and what ends it.
 
     batch -> spectra -> nets -> masks -> loss -> gradients -> Adam -> (moving average)
-    every so many steps: SDR of the songs held out -> log, curves -> model if it is the best -> checkpoint
+    every so many steps: SDR of the songs held out -> log -> model, if it is the best -> checkpoint
 
 Between two steps everything is consistent; a step itself is not interrupted.
 """
@@ -249,8 +249,8 @@ class Trainer:
         for name, tensor in self.nets.state_dict().items():
             if tensor.is_floating_point() and not tensor.isfinite().all():
                 raise TrainingError(
-                    f"after step {self.step} {name} is no number: lower the learning rate; the checkpoint"
-                    " before is kept"
+                    f"after step {self.step} {name} is no number: lower the learning rate; the"
+                    " checkpoint before is kept"
                 )
 
     def _in_words(self, sdr_db: dict[str, float]) -> str:

@@ -160,7 +160,9 @@ def fetch(
     manifest = manifest or read_manifest()
     entry = _entry(name, manifest)
     if _is_own(name):
-        raise UsageError(f"{name} is a model of your own: there is nothing to fetch; import it again")
+        raise UsageError(
+            f"{name} is a model of your own: there is nothing to fetch; import it again"
+        )
     report = progress or _silent
     path = weights_path(entry.name)
     if not force and _is_intact(path, entry, report):

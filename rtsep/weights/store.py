@@ -96,7 +96,9 @@ def _write_bytes(file: BinaryIO, content: bytes) -> None:
 
 def _header(named: Mapping[str, np.ndarray], provenance: Provenance) -> bytes:
     """The JSON header, padded with spaces so that the arrays start aligned."""
-    metadata = {name: text for name, text in asdict(provenance).items() if name not in _LEFT_OUT or text}
+    metadata = {
+        name: text for name, text in asdict(provenance).items() if name not in _LEFT_OUT or text
+    }
     header: dict[str, object] = {"__metadata__": metadata}
     offset = 0
     for name, array in named.items():
