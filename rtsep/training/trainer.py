@@ -54,8 +54,13 @@ class Watcher(Protocol):
         """A step is done."""
         ...
 
-    def evaluated(self, step: int, loss: float, sdr_db: dict[str, float], best: bool) -> None:
-        """The mean loss since the last evaluation, and the SDR of each stem; best: so far."""
+    def evaluated(
+        self, step: int, loss: float, sdr_db: dict[str, float], best: bool, left_s: float
+    ) -> None:
+        """The mean loss since the last evaluation, and the SDR of each stem.
+
+        best: of all so far.  left_s: how long it will still take, at the pace of this session.
+        """
         ...
 
 
@@ -141,7 +146,8 @@ class Trainer:
         newest good checkpoint is in the folder.
         """
         log = Log(self._run, self._recipe.names, self.step)
-        begun = time.monotonic() - log.seconds
+        first_step, session_begun = self.step, time.monotonic()
+        begun = session_begun - log.seconds
         losses: list[float] = []
         batches = ExampleMaker(self._recipe, self._songs).batches(self.step)
         durations: list[float] = []
@@ -156,8 +162,12 @@ class Trainer:
                 if len(durations) == TIMED_STEPS:
                     self._foretell(durations, watcher)
                 if self.step % self._recipe.every == 0 or self.step == self._recipe.steps:
-                    self._evaluate(float(np.mean(losses)), time.monotonic() - begun, log, watcher)
-                    losses = []
+                    loss, losses = float(np.mean(losses)), []
+                    sdr_db, best = self._evaluate(loss, time.monotonic() - begun, log)
+                    pace_s = (time.monotonic() - session_begun) / (self.step - first_step)
+                    left_s = pace_s * (self._recipe.steps - self.step)
+                    watcher.evaluated(self.step, loss, sdr_db, best, left_s)
+                    log.draw(f"{self._run.resolve().name}: {', '.join(self._recipe.names)}")
         except KeyboardInterrupt:
             with shielded():
                 self.save()
@@ -211,7 +221,8 @@ class Trainer:
         evaluations = math.ceil(left / self._recipe.every)
         watcher.foretold(step_s, evaluation_s, left * step_s + evaluations * evaluation_s)
 
-    def _evaluate(self, loss: float, seconds: float, log: Log, watcher: Watcher) -> None:
+    def _evaluate(self, loss: float, seconds: float, log: Log) -> tuple[dict[str, float], bool]:
+        """Judge, log and keep; returns the SDR of each stem, and whether it is the best so far."""
         self._check_weights()
         sdr_db = evaluate(self.kept_nets, self._recipe, self._held_out, self._device)
         mean = float(np.mean(list(sdr_db.values()))) if sdr_db else None
@@ -226,8 +237,7 @@ class Trainer:
                 self._worse += 1
             log.add(self.step, seconds, loss, sdr_db)
             self.save()
-        watcher.evaluated(self.step, loss, sdr_db, best)
-        log.draw(f"{self._run.resolve().name}: {', '.join(self._recipe.names)}")
+        return sdr_db, best
 
     def save(self) -> None:
         """Write the checkpoint; raises TrainingError."""

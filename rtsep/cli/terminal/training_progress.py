@@ -23,9 +23,18 @@ DAY_S = 86_400
 @contextmanager
 def show_decoding(quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Gives the function to call with the songs decoded so far and all of them."""
-    with show_progress("decoding songs", quiet) as progress:
-        # Of songs, not of seconds: a bar and per cent are the same.
-        yield (lambda done, expected: None) if quiet else progress
+    if quiet or not sys.stderr.isatty():
+        with show_progress("decoding songs", quiet) as progress:
+            yield progress
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("decoding songs"), BarColumn(), MofNCompleteColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None)
+        yield lambda done, expected: bars.update(task, completed=done, total=expected)
 
 
 @contextmanager
@@ -64,11 +73,14 @@ class _Lines:
     def stepped(self, step: int, loss: float) -> None:
         """See Watcher."""
 
-    def evaluated(self, step: int, loss: float, sdr_db: dict[str, float], best: bool) -> None:
+    def evaluated(
+        self, step: int, loss: float, sdr_db: dict[str, float], best: bool, left_s: float
+    ) -> None:
         """See Watcher."""
         figures = ", ".join(f"{stem} {value:.2f} dB" for stem, value in sdr_db.items())
         held_out = f"; held out: {figures}{' (the best so far)' if best else ''}" if figures else ""
-        self._print(f"step {step} of {self._recipe.steps}: loss {loss:.4g}{held_out}")
+        left = f"; {_span(left_s)} to go" if step < self._recipe.steps else ""
+        self._print(f"step {step} of {self._recipe.steps}: loss {loss:.4g}{held_out}{left}")
 
     def _print(self, line: str) -> None:
         if not self._quiet:
