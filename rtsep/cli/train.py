@@ -192,9 +192,12 @@ def _begin(
     resume: bool,
 ) -> None:
     """Make the folder of the training, and say in it what the training is."""
-    from rtsep.training.checkpoint import checkpoint_path
+    from rtsep.training.checkpoint import checkpoint_path, read_checkpoint
 
-    if not resume and checkpoint_path(folder).exists():
+    if resume:
+        # Before anything is written or decoded: is it this training's?
+        read_checkpoint(folder, recipe)
+    elif checkpoint_path(folder).exists():
         raise UsageError(
             f"{folder} holds a training already: add --resume to go on with it, or name another folder"
         )

@@ -55,8 +55,8 @@ def check_name(name: str) -> str:
     taken = {model.replace(":", "-").lower() for model in MODELS}
     if _NAME.fullmatch(name) is None or name.lower() in taken:
         raise UsageError(
-            f"a model of your own cannot be called {name!r}: letters, digits, _ . - make a name, and"
-            " those of rtsep's own models are taken"
+            f"a model of your own cannot be called {name!r}: letters, digits, _ . - make a name; rtsep's"
+            f" models are {', '.join(MODELS)}"
         )
     return name
 
