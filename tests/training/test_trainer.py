@@ -160,6 +160,22 @@ def test_weights_that_are_no_numbers_are_never_kept(songs: list[Song], tmp_path:
     assert read_checkpoint(tmp_path / "run", ONE).step == 2
 
 
+def test_an_interrupt_keeps_no_weights_that_are_no_numbers(
+    songs: list[Song], tmp_path: Path
+) -> None:
+    broken = made(ONE, tmp_path / "run", songs)
+
+    def spoil_and_interrupt(step: int) -> None:
+        if step == 3:
+            with torch.no_grad():
+                next(broken.nets.parameters())[0, 0, 0, 0] = np.nan
+            raise KeyboardInterrupt
+
+    with pytest.raises(TrainingError, match="after step 3 .* is no number"):
+        broken.train(Recorder(spoil_and_interrupt))
+    assert read_checkpoint(tmp_path / "run", ONE).step == 2
+
+
 def test_it_ends_where_nothing_gets_better(
     songs: list[Song], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,14 +295,17 @@ def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch)
         find_device("cuda")
 
 
-def test_the_figures_are_those_of_the_engine(songs: list[Song], tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", [(), ("others",)], ids=["ratio", "rest"])
+def test_the_figures_are_those_of_the_engine(
+    rest: tuple[str, ...], songs: list[Song], tmp_path: Path
+) -> None:
     """The SDR that is told is what rtsep's own separation has, on the samples that were judged."""
     from rtsep.nets.unet import UNet
     from rtsep.offline.segments import SegmentSeparator
     from rtsep.training.evaluation import EDGE, separate
     from rtsep.training.song_cache import read
 
-    recipe = replace(SMALL, average=0.0)
+    recipe = replace(SMALL, average=0.0, rest=rest)
     trainer = made(recipe, tmp_path, songs)
     nets = trainer.nets.eval()
     config = recipe.config("mine")
