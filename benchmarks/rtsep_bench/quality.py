@@ -22,8 +22,9 @@ from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
-from rtsep.nets.registry import ModelConfig, find_model
+from rtsep.nets.registry import MODELS, ModelConfig
 from rtsep.nets.unet import UNet
+from rtsep.weights.library import model_named, own_models
 from rtsep.weights.load_nets import load_nets
 from rtsep_bench import options, true_stems
 from rtsep_bench.evaluation import sdr_db, si_sdr_db
@@ -55,7 +56,7 @@ class Setting(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
-    options.add_model(parser)
+    options.add_model(parser, [*MODELS, *own_models()])
     parser.add_argument(
         "songs", nargs="+", metavar="SONGS",
         help=f"a folder of songs, each a Stem file or a folder of stems (vocals.flac, drums.flac,"
@@ -85,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
     """Run the subcommand; `say` is told what is going on."""
-    config = find_model(arguments.model)
+    config = model_named(arguments.model)
     plans = _plans(arguments.plans)
     masks = options.choices("--masks", arguments.masks, MASKS)
     for kind in masks:
@@ -103,7 +104,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         for song in true_stems.songs(arguments.songs, arguments.stem)
         for speed in speeds
     ]
-    nets = dict(zip(config.stems, load_nets(config), strict=True))
+    nets = dict(zip(config.net_stems, load_nets(config), strict=True))
     rows = []
     # As they are only with the network level, unless other levels are asked for.
     auto_levels = (True,) if levels_db == [0.0] else (True, False)

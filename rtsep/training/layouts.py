@@ -142,8 +142,9 @@ def _below(folder: Path) -> Iterable[SongFiles]:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise TrainingError(f"cannot read {folder}: {error.strerror}") from error
+    around = {folder.resolve(), *folder.resolve().parents}
     for entry in entries:
-        if entry.is_dir() and not entry.name.startswith("."):
+        if entry.is_dir() and not entry.name.startswith(".") and entry.resolve() not in around:
             yield from _below(entry)
         elif _is_stem_file(entry):
             yield _stem_file(entry)
@@ -154,7 +155,17 @@ def _stems_in(folder: Path) -> dict[str, Sound]:
         files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SOUND_SUFFIXES)
     except OSError as error:
         raise TrainingError(f"cannot read {folder}: {error.strerror}") from error
-    return {path.stem: Sound(path) for path in files if path.stem.lower() not in MIXTURES}
+    stems: dict[str, Sound] = {}
+    for path in files:
+        # One stem is "Drums" here and "drums" there.
+        stem = path.stem.lower()
+        if stem in stems:
+            raise UsageError(
+                f"{folder} has two files for {stem}: {stems[stem].path.name}, {path.name}"
+            )
+        if stem not in MIXTURES:
+            stems[stem] = Sound(path)
+    return stems
 
 
 def _is_stem_file(path: Path) -> bool:

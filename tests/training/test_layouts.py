@@ -32,11 +32,24 @@ def test_folders_of_stems_are_found_at_any_depth(tmp_path: Path) -> None:
     )
     songs = find_songs(tmp_path)
     assert {song.name: set(song.stems) for song in songs.training} == {
-        "a": {"vocals", "Drums"},
+        "a": {"vocals", "drums"},
         "b": {"vocals", "guitar"},
     }
     assert songs.held_out is None
-    assert stems_of(songs.training) == ("vocals", "Drums", "guitar")
+    assert stems_of(songs.training) == ("vocals", "drums", "guitar")
+
+
+def test_a_link_to_a_folder_around_it_is_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path / "songs" / "a" / "x.wav", tmp_path / "songs" / "a" / "y.wav")
+    (tmp_path / "songs" / "album").mkdir()
+    (tmp_path / "songs" / "album" / "all").symlink_to(tmp_path)
+    assert [song.name for song in find_songs(tmp_path / "songs").training] == ["a"]
+
+
+def test_two_files_for_one_stem_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "a" / "Drums.wav", tmp_path / "a" / "drums.flac", tmp_path / "a" / "x.wav")
+    with pytest.raises(UsageError, match=r"two files for drums: Drums\.wav, drums\.flac"):
+        find_songs(tmp_path)
 
 
 def test_a_song_alone_is_one(tmp_path: Path) -> None:
