@@ -14,10 +14,15 @@ from rtsep.weights.store import StemArrays
 from rtsep_bench import official
 from rtsep_bench.evaluation import sdr_db
 from rtsep_bench.exact import exact_masks
+from rtsep_kernels.precision import Precision
 
 
 def agreement_db(
-    config: ModelConfig, arrays: Mapping[str, StemArrays], audio: NDArray[np.float32], threads: int
+    config: ModelConfig,
+    arrays: Mapping[str, StemArrays],
+    audio: NDArray[np.float32],
+    threads: int,
+    precision: Precision,
 ) -> dict[tuple[str, str], tuple[float, float]]:
     """Signal-to-noise ratio in dB and largest difference of rtsep's stems to the official ones.
 
@@ -31,7 +36,9 @@ def agreement_db(
     wanted = official.stems(audio, config, nets)
     found = {}
     for extension in official.EXTENSIONS:
-        separator = Separator(config.name, mask_extension=extension, jobs=threads)
+        separator = Separator(
+            config.name, mask_extension=extension, jobs=threads, precision=precision
+        )
         for stem, result in separator.separate(audio, SAMPLE_RATE).items():
             difference = float(np.abs(result - wanted[extension, stem]).max())
             ratio_db = sdr_db(result, wanted[extension, stem])

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import product
+from statistics import fmean
 
-from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.plan import PLANS
+from rtsep_bench.documented_quality import (
+    SONGS,
+    demo_song,
+    ladder,
+    levels,
+    relative_db,
+    speeds,
+)
 from rtsep_bench.figure_table import Figures, Line, Table
 from rtsep_bench.measurements import Results
 
@@ -18,12 +26,6 @@ LONG_RUNS = {
     "latency-4stems-busy": "`64/2/1/2/asymmetric/4`, 4 nets, 10 minutes, beside 1 busy program",
     "latency-4stems-ordinary": "`low`, 4 nets, 1 minute, beside 4 busy programs, ordinary priority",
 }
-SONGS = {"lithium": "lithium", "sodium": "sodium", "falcon-69": "Falcon 69"}
-SPEEDS = ("0.92", "0.95", "0.98", "1", "1.02", "1.05", "1.08")
-SPEED_PLANS = (
-    "64/1/0/1/asymmetric/4", "low", "64/1/1/1/hann/4", "64/1/4/1/hann/2", "balanced", "64/1/8/1/hann",
-)  # fmt: skip
-LEVELS_DB = (0, -12, -20, -30)
 SLIDES = {
     "64/1/1/1/hann": "T 64, h 1, d 1",
     "64/1/1/1/hann/4": "T 64, h 1, d 1, 4 extrapolated frames",
@@ -31,7 +33,6 @@ SLIDES = {
     "128/4/1/4/hann": "T 128, h 4, d 1",
     "128/8/1/8/hann": "T 128, h 8, d 1",
 }
-LADDER_PLANS = tuple(rung.plan.name for rung in LADDER)
 # By measurement and whether all nets run.
 SPEECH = {
     ("speech", True): "read by espeak-ng",
@@ -172,101 +173,7 @@ def _long_runs() -> Table:
     return Table(("run", "late masks", "longest stall of the machine"), lines, tuple(LONG_RUNS))
 
 
-# --- quality ----------------------------------------------------------------------------------------
-
-
-def _db(results: Results, name: str, plan: str, case: str, ratio: bool, field: str) -> float:
-    """The SDR of `plan` relative to `classic` with ratio masks, in dB, on one song."""
-    classic = results.row(name, contender="classic", case=case, ratio=True)
-    return results.row(name, contender=plan, case=case, ratio=ratio)[field] - classic[field]
-
-
-def _mean(values: Iterable[float]) -> float:
-    every = list(values)
-    return sum(every) / len(every)
-
-
-def _ladder() -> Table:
-    def figures(plan: str) -> Callable[[Results], Figures]:
-        def of(results: Results) -> Figures:
-            def db(ratio: bool, field: str) -> list[float]:
-                return [_db(results, "quality-ladder", plan, song, ratio, field) for song in SONGS]
-
-            all_nets = db(True, "sdr_db")
-            latency_ms = results.row("quality-ladder", contender=plan)["latency_ms"]
-            more = _mean(db(True, "si_sdr_db")), _mean(db(False, "sdr_db"))
-            return (latency_ms, _mean(all_nets), *all_nets, *more)
-
-        return of
-
-    cells = "{:.0f} | " + " | ".join(["{:+.2f}"] * (3 + len(SONGS)))
-    lines = tuple(Line(f"`{plan}`", cells, figures(plan)) for plan in LADDER_PLANS)
-    headings = (
-        "plan", "ms", "all nets, mean", *SONGS.values(), "SI-SDR, mean", "one net, mean",
-    )  # fmt: skip
-    return Table(headings, lines, ("quality-ladder",))
-
-
-def _speeds() -> Table:
-    def figures(plan: str) -> Callable[[Results], Figures]:
-        def of(results: Results) -> Figures:
-            by_song = [
-                [
-                    _db(results, "quality-speeds", plan, song if speed == "1" else f"{song}@{speed}",
-                        True, "sdr_db")
-                    for speed in SPEEDS
-                ]
-                for song in SONGS
-            ]  # fmt: skip
-            every = [value for values in by_song for value in values]
-            latency_ms = results.row("quality-speeds", contender=plan)["latency_ms"]
-            return latency_ms, _mean(every), *map(_mean, by_song), min(every), max(every)
-
-        return of
-
-    cells = "{:.0f} | " + " | ".join(["{:+.2f}"] * (3 + len(SONGS)))
-    lines = tuple(Line(f"`{plan}`", cells, figures(plan)) for plan in SPEED_PLANS)
-    means = tuple(f"{song}, mean" for song in SONGS.values())
-    headings = ("plan", "ms", "mean of 21", *means, "worst", "best")
-    return Table(headings, lines, ("quality-speeds",))
-
-
-def _levels() -> Table:
-    def figures(plan: str) -> Callable[[Results], Figures]:
-        def mean_db(results: Results, plan: str, level_db: float, auto_level: bool) -> float:
-            return _mean(
-                results.row("quality-levels", contender=plan, case=song, level_db=level_db,
-                            auto_level=auto_level)["sdr_db"]
-                for song in SONGS
-            )  # fmt: skip
-
-        def of(results: Results) -> Figures:
-            classic = mean_db(results, "classic", 0, True)
-            return tuple(
-                # Adding 0 takes the sign from -0.
-                round(mean_db(results, plan, level_db, auto_level) - classic, 2) + 0.0
-                for level_db in LEVELS_DB
-                for auto_level in (True, False)
-            )
-
-        return of
-
-    cells = " | ".join(["{:+.2f} / {:+.2f}"] * len(LEVELS_DB))
-    lines = tuple(Line(f"`{plan}`", cells, figures(plan)) for plan in ("low", "classic"))
-    headings = ("plan", "as they are", *(f"{level_db} dB" for level_db in LEVELS_DB[1:]))
-    return Table(headings, lines, ("quality-levels",))
-
-
-def _demo_song() -> Table:
-    def figures(plan: str) -> Callable[[Results], Figures]:
-        def of(results: Results) -> Figures:
-            row = results.row("quality-demo", contender=plan, ratio=True)
-            return row["sdr_db"], _db(results, "quality-demo", plan, row["case"], True, "sdr_db")
-
-        return of
-
-    lines = tuple(Line(f"`{plan}`", "{:.2f} | {:+.2f}", figures(plan)) for plan in PLANS)
-    return Table(("plan", "SDR, dB", "against `classic`, dB"), lines, ("quality-demo",))
+# --- speech -----------------------------------------------------------------------------------------
 
 
 def _speech() -> Table:
@@ -276,7 +183,7 @@ def _speech() -> Table:
             for use, snr_db in product(SPEECH_USES, SPEECH_SNRS_DB):
                 rows = results.rows(name, contender=plan, ratio=ratio, use=use, snr_db=snr_db)
                 gains_db = [row["gain_db"] for row in rows]
-                found += [_mean(gains_db), min(gains_db)]
+                found += [fmean(gains_db), min(gains_db)]
             return tuple(found)
 
         return of
@@ -305,7 +212,9 @@ def _main_figures() -> Table:
 
     def quality(results: Results) -> Figures:
         return tuple(
-            _mean(_db(results, "quality-ladder", plan, song, True, "sdr_db") for song in SONGS)
+            fmean(
+                relative_db(results, "quality-ladder", plan, song, True, "sdr_db") for song in SONGS
+            )
             for plan in PLANS
         )
 
@@ -343,10 +252,10 @@ TABLES = {
     "load": _load(),
     "live": _live(),
     "long-runs": _long_runs(),
-    "demo-song": _demo_song(),
-    "ladder": _ladder(),
-    "speeds": _speeds(),
-    "levels": _levels(),
+    "demo-song": demo_song(),
+    "ladder": ladder(),
+    "speeds": speeds(),
+    "levels": levels(),
     "slide": _slide(),
     "speech": _speech(),
 }

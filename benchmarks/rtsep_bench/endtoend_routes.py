@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtsep.devices.pulse.stream import PulseBuffers
+from rtsep.devices.pulse.buffers import PulseBuffers
 from rtsep.errors import UsageError
 from rtsep_bench.graph_probe import LISTENER, SENDER
 from rtsep_bench.server_process import AudioServer

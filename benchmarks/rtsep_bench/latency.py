@@ -18,6 +18,7 @@ from rtsep.cli.monitor_arguments import (
     device_latency,
 )
 from rtsep.cli.numbers import count
+from rtsep.cli.precision_argument import add_precision
 from rtsep.environment import versions
 from rtsep.errors import UsageError
 from rtsep.live import INDEPENDENT, RATIO
@@ -27,6 +28,7 @@ from rtsep.live.plans.plan import PLANS
 from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process
 from rtsep.live.session import SessionSettings
+from rtsep.nets.precision import find_precision
 from rtsep.nets.registry import MODELS, ModelConfig, find_model
 from rtsep.nets.unet import UNet
 from rtsep_bench import choose_weights, options
@@ -41,6 +43,8 @@ from rtsep_bench.watchdog import LONG_STALL, RECOVERED_S, Watchdog, watch_for_st
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
+
+    from rtsep_kernels.precision import ChosenPrecision
 
 DEFAULT_SECONDS = 20.0
 DEFAULT_BLOCK = 1024
@@ -86,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend", choices=BACKENDS, default=BACKENDS[0],
         help="a sound that is paced like a device's, or devices (default: %(default)s)",
     )  # fmt: skip
+    add_precision(parser, "auto")
     add_priority(parser)
     add_device_arguments(parser.add_argument_group("devices (--backend device)"))
     parser.set_defaults(blocksize=DEFAULT_BLOCK)
@@ -101,7 +106,8 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     opened = _choose_devices(arguments)
     kind = choose_weights.choose(config, arguments.weights, say)
     arrays = choose_weights.load(config, kind)
-    nets = [UNet(config, arrays.pop(stem)) for stem in session.net_stems(masking)]
+    chosen = find_precision(arguments.precision, paced=True)
+    nets = [UNet(config, arrays.pop(stem), chosen.precision) for stem in session.net_stems(masking)]
     # Made beforehand: the clock runs once the first block is asked for.
     sound = music(SOUND_S)
     rows = []
@@ -131,6 +137,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
             rows.append(_row({**stats, "priority": priority}, config.name, watch))
     settings = {
         "model": config.name, "stems": list(gains), "nets": arguments.nets,
+        "precision": chosen.precision,
         "backend": arguments.backend, "seconds": arguments.seconds,
         "blocksize": arguments.blocksize, "display": arguments.display, "busy": arguments.busy,
     }  # fmt: skip
@@ -139,7 +146,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
             "input": opened.devices.input_name, "output": opened.devices.output_name,
             "device_latency": opened.backend.settings.device_latency,
         }  # fmt: skip
-    return Report("latency", settings, rows, _notes(arguments, config, kind, opened))
+    return Report("latency", settings, rows, _notes(arguments, config, kind, chosen, opened))
 
 
 def tables(report: Report) -> list[Table]:
@@ -228,7 +235,11 @@ def _choose_devices(arguments: argparse.Namespace) -> OpenDevices | None:
 
 
 def _notes(
-    arguments: argparse.Namespace, config: ModelConfig, kind: str, opened: OpenDevices | None
+    arguments: argparse.Namespace,
+    config: ModelConfig,
+    kind: str,
+    chosen: ChosenPrecision,
+    opened: OpenDevices | None,
 ) -> list[str]:
     machine = describe_machine()
     beside = [
@@ -237,6 +248,7 @@ def _notes(
     ]
     notes = [
         choose_weights.describe(config, kind),
+        f"Nets in {chosen.precision}: {chosen.why}.",
         f"{machine['cpu']}, {machine['usable_cores']} cores, kernels {machine['kernel_set']}; one"
         f" thread per net; beside it {' and '.join(beside) or 'nothing'}.",
         f"Versions: {', '.join(f'{name} {version}' for name, version in versions().items())}.",

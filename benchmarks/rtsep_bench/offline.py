@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.cli.numbers import count
+from rtsep.cli.precision_argument import add_precision
 from rtsep.constants import SAMPLE_RATE
 from rtsep.environment import usable_cores
+from rtsep.nets.precision import find_precision
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep.offline.separator import Separator
 from rtsep_bench import choose_weights, options
@@ -33,6 +35,8 @@ from rtsep_bench.sound import music, song
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
+
+    from rtsep_kernels.precision import Precision
 
 SPEED, AGREEMENT = "offline", "agreement"
 MODELS = "spleeter:2stems,spleeter:4stems,spleeter:5stems"
@@ -61,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="nets computed at the same time (default: one per core, here %(default)s)",
     )  # fmt: skip
     options.add_weights(parser)
+    add_precision(parser, "f32")
 
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
@@ -73,12 +78,13 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         config: choose_weights.choose(config, arguments.weights, say)
         for config in dict.fromkeys([*configs, agreeing])
     }
+    precision = find_precision(arguments.precision, paced=False).precision
     if arguments.input is None:
         audio = music(arguments.seconds)
     else:
         audio = song(arguments.input, arguments.seconds)
     with tempfile.TemporaryDirectory(prefix="rtsep-bench-") as temporary:
-        bench = OfflineBench(audio, kinds, arguments.threads, Path(temporary))
+        bench = OfflineBench(audio, kinds, arguments.threads, precision, Path(temporary))
         say(f"start-up of {', '.join(config.name for config in configs)}")
         start_ups = {config: bench.start_up(config) for config in configs}
         say(f"timing, rounds: {arguments.rounds}")
@@ -90,6 +96,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         rows += bench.agreement_rows(agreeing)
     settings = {
         "rounds": arguments.rounds, "threads": arguments.threads, "seconds": bench.seconds,
+        "precision": precision,
         "input": "music-like sound, seed 0" if arguments.input is None else arguments.input.name,
         "weights": {config.name: kind for config, kind in kinds.items()},
     }  # fmt: skip
@@ -109,9 +116,14 @@ class OfflineBench:
     """
 
     def __init__(
-        self, audio: NDArray[np.float32], kinds: dict[ModelConfig, str], threads: int, folder: Path
+        self,
+        audio: NDArray[np.float32],
+        kinds: dict[ModelConfig, str],
+        threads: int,
+        precision: Precision,
+        folder: Path,
     ):
-        self.audio, self.kinds, self.threads = audio, kinds, threads
+        self.audio, self.kinds, self.threads, self.precision = audio, kinds, threads, precision
         self.seconds = len(audio) / SAMPLE_RATE
         self._song = folder / "song.npy"
         np.save(self._song, audio)
@@ -125,13 +137,13 @@ class OfflineBench:
     def start_up(self, config: ModelConfig) -> StartUp:
         """Start-up and memory, after one run that compiles and reads the files once."""
         with choose_weights.weights_from(self._weights[config]):
-            measure_start_up(config.name, self._song, self.threads)
-            return measure_start_up(config.name, self._song, self.threads)
+            measure_start_up(config.name, self._song, self.threads, self.precision)
+            return measure_start_up(config.name, self._song, self.threads, self.precision)
 
     def separation(self, config: ModelConfig) -> Callable[[], object]:
         """A call that separates the song; the model is loaded here."""
         with choose_weights.weights_from(self._weights[config]):
-            separator = Separator(config.name, jobs=self.threads)
+            separator = Separator(config.name, jobs=self.threads, precision=self.precision)
         return lambda: separator.separate(self.audio, SAMPLE_RATE)
 
     def speed_row(self, config: ModelConfig, timing: Timing, start_up: StartUp) -> Row:
@@ -150,7 +162,7 @@ class OfflineBench:
         """A row for each stem and mask extension; nothing is timed."""
         with choose_weights.weights_from(self._weights[config]):
             arrays = choose_weights.load(config, self.kinds[config])
-            found = agreement_db(config, arrays, self.audio, self.threads)
+            found = agreement_db(config, arrays, self.audio, self.threads, self.precision)
         return [
             Row(
                 "rtsep", f"{_case(AGREEMENT, config)}-{extension}-{stem}", self.threads,

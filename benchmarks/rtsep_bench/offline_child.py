@@ -1,6 +1,6 @@
 """Start-up and memory of a separation, measured in a process that does nothing else.
 
-    python -m rtsep_bench.offline_child MODEL SOUND.npy THREADS
+    python -m rtsep_bench.offline_child MODEL SOUND.npy THREADS PRECISION
 
 separates SOUND (samples, 2) at 44.1 kHz block by block, as `rtsep-separate` does, and drops the
 stems. It says `first output` on a line of its own when the first samples come out, and at the end
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from rtsep.errors import RtsepError
 from rtsep_bench import child
+from rtsep_kernels.precision import Precision
 
 MODULE = "rtsep_bench.offline_child"
 FIRST_OUTPUT = "first output"
@@ -34,12 +35,12 @@ class StartUp:
     peak_rss_mb: float | None
 
 
-def measure_start_up(model: str, sound: Path, threads: int) -> StartUp:
+def measure_start_up(model: str, sound: Path, threads: int, precision: Precision) -> StartUp:
     """Separate in a child process; it takes its weights where this process does.
 
     Raises RtsepError, with the last line that the process wrote, where it fails.
     """
-    words = child.command(MODULE, model, str(sound), str(threads))
+    words = child.command(MODULE, model, str(sound), str(threads), precision)
     # To a file: a pipe that nobody reads while the other is waited for could fill up.
     with tempfile.TemporaryFile("w+") as complaints:
         started = time.perf_counter()
@@ -68,9 +69,9 @@ def main() -> None:
 
     from rtsep.offline.separator import Separator
 
-    model, sound, threads = sys.argv[1:]
+    model, sound, threads, precision = sys.argv[1:]
     audio = np.load(sound, mmap_mode="r")
-    stream = Separator(model, jobs=int(threads)).stream()
+    stream = Separator(model, jobs=int(threads), precision=precision).stream()
     pending = True
     for first in range(0, len(audio), BLOCK_SAMPLES):
         stems = stream.push(np.array(audio[first : first + BLOCK_SAMPLES]))

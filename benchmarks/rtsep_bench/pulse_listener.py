@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.devices.pulse.connection import Connection
-from rtsep.devices.pulse.server_stream import RecordStream
+from rtsep.devices.pulse.record_stream import RecordStream
 from rtsep.live.priority import audio_first, session_first
 from rtsep_bench.heard import Heard
 

@@ -79,6 +79,9 @@ def pulse_server(
 
     The clients' default ALSA device records from `song` and plays to `stem`; `alsa` configures it.
 
+    As it comes, the threads of its sinks are real-time ones where that is allowed, and its main thread
+    is not, whatever priority it is started with.
+
     norewinds: the sinks are rendered 50 ms ahead at most, in place of 2 s, and run at once and evenly.
     """
     with private_folder() as folder:
@@ -95,7 +98,7 @@ def pulse_server(
         ]
         command = [
             "pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1",
-            "--disallow-exit=yes", "--disable-shm=yes", "--realtime=no",
+            "--disallow-exit=yes", "--disable-shm=yes", "--realtime=yes",
             "--log-target=stderr", "--log-level=notice",
             f"--load=module-native-protocol-unix socket={socket} auth-anonymous=1", *sinks,
         ]  # fmt: skip

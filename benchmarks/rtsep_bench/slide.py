@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtsep.cli.precision_argument import add_precision
 from rtsep.errors import RtsepError
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import StreamPlan
+from rtsep.nets.precision import find_precision
 from rtsep.nets.registry import MODELS, find_model
 from rtsep.nets.rows import rows_for
 from rtsep.nets.sliding import SlidingState, SlidingWindow
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names, or plans spelt out like 64/1/2/1/hann; compute delay and windows make no"
         " difference here (default: %(default)s)",
     )  # fmt: skip
+    add_precision(parser, "f32")
 
 
 def _plans(text: str) -> list[StreamPlan]:
@@ -62,7 +65,8 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     config = find_model(arguments.model)
     kind = choose_weights.choose(config, arguments.weights, say)
     stem = config.stems[0]
-    net = UNet(config, choose_weights.load(config, kind)[stem])
+    precision = find_precision(arguments.precision, paced=False).precision
+    net = UNet(config, choose_weights.load(config, kind)[stem], precision)
     rows = []
     for plan in arguments.plans:
         case = _Case(net, arguments.bins, plan)
@@ -70,6 +74,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         rows += case.rows(arguments.rounds)
     settings = {
         "model": config.name, "stem": stem, "weights": kind, "bins": arguments.bins,
+        "precision": precision,
         "rounds": arguments.rounds, "calls_per_round": CALLS,
     }  # fmt: skip
     notes = [
@@ -89,10 +94,11 @@ class _Case:
         self._net, self._bins, self._plan = net, bins, plan
         self._wanted = plan.rows
         self._rows = rows_for(frames, plan.rows.start, plan.rows.stop)
-        self._state = UNetState(frames, bins)
+        self._state = UNetState(frames, bins, net.precision)
         rows = plan.rows
         self._sliding = SlidingState(
-            SlidingWindow(frames, bins, stride, rows.start, rows.stop, plan.extrapolated)
+            SlidingWindow(frames, bins, stride, rows.start, rows.stop, plan.extrapolated),
+            net.precision,
         )
         self._masks = np.zeros((3, frames, 2, bins), np.float32)
         # A multiple of 64 frames that repeats: every phase comes by.
@@ -135,7 +141,7 @@ class _Case:
 
     def _check(self) -> None:
         self._slide()
-        self._state.input[:] = self._window()
+        self._state.take_in(self._window())
         self._whole()
         self._heard()
         for masks in self._masks[1:]:

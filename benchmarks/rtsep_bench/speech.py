@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.cli.precision_argument import add_precision
 from rtsep.cli.uses import VOICES, VOICES_ONLY, Use, dialogue
 from rtsep.constants import SAMPLE_RATE
 from rtsep.errors import RtsepError
@@ -26,9 +27,10 @@ from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.live.session import SessionSettings
+from rtsep.nets.precision import find_precision
 from rtsep.nets.unet import UNet
 from rtsep.weights.load_nets import load_nets
-from rtsep_bench import options, spoken, true_stems
+from rtsep_bench import options, song_files, spoken, true_stems
 from rtsep_bench.evaluation import si_sdr_db
 from rtsep_bench.plots import caption
 from rtsep_bench.report import Report, Row
@@ -59,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "music", nargs="+", metavar="MUSIC",
         help=f"music without voices: a sound file; or a song, or folder of songs, whose vocals are left"
-        f" out (as for rtsep-bench quality); or {true_stems.DEMO}, the demo's song",
+        f" out (as for rtsep-bench quality); or {song_files.DEMO}, the demo's song",
     )  # fmt: skip
     parser.add_argument(
         "--speech", default=[], action="append", metavar="PLACE",
@@ -85,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dialogue", default="6,12", metavar="DB,...",
         help="values of --dialogue to measure beside --voices-only (default: %(default)s)",
     )  # fmt: skip
+    add_precision(parser, "f32")
 
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
@@ -96,7 +99,9 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         uses[f"dialogue {decibels:g}"] = dialogue(decibels)
     pairs = _pairs(arguments)
     settings = SessionSettings(arguments.model, stems=(VOICES,), paced=False)
-    nets = dict(zip(settings.config.stems, load_nets(settings.config), strict=True))
+    precision = find_precision(arguments.precision, paced=False).precision
+    loaded = load_nets(settings.config, precision=precision)
+    nets = dict(zip(settings.config.stems, loaded, strict=True))
     rows = []
     for pair, plan, kind in product(pairs, plans, masks):
         say(f"{pair.name}, {pair.snr_db:+g} dB: {plan.name}, {kind}")
@@ -113,7 +118,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     return Report(
         "speech",
         {"pairs": len(rows) and len({row.case for row in rows}), "seconds": arguments.seconds,
-         "model": settings.config.name},
+         "model": settings.config.name, "precision": precision},
         rows,
         ["SI-SDR of the speech, in dB (Le Roux et al. 2019; benchmarks/rtsep_bench/evaluation.py); gain:"
          " what comes out against what went in."],
@@ -212,10 +217,10 @@ def over(speech: spoken.Speech, music: spoken.Speech, snr_db: float) -> Pair:
 def _music(place: str, samples: int) -> Iterator[spoken.Speech]:
     """Music without voices, from its middle; repeated where it is shorter than `samples`."""
     path = Path(place)
-    if path.is_file() and path.suffix.lower() in true_stems.SOUND_SUFFIXES:
+    if path.is_file() and path.suffix.lower() in song_files.SOUND_SUFFIXES:
         found = [(path.stem, true_stems.read_sound(path))]
     else:
-        songs = true_stems.songs([place], true_stems.ACCOMPANIMENT)
+        songs = true_stems.songs([place], song_files.ACCOMPANIMENT)
         found = [(song.name, song.true) for song in songs]
     for name, sound in found:
         start = max(0, (len(sound) - samples) // 2)

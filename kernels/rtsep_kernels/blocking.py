@@ -17,7 +17,7 @@ The other heights finish a row of pixels: rows are powers of two (or 3 x powers 
 
 from __future__ import annotations
 
-from .jit import VECTOR, WIDTH
+from .jit import TILES, VECTOR, WIDTH
 
 # Heights (pixels) of the tiles, the largest first; the last is 1 so that any row can be finished.
 TILE_HEIGHTS = {16: (8, 4, 2, 1), 8: (6, 4, 2, 1), 4: (4, 3, 2, 1)}[WIDTH]
@@ -25,11 +25,20 @@ TILE_HEIGHTS = {16: (8, 4, 2, 1), 8: (6, 4, 2, 1), 4: (4, 3, 2, 1)}[WIDTH]
 # Widest panel of output channels: NV = 2 vectors.
 PANEL = 2 * WIDTH
 
+# Heights (pixels) of what AMX computes at once, by the panel's vectors. A matrix tile is 16 pixels
+# by 16 channels. A product takes 16 cycles and its sum is there after 52: four of them wait for nothing.
+MATRIX_HEIGHTS: dict[int, tuple[int, ...]] = (
+    {1: (64, 32, 16), 2: (32, 16)} if TILES else {1: (), 2: ()}
+)
+# ... and its steps: pairs of channels.
+MATRIX_STEPS = 16
+
 # Steps that the loop of a micro-kernel takes per turn.
 UNROLL = 2
 
 # The fast way's block of k: so many steps of a panel of weights (24 kB with AVX-512, 12 kB with AVX2)
-# stay in the first-level cache while every row of pixels passes by. Sums rest in the output meanwhile.
+# stay in the first-level cache while every row of pixels passes by: a part of a row of taps, or several
+# rows. Sums rest meanwhile, as float32: in the output, or beside an output of pairs.
 CHUNK_STEPS = 192
 
 # While they pass, the next chunk is asked for, from the third-level cache or from memory, evenly
@@ -68,6 +77,7 @@ def panel_width(channels: int) -> int:
 
 
 __all__ = [
-    "ASKING_TILES", "CHUNK_STEPS", "FIRST", "GEMM_KC", "GEMM_MC", "LAST", "PACK_SLACK", "PANEL",
-    "ROWS_OUTERMOST_BYTES", "THIN_PIXELS", "TILE_HEIGHTS", "UNROLL", "VECTOR", "WIDTH", "panel_width",
+    "ASKING_TILES", "CHUNK_STEPS", "FIRST", "GEMM_KC", "GEMM_MC", "LAST", "MATRIX_HEIGHTS",
+    "MATRIX_STEPS", "PACK_SLACK", "PANEL", "ROWS_OUTERMOST_BYTES", "THIN_PIXELS", "TILE_HEIGHTS",
+    "UNROLL", "VECTOR", "WIDTH", "panel_width",
 ]  # fmt: skip

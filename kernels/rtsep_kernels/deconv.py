@@ -17,26 +17,33 @@ from .epilogue import apply_epilogue
 from .gemm import gemm, gemm_workspace
 from .im2col import col2im
 from .jit import kernel
+from .micro_tiles import tiles_begin, tiles_end
 from .panel import panel_rows
+from .products import channel_elements, weight_elements
 from .records import Activation, Array, Image, Layer, Panel, Taps, Workspace
 from .shapes import ConvShape
 
 
 @kernel
-def upconv_rows(x: Image, layer: Layer, y: Image, first: int, stop: int) -> None:
+def upconv_rows(
+    x: Image, layer: Layer, y: Image, rest: Array | None, first: int, stop: int
+) -> None:
     """Rows `first` to `stop` - 1 of a 5x5 stride-2 transposed convolution, `same` padding.
 
-    x: its pixels adjacent (their pixel_stride is their number of channels), with one zero pixel before
+    x: its pixels adjacent (their pixel_stride is their number of elements), with one zero pixel before
         and behind each row. Rows outside the image are never read.
     layer: packed by pack_subpixel and pack_epilogue; its channels are a multiple of W.
     y: 2 * x.rows rows of 2 * x.pixels pixels.
+    rest: of images of pairs, room for the sums of one panel of all rows and pixels of x, float32; None
+        of images of float32.
     Each output row is computed the same way whatever the range. Real-time safe.
     """
-    channels_in, channels_out = x.pixel_stride, layer.channels_out
+    pixel, channels_out = x.pixel_stride, layer.channels_out
     width = PANEL if channels_out % PANEL == 0 else WIDTH
-    x_at = x.origin - channels_in
-    source = Image(x.values, x_at, x.row_stride, channels_in, x.rows, x.pixels)
-    rows_outermost = 25 * channels_in * channels_out * 4 <= ROWS_OUTERMOST_BYTES
+    source = Image(x.values, x.origin - pixel, x.row_stride, pixel, x.rows, x.pixels)
+    size = weight_elements(x.values, layer.weights, 25 * pixel * channels_out)
+    rows_outermost = size * 4 <= ROWS_OUTERMOST_BYTES
+    tiles_begin(x.values)
     band_rows = 1 if rows_outermost else max(1, stop - first)
     for band in range(first, stop, band_rows):
         w_at = 0
@@ -45,7 +52,7 @@ def upconv_rows(x: Image, layer: Layer, y: Image, first: int, stop: int) -> None
             # The band's rows of parity p: output row 2 m + p sees the input rows from m - 1 on.
             row = band + ((band ^ p) & 1)
             rows = (band + band_rows - row + 1) >> 1
-            taps = Taps((row >> 1) - 1, 1, 2 + p, (2 + q) * channels_in)
+            taps = Taps((row >> 1) - 1, 1, 2 + p, (2 + q) * pixel)
             y_at = y.origin + row * y.row_stride + q * y.pixel_stride
             for block in range(channels_out // width):
                 channel = block * width
@@ -56,14 +63,15 @@ def upconv_rows(x: Image, layer: Layer, y: Image, first: int, stop: int) -> None
                     # Every other row and pixel of y.
                     target = Image(
                         y.values,
-                        y_at + channel,
+                        y_at + channel_elements(y.values, channel),
                         2 * y.row_stride,
                         2 * y.pixel_stride,
                         rows,
                         x.pixels,
                     )
-                    panel_rows(source, taps, panel, None, target)
-                w_at += taps.rows * taps.run * width
+                    panel_rows(source, taps, panel, None, target, rest)
+                w_at += weight_elements(x.values, layer.weights, taps.rows * taps.run * width)
+    tiles_end(x.values)
 
 
 def deconv_workspace(shape: ConvShape, channels_out: int) -> tuple[Array, Workspace]:

@@ -11,6 +11,14 @@ The kernel set is chosen by name, once per process, with the environment variabl
 It is one choice for the whole process because the kernels are module-level functions: only those
 are found again in Numba's cache by the next process.
 
+How pairs of bfloat16 are multiplied (products.py) is a second such choice, with RTSEP_DOT:
+
+    tiles       AMX's tiles of 16 x 16 sums, and the dot products for what does not fill them
+    dot         the processor's dot products of pairs (AVX512_BF16; NEON's BFDOT)
+    none        two multiply-adds and shifts: right on every processor, and slow
+
+By default it is the best that the processor has.
+
 The cache (disk_cache.py) lives in a per-user folder (RTSEP_KERNEL_CACHE moves it) named after a hash
 of these sources. Numba itself only looks at the file a function stands in, and would keep using a
 conv.py compiled against an older micro.py.
@@ -18,8 +26,10 @@ conv.py compiled against an older micro.py.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +82,45 @@ KERNEL_SET, WIDTH = _choose()
 VECTOR = KERNEL_SET != "plain"
 
 
+def _may_use_tiles() -> bool:
+    """Ask Linux for AMX's tile registers: once for the process and all its threads."""
+    if not sys.platform.startswith("linux"):
+        return False
+    arch_prctl, request_permission, tile_data = 158, 0x1023, 18
+    libc = ctypes.CDLL(None, use_errno=True)
+    return bool(libc.syscall(arch_prctl, request_permission, tile_data) == 0)
+
+
+def _known_dots() -> dict[str, str]:
+    """Ways to multiply pairs that the processor has, the best one first, and the dot products' name."""
+    features, machine = llvm.get_host_cpu_features(), platform.machine().lower()
+    known = {}
+    if machine in ("x86_64", "amd64"):
+        wide = VECTOR and (WIDTH == 16 or bool(features.get("avx512vl")))
+        if features.get("avx512bf16") and wide:
+            tiles = features.get("amx-tile") and features.get("amx-bf16") and WIDTH == 16
+            if tiles and _may_use_tiles():
+                known["tiles"] = "x86"
+            known["dot"] = "x86"
+    elif machine in ("aarch64", "arm64") and features.get("bf16") and VECTOR and WIDTH == 4:
+        known["dot"] = "neon"
+    return known | {"none": "none"}
+
+
+def _choose_dot() -> tuple[str, str]:
+    known = _known_dots()
+    name = os.environ.get("RTSEP_DOT") or next(iter(known))
+    if name not in known:
+        raise ImportError(f"RTSEP_DOT={name!r}: this processor has {', '.join(known)}")
+    return name, known[name]
+
+
+PAIRS, DOT = _choose_dot()
+# Whether that was a person's choice.
+DOT_ASKED = bool(os.environ.get("RTSEP_DOT"))
+TILES = PAIRS == "tiles"
+
+
 def _cache_folder() -> Path | None:
     """The folder for kernels of this state of the sources; None where the user has none."""
     moved = os.environ.get("RTSEP_KERNEL_CACHE")
@@ -85,7 +134,7 @@ def _cache_folder() -> Path | None:
     digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    return base / f"{digest.hexdigest()[:12]}-{KERNEL_SET}"
+    return base / f"{digest.hexdigest()[:12]}-{KERNEL_SET}-{PAIRS}"
 
 
 CACHE_FOLDER = _cache_folder()

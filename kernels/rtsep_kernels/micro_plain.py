@@ -20,8 +20,10 @@ _TAPS = np.array([(row, column, 2 * p + q) for row, column, (p, q) in thin_taps(
 
 
 @kernel(fastmath=FAST_MATH)
-def conv_row(x: Image, panel: Panel, skip: Image | None, y: Image, chunk: Chunk) -> None:
-    """One row of `y.pixels` output pixels by one panel of channels.
+def conv_row(
+    x: Image, panel: Panel, skip: Image | None, y: Image, rest: None, chunk: Chunk
+) -> None:
+    """One row of `y.pixels` output pixels by one panel of channels, all float32.
 
     Plain code leaves prefetching to the processor: what the chunk asks for ahead is not used.
     """
@@ -33,13 +35,15 @@ def conv_row(x: Image, panel: Panel, skip: Image | None, y: Image, chunk: Chunk)
         if chunk.parts & FIRST:
             for j in range(width):
                 out[j] = np.float32(0.0)
-        a = chunk.x_at + p * x.pixel_stride
-        for k in range(0, chunk.steps, 2):
-            a0, a1 = source[a + k], source[a + k + 1]
-            at = panel.weights_at + chunk.weights_at + k * width
-            w0, w1 = w[at : at + width], w[at + width : at + 2 * width]
-            for j in range(width):
-                out[j] += a0 * w0[j] + a1 * w1[j]
+        at = panel.weights_at + chunk.weights_at
+        for tap in range(chunk.taps):
+            a = chunk.x_at + p * x.pixel_stride + tap * x.row_stride
+            for k in range(0, chunk.steps, 2):
+                a0, a1 = source[a + k], source[a + k + 1]
+                w0, w1 = w[at : at + width], w[at + width : at + 2 * width]
+                for j in range(width):
+                    out[j] += a0 * w0[j] + a1 * w1[j]
+                at += 2 * width
         if not chunk.parts & LAST:
             continue
         for j in range(width):

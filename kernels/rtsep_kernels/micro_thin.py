@@ -6,6 +6,7 @@ Real-time safe: it allocates nothing, calls nothing and validates nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from numba import types
@@ -14,6 +15,8 @@ from numba.extending import intrinsic
 from . import vector as v
 from .blocking import THIN_PIXELS, WIDTH
 from .epilogue import PIECEWISE
+from .products import is_pairs, multiply_add
+from .records import Activation
 from .shapes import thin_taps
 from .vector_epilogue import affine, elu, piecewise_linear
 
@@ -36,7 +39,6 @@ def _make_thin_tile() -> Any:
             x, layer, y, tile = (
                 v.fields(builder, kind, value) for kind, value in zip(signature.args, args)
             )
-            act = v.fields(builder, layer_type[2], layer.act)
             rows = [
                 v.pointer(context, builder, x_type[0], x.values, row)
                 for row in (tile.above, tile.middle, tile.below)
@@ -44,19 +46,11 @@ def _make_thin_tile() -> Any:
             zero = v.int64(0)
             weights = v.pointer(context, builder, layer_type[0], layer.weights, zero)
             parameters = v.pointer(context, builder, layer_type[1], layer.epilogue, zero)
-            bias, scale, shift = (
-                v.broadcast(
-                    builder, builder.load(v.advance(builder, parameters, v.int64(i))), WIDTH
-                )
-                for i in range(3)
-            )
-            sums = _dot_products(builder, rows, x.pixel_stride, weights)
-            total = builder.fadd(_transpose_and_add(builder, sums), bias)
-            linear = piecewise_linear(builder, total, v.broadcast(builder, act.slope, WIDTH))
-            total = builder.select(
-                builder.icmp_signed("==", act.code, v.int64(PIECEWISE)), linear, elu(builder, total)
-            )
-            total = affine(builder, total, scale, shift)
+            act = v.fields(builder, layer_type[2], layer.act)
+            end = thin_epilogue(builder, parameters, act)
+            pairs = is_pairs(x_type[0])
+            sums = _dot_products(builder, rows, x.pixel_stride, weights, pairs)
+            total = end(_transpose_and_add(builder, sums))
             for half, offset in ((0, tile.even), (1, tile.odd)):
                 part = builder.shuffle_vector(
                     total, total, v.lanes(range(half * WIDTH // 2, (half + 1) * WIDTH // 2))
@@ -69,14 +63,33 @@ def _make_thin_tile() -> Any:
     return thin_tile
 
 
+def thin_epilogue(
+    builder: v.Builder, parameters: v.Value, act: Activation
+) -> Callable[[v.Value], v.Value]:
+    """What ends a vector of sums. parameters: address of bias, post scale and post shift."""
+    bias, scale, shift = (
+        v.broadcast(builder, builder.load(v.advance(builder, parameters, v.int64(i))), WIDTH)
+        for i in range(3)
+    )
+
+    def end(sums: v.Value) -> v.Value:
+        total = builder.fadd(sums, bias)
+        linear = piecewise_linear(builder, total, v.broadcast(builder, act.slope, WIDTH))
+        piecewise = builder.icmp_signed("==", act.code, v.int64(PIECEWISE))
+        total = builder.select(piecewise, linear, elu(builder, total))
+        return affine(builder, total, scale, shift)
+
+    return end
+
+
 def _dot_products(
-    builder: v.Builder, rows: list[v.Value], x_pixel: v.Value, weights: v.Value
+    builder: v.Builder, rows: list[v.Value], x_pixel: v.Value, weights: v.Value, pairs: bool
 ) -> list[v.Value]:
     """Emit the dot products of THIN_PIXELS input pixels' neighbourhoods with the four phases.
 
     rows: addresses of the rows above, at and below, at the column left of the first pixel.
-    x_pixel: channels of a pixel, a multiple of W; pixels are adjacent.
-    weights: [channels / W][25][W], the 25 taps in the order of `thin_taps`.
+    x_pixel: elements of a pixel, a multiple of W; pixels are adjacent. pairs: what they are.
+    weights: [elements / W][25][W], the 25 taps in the order of `thin_taps`.
     Returns W vectors of partial sums, ordered (row phase, pixel, column phase).
     """
     order = [(i, (p, q)) for p in range(2) for i in range(THIN_PIXELS) for q in range(2)]
@@ -97,8 +110,8 @@ def _dot_products(
                     continue
                 weight = v.load(builder, v.advance(builder, w_now, v.int64(index * WIDTH)), WIDTH)
                 for i in range(THIN_PIXELS):
-                    new[i, phase] = v.multiply_add(
-                        builder, pixels[i + column], weight, new[i, phase]
+                    new[i, phase] = multiply_add(
+                        builder, pairs, pixels[i + column], weight, new[i, phase]
                     )
         return [v.advance(builder, w_now, v.int64(len(taps) * WIDTH)), *new.values()]
 

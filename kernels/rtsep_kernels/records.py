@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 # float32 arrays of any number of axes; docstrings name the axes.
 Array = NDArray[np.float32]
+# float32, or uint32 of pairs of bfloat16: see products.py.
+Elements = NDArray[Any]
 Spectra = NDArray[np.complex64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -27,15 +29,15 @@ class Image(NamedTuple):
 
     Attributes
     ----------
-    values : (any,) float32
-        The buffer.
+    values : (any,) float32 or uint32
+        The buffer: channels, or pairs of them (see products.py).
     origin, row_stride, pixel_stride : int
         In elements.
     rows, pixels : int
         Frames, and bins of each. What stands around the image is not counted.
     """
 
-    values: Array
+    values: Elements
     origin: int
     row_stride: int
     pixel_stride: int
@@ -63,7 +65,7 @@ class Layer(NamedTuple):
 
     Attributes
     ----------
-    weights : (any,) float32
+    weights : (any,) float32 or uint32
         Packed by pack_conv, pack_subpixel or pack_thin.
     epilogue : (any,) float32
         Packed by pack_epilogue; for the thin layer from `thin.thin_parameters`.
@@ -71,7 +73,7 @@ class Layer(NamedTuple):
     channels_out : int
     """
 
-    weights: Array
+    weights: Elements
     epilogue: Array
     act: Activation
     channels_out: int
@@ -104,7 +106,7 @@ class Taps(NamedTuple):
     rows : int
         How many rows it sees.
     run : int
-        Neighbouring values under each of them.
+        Neighbouring elements under each of them: steps of the micro-kernel.
     """
 
     top: int
@@ -118,7 +120,7 @@ class Panel(NamedTuple):
 
     Attributes
     ----------
-    weights, epilogue : (any,) float32
+    weights, epilogue : (any,) float32 or uint32, (any,) float32
         Those of the layer.
     act : Activation
     weights_at, epilogue_at : int
@@ -127,7 +129,7 @@ class Panel(NamedTuple):
         Channels: 2 W or W.
     """
 
-    weights: Array
+    weights: Elements
     epilogue: Array
     act: Activation
     weights_at: int
@@ -140,12 +142,14 @@ class Chunk(NamedTuple):
 
     Attributes
     ----------
-    x_at, skip_at, y_at : int
-        Where the row begins in the three images' buffers.
+    x_at, skip_at, y_at, rest_at : int
+        Where the row begins in the three images' buffers, and where its resting sums [pixel][width] do.
     weights_at : int
-        Where the steps' weights [steps][width] begin, from the panel's on.
+        Where the steps' weights [taps][steps][width] begin, from the panel's on.
+    taps : int
+        Rows of taps: the image's rows from x_at on.
     steps : int
-        Even, at least 2.
+        Of each. Even, at least 2.
     parts : int
         FIRST if the sums begin with these steps, LAST if they end and the epilogue follows.
     ahead_at, ahead_stop, ahead_step : int
@@ -155,7 +159,9 @@ class Chunk(NamedTuple):
     x_at: int
     skip_at: int
     y_at: int
+    rest_at: int
     weights_at: int
+    taps: int
     steps: int
     parts: int
     ahead_at: int

@@ -19,6 +19,51 @@ from .shapes import ConvShape
 Floats = NDArray[Any]
 
 
+def to_bf16(x: Floats) -> NDArray[np.uint16]:
+    """The bits of the bfloat16 nearest to each float32, ties to even. Not of NaN."""
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x7FFF) + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def from_bf16(bits: NDArray[np.uint16]) -> Floats:
+    """The float32 values of bfloat16 bits."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def dot(a: Floats, b: Floats, total: Floats) -> Floats:
+    """See vector.dot: a, b (any, 2) float32 that bfloat16 holds, total (any,) float32.
+
+    Each step is rounded once, to float32: exactly so where float64 holds its sum.
+    """
+    for half in (1, 0):
+        total = np.float32(np.float64(a[:, half]) * b[:, half] + total)
+    return total
+
+
+def diffused(weights: Floats, halves: bool) -> NDArray[np.uint16]:
+    """See rounding.diffused; (rows, columns, channels in, channels out) float32."""
+    rows, columns, channels_in, channels_out = weights.shape
+    out = np.zeros(weights.shape, np.uint16)
+    carry = np.zeros((channels_in, channels_out), np.float32)
+    for i in range(rows):
+        for j in range(columns)[:: -1 if i % 2 else 1]:
+            wanted = weights[i, j] + carry
+            bits = to_bf16(wanted)
+            held = from_bf16(bits)
+            if halves:
+                # The float32s around that an odd channel can have, and how many lie between.
+                odd = wanted[1::2].view(np.uint32).astype(np.int64)
+                words = odd + np.array([1 << 16, 0, -1 << 16]).reshape(3, 1, 1)
+                words = words >> 16 << 16 | bits[::2]
+                between = np.where(words >> 31 == odd >> 31, np.abs(words - odd), 1 << 32)
+                nearest = np.argmin(between, axis=0)[None]
+                word = np.take_along_axis(words, nearest, axis=0)[0].astype(np.uint32)
+                bits[1::2], held[1::2] = word >> 16, word.view(np.float32)
+            out[i, j] = bits
+            carry = wanted - held
+    return out
+
+
 def activate(x: Floats, act: Activation) -> Floats:
     """The activation `act`."""
     if act.code == PIECEWISE:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from .blocking import THIN_PIXELS
 from .epilogue import sigmoid_f32
 from .jit import FAST_MATH, kernel
+from .micro_thin_tiles import thin_matrix_pixels
 from .records import Array, Image, Layer, MaskLayer, ThinTile
 from .tiles import thin_tile
 
@@ -38,7 +39,8 @@ def thin_upconv_rows(
         above = middle - x.row_stride if m > 0 else zero_row
         below = middle + x.row_stride if m + 1 < x.rows else zero_row
         even = y.origin + 2 * m * y.row_stride
-        for pixel in range(0, x.pixels, THIN_PIXELS):
+        row = ThinTile(above, middle, below, even, even + y.row_stride)
+        for pixel in range(thin_matrix_pixels(x, layer, y, row), x.pixels, THIN_PIXELS):
             step, out = pixel * x.pixel_stride, even + 2 * pixel
             tile = ThinTile(above + step, middle + step, below + step, out, out + y.row_stride)
             thin_tile(x, layer, y, tile)

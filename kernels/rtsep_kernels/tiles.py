@@ -3,13 +3,8 @@
 from .jit import VECTOR
 
 if VECTOR:
-    from .micro import (
-        GEMM_MR,
-        GEMM_NR,
-        conv_row_narrow,
-        conv_row_wide,
-        gemm_tile,
-    )
+    from .micro import GEMM_MR, GEMM_NR, gemm_tile
+    from .micro_conv import conv_row_narrow, conv_row_wide
     from .micro_thin import thin_tile
 else:
     from .micro_plain import (

@@ -1,8 +1,9 @@
 """Vector primitives: the few LLVM instructions that the micro-kernels are written in.
 
-Every function takes an LLVM IR builder and emits code at its position. Vectors are float32, W
-lanes. Loads and stores claim an alignment of 4 bytes only: on every processor of interest an
-unaligned access to aligned data costs nothing, and skips start at odd channels.
+Every function takes an LLVM IR builder and emits code at its position. Vectors are float32, W lanes;
+where they hold pairs of bfloat16 (see products.py) only the bits count. Loads and stores claim an
+alignment of 4 bytes only: on every processor of interest an unaligned access to aligned data costs
+nothing, and skips start at odd channels.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.np.arrayobj import make_array
+
+from .jit import DOT
 
 # llvmlite and Numba have no types that a checker could read: these names say what is meant.
 Builder = Any
@@ -27,6 +30,26 @@ F32 = ir.FloatType()
 I8 = ir.IntType(8)
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
+
+
+class _BFloatType(ir.Type):
+    """LLVM's bfloat, which llvmlite lacks: vectors of it are only made by casts."""
+
+    null = "0.0"
+    intrinsic_name = "bf16"
+
+    def __str__(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _BFloatType)
+
+    def __hash__(self) -> int:
+        return hash(_BFloatType)
+
+
+def _bfloats(lanes: int) -> Any:
+    return ir.VectorType(_BFloatType(), lanes)
 
 
 def vector_type(width: int) -> Any:
@@ -64,8 +87,9 @@ def fields(builder: Builder, kind: NumbaType, record: Value) -> Any:
 def pointer(
     context: Context, builder: Builder, array_type: NumbaType, array: Value, offset: Value
 ) -> Value:
-    """Address of element `offset` (i64) of a one-dimensional Numba float32 array."""
-    return advance(builder, make_array(array_type)(context, builder, array).data, offset)
+    """Address of element `offset` (i64) of a one-dimensional Numba array, float32 or pairs."""
+    data = make_array(array_type)(context, builder, array).data
+    return advance(builder, builder.bitcast(data, F32.as_pointer()), offset)
 
 
 def advance(builder: Builder, address: Value, elements: Value) -> Value:
@@ -105,6 +129,58 @@ def multiply_add(builder: Builder, x: Value, y: Value, z: Value) -> Value:
         builder.module, ir.FunctionType(kind, [kind] * 3), name
     )
     return builder.call(function, [x, y, z])
+
+
+def _upper_half(builder: Builder, pairs: Value) -> Value:
+    """The upper bfloat16 of each pair, as float32."""
+    integers = ir.VectorType(I32, pairs.type.count)
+    mask = ir.Constant(integers, [0xFFFF0000] * pairs.type.count)
+    return builder.bitcast(builder.and_(builder.bitcast(pairs, integers), mask), pairs.type)
+
+
+def lower_half(builder: Builder, pairs: Value) -> Value:
+    """The lower bfloat16 of each pair, as float32."""
+    integers = ir.VectorType(I32, pairs.type.count)
+    sixteen = ir.Constant(integers, [16] * pairs.type.count)
+    return builder.bitcast(builder.shl(builder.bitcast(pairs, integers), sixteen), pairs.type)
+
+
+# name of the choice: the instruction that adds up the products of pairs, by lanes.
+_DOTS = {
+    "x86": "llvm.x86.avx512bf16.dpbf16ps.{bits}",
+    "neon": "llvm.aarch64.neon.bfdot.v4f32.v8bf16",
+}
+
+
+def dot(builder: Builder, a: Value, b: Value, total: Value) -> Value:
+    """total + a.lower * b.lower + a.upper * b.upper, lane by lane, of pairs a and b.
+
+    Without an instruction for it, in the two steps of which dpbf16ps is made: the upper products first.
+    That one takes denormals for zeros, whatever the thread's settings.
+    """
+    kind = total.type
+    if DOT == "none":
+        total = multiply_add(builder, _upper_half(builder, a), _upper_half(builder, b), total)
+        return multiply_add(builder, lower_half(builder, a), lower_half(builder, b), total)
+    pairs = _bfloats(2 * kind.count)
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(kind, [kind, pairs, pairs]),
+        _DOTS[DOT].format(bits=32 * kind.count),
+    )
+    return builder.call(function, [total, builder.bitcast(a, pairs), builder.bitcast(b, pairs)])
+
+
+def narrow(builder: Builder, vectors: Sequence[Value]) -> Value:
+    """One or two float32 vectors, one behind the other, rounded to pairs (to nearest, ties to even).
+
+    Half as many lanes.
+    """
+    whole, lanes_in = vectors[0], len(vectors) * vectors[0].type.count
+    if len(vectors) == 2:
+        whole = builder.shuffle_vector(*vectors, lanes(range(lanes_in)))
+    rounded = builder.fptrunc(whole, _bfloats(lanes_in))
+    return builder.bitcast(rounded, vector_type(lanes_in // 2))
 
 
 def prefetch(builder: Builder, address: Value) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from . import vector as v
 from .blocking import WIDTH
 from .epilogue import PIECEWISE
+from .products import store
 from .records import Activation
 
 
@@ -35,12 +36,14 @@ def store_epilogue(
     epilogue: v.Value,
     act: Activation,
     skip: tuple[v.Value, v.Value] | None,
-    outputs: list[list[v.Value]],
+    output: tuple[v.Value, v.Value],
+    pairs: bool,
 ) -> None:
-    """Emit raw = sums + bias; skip <- raw, if there is one; outputs <- post(act(pre(raw))).
+    """Emit raw = sums + bias; skip <- raw, if there is one; output <- post(act(pre(raw))).
 
-    sums: vectors [p][vector]; outputs: their addresses.
-    skip: address of the first pixel's, and from one pixel to the next.
+    sums: vectors [p][vector].
+    skip, output: address of the first pixel's, and from one pixel to the next. pairs: what they hold
+    is rounded to pairs of bfloat16.
     epilogue: address of the panel's parameters, [5][NR]: bias, pre scale, pre shift, post scale,
     post shift. act: of LLVM values; PIECEWISE (x for x > 0, slope * x otherwise: ReLU, LeakyReLU and
     the identity, by the slope) or ELU.
@@ -54,20 +57,24 @@ def store_epilogue(
 
     bias = [parameter(0, i) for i in range(nv)]
     raw = [[builder.fadd(sums[p][i], bias[i]) for i in range(nv)] for p in range(mr)]
+
+    def pixel(image: tuple[v.Value, v.Value], p: int) -> v.Value:
+        return v.advance(builder, image[0], builder.mul(image[1], v.int64(p)))
+
     if skip:
-        skip_at, skip_pixel = skip
         for p in range(mr):
-            pixel = v.advance(builder, skip_at, builder.mul(skip_pixel, v.int64(p)))
-            for i in range(nv):
-                v.store(builder, raw[p][i], v.advance(builder, pixel, v.int64(i * WIDTH)))
+            store(builder, pairs, raw[p], pixel(skip, p))
 
     def store_all(activate: Callable[[v.Value], v.Value]) -> None:
+        ended: list[list[v.Value]] = [[] for _ in range(mr)]
         for i in range(nv):
             pre = parameter(1, i), parameter(2, i)
             post = parameter(3, i), parameter(4, i)
             for p in range(mr):
                 x = activate(affine(builder, raw[p][i], *pre))
-                v.store(builder, affine(builder, x, *post), outputs[p][i])
+                ended[p].append(affine(builder, x, *post))
+        for p in range(mr):
+            store(builder, pairs, ended[p], pixel(output, p))
 
     with builder.if_else(builder.icmp_signed("==", act.code, v.int64(PIECEWISE))) as (
         then,

@@ -15,7 +15,7 @@ from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
 from rtsep.live.priority import ORDINARY, REAL_TIME
 
 if TYPE_CHECKING:
-    from rtsep.devices.pulse.stream import PulseBuffers
+    from rtsep.devices.pulse.buffers import PulseBuffers
 
 # What only PortAudio has a use for, and what the graph has none for besides.
 _PORTAUDIO_ONLY = ("hostapi", "one_clock")
@@ -35,7 +35,7 @@ def make_backend(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backen
 
 
 def make_routed_backend(args: argparse.Namespace, route: Route, offered: Sequence[str]) -> Any:
-    """The backend that plays along a route: the graph on PipeWire, unless another one is asked for.
+    """The backend that plays along a route: the graph on PipeWire, PulseAudio's own streams there.
 
     offered: stems that get nodes of their own. Its attribute `route` may be replaced.
 
@@ -45,7 +45,10 @@ def make_routed_backend(args: argparse.Namespace, route: Route, offered: Sequenc
         raise UsageError(
             "--backend jack reaches no streams of PulseAudio: leave it out, or run PipeWire"
         )
-    if route.server == PIPEWIRE and args.backend != PULSE:
+    if args.backend == PULSE and route.server == PIPEWIRE:
+        # A sink of PipeWire that nobody plays to yet sends its listeners nothing.
+        raise UsageError("--backend pulse reaches no streams of PipeWire: leave it out")
+    if route.server == PIPEWIRE:
         from rtsep.devices.graph.graph_backend import GraphBackend
 
         return GraphBackend(route, block=args.blocksize, stems=offered)
@@ -105,7 +108,7 @@ def _pulse(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any]
 
 
 def _pulse_buffers(args: argparse.Namespace) -> PulseBuffers:
-    from rtsep.devices.pulse.stream import PulseBuffers
+    from rtsep.devices.pulse.buffers import PulseBuffers
 
     if args.blocksize:
         raise UsageError("--blocksize is not for PulseAudio: give --device-latency in seconds")

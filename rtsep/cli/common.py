@@ -69,8 +69,9 @@ def _run(program: str, action: Callable[[], int]) -> int:
         print(f"{program}: error: {error}", file=sys.stderr)
         return error.exit_status
     except ImportError as error:
-        # An impossible RTSEP_KERNELS shows when the kernels are loaded; anything else is a defect.
-        if "RTSEP_KERNELS" not in str(error):
+        # An impossible RTSEP_KERNELS or RTSEP_DOT shows when the kernels are loaded; anything else is a
+        # defect.
+        if not str(error).startswith(("RTSEP_KERNELS", "RTSEP_DOT")):
             raise
         print(f"{program}: error: {error}", file=sys.stderr)
         return UsageError.exit_status

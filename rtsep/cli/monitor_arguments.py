@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.numbers import positive_seconds, seconds_from, whole_from
+from rtsep.cli.precision_argument import add_precision
 from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.routing_arguments import add_routing_arguments
 from rtsep.cli.standard_streams import add_pcm_argument, path_or_standard
@@ -151,6 +152,7 @@ def build_parser() -> argparse.ArgumentParser:
     session.add_argument(
         "--realtime", action="store_true", help="play files at the pace of a device"
     )
+    add_precision(session, "auto with devices and --realtime, f32 with files")
     add_priority(session, default=None, by_default="real-time, with PortAudio's devices ordinary")
     session.add_argument("-q", "--quiet", action="store_true", help="no display")
     return parser
@@ -221,6 +223,7 @@ def session_settings(args: argparse.Namespace) -> SessionSettings:
         paced=paced,
         retime=args.retime,
         block_samples=args.blocksize,
+        precision=args.precision,
     )
 
 

@@ -80,7 +80,9 @@ def run_on_devices(
                 stack.callback(session.close)
                 session.start()
                 # What the ends add is known once they are connected.
-                described = describe(engine, session.latency_ms, make_engine.why, priority)
+                described = describe(
+                    engine, session.latency_ms, make_engine.why, make_engine.precision, priority
+                )
                 header = [*session.describe(), *described]
                 if routed is not None:
                     header.append(describe_delay(session.latency_ms))

@@ -83,7 +83,8 @@ def _file_session(
         if not args.quiet:
             # Where nobody waits there is no hurry either.
             hurry = priority if args.realtime else None
-            print("\n".join(describe(engine, latency_ms, make_engine.why, hurry)), file=sys.stderr)
+            lines = describe(engine, latency_ms, make_engine.why, make_engine.precision, hurry)
+            print("\n".join(lines), file=sys.stderr)
         report(args, engine, latency_ms, recorder, {"priority": priority})
     finally:
         check_recorded(recorder)

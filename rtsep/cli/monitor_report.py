@@ -20,6 +20,7 @@ from rtsep.system.signals import shielded
 if TYPE_CHECKING:
     from rtsep.live.live_engine import LiveEngine
     from rtsep.live.recorder import Recorder
+    from rtsep_kernels.precision import ChosenPrecision
 
 # In words for the person, by what session_first has got.
 THREADS = {
@@ -34,9 +35,13 @@ def say(line: str) -> None:
 
 
 def describe(
-    engine: LiveEngine, latency_ms: Mapping[str, float | None], why: str, priority: str | None
+    engine: LiveEngine,
+    latency_ms: Mapping[str, float | None],
+    why: str,
+    precision: ChosenPrecision,
+    priority: str | None,
 ) -> list[str]:
-    """What is heard, how much later and why, in lines for the person."""
+    """What is heard, how much later and why, in lines for the person. why: this plan."""
     heard = ", ".join(stem for stem, gain in zip(engine.stems, engine.gains) if gain > 0)
     return [
         f"heard   {heard or 'nothing'} ({engine.config.name}, {len(engine.workers)} of"
@@ -45,6 +50,7 @@ def describe(
         f"{latency_ms['algorithm']:.1f} + device in {latency_ms['device_input']:.1f} + out "
         f"{latency_ms['device_output']:.1f}",
         f"plan    {engine.plan.name}: {why}",
+        f"nets    {precision.precision}: {precision.why}",
         *([f"threads {THREADS[priority]}"] if priority else []),
     ]
 

@@ -92,6 +92,7 @@ def _load_separator(arguments: argparse.Namespace, stems: tuple[str, ...]) -> Se
             mask_extension=arguments.mask_extension,
             jobs=arguments.jobs,
             auto_level=arguments.auto_level,
+            precision=arguments.precision,
             progress=progress,
         )
 
@@ -111,7 +112,7 @@ def _separate_one(
         report = separate_job(separator, job, reader, progress)
     _warn(report, job.format)
     if not quiet:
-        _print_report(report)
+        _print_report(report, separator.precision)
 
 
 def _warn(report: SeparationReport, output_format: OutputFormat) -> None:
@@ -140,11 +141,11 @@ def _warn(report: SeparationReport, output_format: OutputFormat) -> None:
         )
 
 
-def _print_report(report: SeparationReport) -> None:
+def _print_report(report: SeparationReport, precision: str) -> None:
     width = max(len(stem) for stem in report.targets)
     lines = [
         f"{report.label}: {clock(report.duration_s)} of sound in {report.elapsed_s:.1f} s,"
-        f" {report.times_real_time:.1f} times faster than real time"
+        f" {report.times_real_time:.1f} times faster than real time, nets in {precision}"
     ]
     lines += [f"  {stem:{width}}  {target}" for stem, target in report.targets.items()]
     encoding = sys.stdout.encoding or "utf-8"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.numbers import count, positive_seconds, seconds_from
+from rtsep.cli.precision_argument import add_precision
 from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.standard_streams import add_pcm_argument
 from rtsep.cli.targets import DEFAULT_PATTERN, FIELDS
@@ -104,6 +105,7 @@ def build_parser() -> OneLineParser:
     parser.add_argument(
         "-j", "--jobs", metavar="N", type=count, help="threads (default: one per processor core)"
     )
+    add_precision(parser, "f32")
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing but warnings and errors"
     )

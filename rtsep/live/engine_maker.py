@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rtsep.live.plans.choice import Choice, Option, choose, parse_latency
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rtsep.live.plans.timing_cache import TimingCache
     from rtsep.nets.unet import UNet
     from rtsep.weights.download import ByteProgress
+    from rtsep_kernels.precision import ChosenPrecision
 
 
 class EngineMaker:
@@ -64,7 +66,8 @@ class EngineMaker:
 
         plan: the plan to run, None for the one that is chosen. The nets are loaded and timed once.
 
-        Raises UsageError and RtsepError where no plan does what was asked, WeightsError.
+        Raises UsageError for a precision that is not to be had, UsageError and RtsepError where no plan
+        does what was asked, WeightsError.
         """
         if self._choice is None:
             self._choice = self._choose()
@@ -91,9 +94,18 @@ class EngineMaker:
 
         stems = self._settings.net_stems(masking)
         if not set(stems) <= set(self._nets):
+            precision = self.precision.precision
             with self._progress() as progress:
-                self._nets = dict(zip(stems, load_nets(self._settings.config, progress, stems)))
+                loaded = load_nets(self._settings.config, progress, stems, precision)
+                self._nets = dict(zip(stems, loaded))
         return {stem: self._nets[stem] for stem in stems}
+
+    @cached_property
+    def precision(self) -> ChosenPrecision:
+        """The nets' precision, and why; found when it is first asked for, with the kernels loaded."""
+        from rtsep.nets.precision import find_precision
+
+        return find_precision(self._settings.precision, paced=self._settings.paced)
 
     def _engine(self, plan: StreamPlan, masking: str) -> Engine:
         from rtsep.dsp.fft_wisdom import remembered_plans
@@ -119,7 +131,8 @@ class EngineMaker:
         from rtsep.live.plans.timing_cache import TimingCache, timing_name
 
         settings, plan = self._settings, _representative(option.plan)
-        name = timing_name(settings.config.name, len(settings.net_stems(option.masking)), plan)
+        count = len(settings.net_stems(option.masking))
+        name = timing_name(settings.config.name, count, plan, self.precision.precision)
         if name not in self._timings:
             self._cache = self._cache or TimingCache()
             kept = None if settings.retime else self._cache.get(name)

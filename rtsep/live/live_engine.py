@@ -13,6 +13,7 @@ from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.stats import Counters, Durations
 from rtsep.live.worker import Worker
 from rtsep.nets.registry import ModelConfig
+from rtsep_kernels.precision import Precision
 
 
 class LiveEngine(Protocol):
@@ -49,6 +50,11 @@ class LiveEngine(Protocol):
     @property
     def masking(self) -> str:
         """``ratio`` or ``independent``, see session.MASKING."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """That of the nets."""
         ...
 
     @property

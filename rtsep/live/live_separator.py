@@ -75,6 +75,10 @@ class LiveSeparator(LiveStream):
     paced : bool
         False for sound that nobody waits for, such as a file's: `process` then waits for the nets, so
         that no mask is late, and every run gives the same samples.
+    precision : {'auto', 'f32', 'weights16', 'bf16'}, optional
+        Of the nets: all in float32, weights in 16 bits, or weights and activations in bfloat16; ``auto``
+        takes the fastest. By default the environment's RTSEP_PRECISION, else ``auto`` where `paced` and
+        ``f32`` where not.
     progress : callable, optional
         Called while weights are fetched, see rtsep.weights.download.
     say : callable, optional
@@ -83,7 +87,8 @@ class LiveSeparator(LiveStream):
     Raises
     ------
     UsageError
-        For an unknown name, an impossible rate, gain or latency.
+        For an unknown name, an impossible rate, gain or latency, and for a precision that this processor
+        has not.
     RtsepError
         Where this machine sustains no plan within the bound.
     WeightsError
@@ -112,6 +117,7 @@ class LiveSeparator(LiveStream):
         mask_extension: str = "top",
         adaptive: bool = False,
         paced: bool = True,
+        precision: str | None = None,
         progress: ByteProgress | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -129,6 +135,7 @@ class LiveSeparator(LiveStream):
             mask_extension=mask_extension,
             adaptive=adaptive,
             paced=paced,
+            precision=precision,
         )
         maker = EngineMaker(settings, progress=lambda: nullcontext(progress), say=say)
         rate, channels = check_rate(sample_rate), check_channels(channels)

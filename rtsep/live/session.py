@@ -17,6 +17,7 @@ from functools import cached_property
 from rtsep.errors import UsageError
 from rtsep.live import INDEPENDENT, MASKING, RATIO
 from rtsep.live.plans.choice import AUTO
+from rtsep.nets.precision import check_precision_name
 from rtsep.nets.registry import MODELS, SUFFIX_16KHZ, ModelConfig
 from rtsep.weights.library import model_named
 
@@ -55,12 +56,14 @@ class SessionSettings:
         Time the nets on this machine anew.
     block_samples : int
         Samples per device block, 0 where that is not known.
+    precision : str or None
+        Of the nets, see nets/precision.py; None for what RTSEP_PRECISION says, else what suits `paced`.
 
     Raises
     ------
     UsageError
-        For an unknown model, stem or masking, a masking that the model's nets cannot do, and `adaptive`
-        where nothing is paced.
+        For an unknown model, stem, masking or precision, a masking that the model's nets cannot do, and
+        `adaptive` where nothing is paced.
     """
 
     model: str | None = None
@@ -78,6 +81,7 @@ class SessionSettings:
     paced: bool = True
     retime: bool = False
     block_samples: int = 0
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         for stem in self.named:
@@ -87,6 +91,7 @@ class SessionSettings:
                 )
         if self.masking is not None and self.masking not in MASKING:
             raise UsageError(f"masking must be one of {', '.join(MASKING)}: got {self.masking!r}")
+        check_precision_name(self.precision)
         if self.adaptive and not self.paced:
             raise UsageError("adaptive needs paced sound: with paced=False no mask is ever late")
         self.config.outputs(self.independent_stems(self.masking_choices[-1]))

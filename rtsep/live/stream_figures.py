@@ -8,6 +8,7 @@ from typing import Any
 from rtsep.constants import SAMPLE_RATE
 from rtsep.live import RATIO
 from rtsep.live.live_engine import LiveEngine
+from rtsep_kernels.precision import Precision
 
 
 class StreamFigures:
@@ -24,11 +25,17 @@ class StreamFigures:
         callbacks = self.callback_durations.count
         return 1000 * self.played_s / callbacks if callbacks else 0.0
 
+    @property
+    def precision(self: LiveEngine) -> Precision:
+        """That of the nets, which is the same for all."""
+        return self.workers[0].net.precision
+
     def stats(self: LiveEngine) -> dict[str, Any]:
         """What the stream has counted so far, as `rtsep-monitor --stats` writes it; from any thread."""
         return {
             "stems": list(self.stems),
             "ratio": self.masking == RATIO,
+            "precision": self.precision,
             "latency_samples": self.plan.latency_samples,
             "hops": self.counters.hops,
             "late_masks": self.counters.late_masks,

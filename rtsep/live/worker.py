@@ -48,7 +48,8 @@ class Worker:
                 plan.rows.start,
                 plan.rows.stop,
                 plan.extrapolated,
-            )
+            ),
+            net.precision,
         )
         shape = (plan.frames, 2, net.config.bins)
         # writer: the net; reader: `slots.write`, both in this worker's thread

@@ -14,6 +14,7 @@ from rtsep.nets.buffers import Buffers
 from rtsep_kernels.conv import conv_rows
 from rtsep_kernels.deconv import upconv_rows
 from rtsep_kernels.jit import kernel
+from rtsep_kernels.products import channel_elements, get_two, put_two
 from rtsep_kernels.records import Array, Image, Ints, Layer, MaskLayer
 from rtsep_kernels.thin import mask_rows, thin_upconv_rows
 
@@ -23,12 +24,15 @@ class Constants(NamedTuple):
 
     Attributes
     ----------
-    layers : 12 Layers
-        conv1 to conv6, up1 to up6.
+    layers : 11 Layers
+        conv1 to conv6, up1 to up5.
+    thin : Layer
+        up6, whose weights may be of another kind.
     mask : MaskLayer
     """
 
     layers: tuple[Layer, ...]
+    thin: Layer
     mask: MaskLayer
 
 
@@ -93,14 +97,14 @@ def forward(net: Constants, buffers: Buffers, work: Work, masks: Array) -> None:
 
     masks: (T, 2, F) float32, whose rows `work.rows[12]` are written.
     """
-    rows, encoder, decoder = work.rows, buffers.encoder, buffers.decoder
+    rows, encoder, decoder, rest = work.rows, buffers.encoder, buffers.decoder, buffers.rest
 
     # Encoder: level 0 is the input, level n has T >> n rows.
     for level in range(1, 6):
         skip_from = work.skip_from[level - 1]
         for ranges in (work.edges, rows):
             _encode(level, net, buffers, ranges[level - 1, 0], ranges[level - 1, 1], skip_from)
-    conv_rows(encoder[5], net.layers[5], None, decoder[5], rows[5, 0], rows[5, 1])
+    conv_rows(encoder[5], net.layers[5], None, decoder[5], rest, rows[5, 0], rows[5, 1])
 
     # Decoder: from level n to the up half of level n - 1.
     for step in range(1, 6):
@@ -108,17 +112,25 @@ def forward(net: Constants, buffers: Buffers, work: Work, masks: Array) -> None:
         layer, pair = net.layers[5 + step], decoder[level - 2]
         up = Image(
             pair.values,
-            pair.origin + layer.channels_out,
+            pair.origin + channel_elements(pair.values, layer.channels_out),
             pair.row_stride,
             pair.pixel_stride,
             pair.rows,
             pair.pixels,
         )
-        upconv_rows(decoder[level - 1], layer, up, rows[5 + step, 0], rows[5 + step, 1])
-    thin_upconv_rows(
-        decoder[0], buffers.zero_row, net.layers[11], buffers.last, rows[11, 0], rows[11, 1]
-    )
+        upconv_rows(decoder[level - 1], layer, up, rest, rows[5 + step, 0], rows[5 + step, 1])
+    thin_upconv_rows(decoder[0], buffers.zero_row, net.thin, buffers.last, rows[11, 0], rows[11, 1])
     mask_rows(buffers.last, net.mask, buffers.scratch, masks, rows[12, 0], rows[12, 1])
+
+
+@kernel
+def take_in(magnitudes: Array, window: Image) -> None:
+    """Copy magnitudes (T, F, 2), float32, to the buffers' level 0."""
+    x, pixel = window.values, window.pixel_stride
+    for t in range(window.rows):
+        at = window.origin + t * window.row_stride
+        for f in range(window.pixels):
+            put_two(x, at + f * pixel, magnitudes[t, f, 0], magnitudes[t, f, 1])
 
 
 @kernel
@@ -129,8 +141,8 @@ def _encode(
     x, y, skip = buffers.encoder[level - 1], buffers.encoder[level], buffers.decoder[level - 1]
     layer = net.layers[level - 1]
     split = min(stop, max(first, skip_from))
-    conv_rows(x, layer, None, y, first, split)
-    conv_rows(x, layer, skip, y, split, stop)
+    conv_rows(x, layer, None, y, buffers.rest, first, split)
+    conv_rows(x, layer, skip, y, buffers.rest, split, stop)
 
 
 @kernel
@@ -142,25 +154,30 @@ def slide(
     The window ends with the newest frame and those extrapolated. masks, work: see forward.
     """
     window = buffers.encoder[0]
-    x, bins = window.values, window.pixels
+    x, bins, pixel = window.values, window.pixels, window.pixel_stride
     real_frames = window.rows - new.extrapolated
     for frame in range(new.first, new.stop):
         row = frame - (new.stop - real_frames)
         at = window.origin + row * window.row_stride
         if frame < 0:
-            for i in range(2 * bins):
-                x[at + i] = np.float32(0.0)
+            for f in range(bins):
+                put_two(x, at + f * pixel, np.float32(0.0), np.float32(0.0))
             continue
         source = frame % new.magnitudes.shape[0]
         gain = new.gains[source]
         for f in range(bins):
-            x[at + 2 * f] = gain * new.magnitudes[source, f, 0]
-            x[at + 2 * f + 1] = gain * new.magnitudes[source, f, 1]
+            left = gain * new.magnitudes[source, f, 0]
+            right = gain * new.magnitudes[source, f, 1]
+            put_two(x, at + f * pixel, left, right)
     newest = window.origin + (real_frames - 1) * window.row_stride
     for i in range(new.extrapolated):
         image, at = newest - i * window.row_stride, newest + (i + 1) * window.row_stride
-        for f in range(2 * bins):
-            x[at + f] = np.float32(0.5) * (x[newest + f] + x[image + f])
+        for f in range(bins):
+            left, right = get_two(x, newest + f * pixel)
+            image_left, image_right = get_two(x, image + f * pixel)
+            left = np.float32(0.5) * (left + image_left)
+            right = np.float32(0.5) * (right + image_right)
+            put_two(x, at + f * pixel, left, right)
     forward(net, buffers, work, masks)
     for level in range(6):
         _mirror(buffers.encoder[level], mirrors.encoder[level])

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from rtsep.nets.buffers import LEVELS, make_buffers
 from rtsep.nets.forward import Mirrors, NewFrames, Work, slide
 from rtsep.nets.rows import clean_stops, rows_for
-from rtsep.nets.unet import UNet
+from rtsep.nets.unet import UNet, check_precision
+from rtsep_kernels.precision import Precision
 from rtsep_kernels.records import Image
 
 KEPT_LEVELS = range(1, LEVELS)
@@ -104,6 +105,8 @@ class SlidingState:
     Parameters
     ----------
     window : SlidingWindow
+    precision : Precision
+        Of the nets that are going to run, as in UNetState.
 
     Raises
     ------
@@ -111,8 +114,8 @@ class SlidingState:
         Unless the window's frames and bins are positive multiples of 64.
     """
 
-    def __init__(self, window: SlidingWindow):
-        self.window = window
+    def __init__(self, window: SlidingWindow, precision: Precision = "f32"):
+        self.window, self.precision = window, precision
         self._wanted = rows_for(window.frames, window.first, window.stop)
         self._clean = clean_stops(window.real_frames)
         # Rows of the decoder at level n are those that up 6 - n writes.
@@ -136,6 +139,7 @@ class SlidingState:
             window.bins,
             [rings.rows for rings in self._encoder_rings],
             [rings.rows for rings in self._decoder_rings],
+            precision,
         )
         shape = LEVELS, 6
         self._mirrors = Mirrors(np.zeros(shape, np.int64), np.zeros(shape, np.int64))
@@ -190,7 +194,13 @@ class SlidingState:
         -------
         int
             The first frame that was read. If the ring was overwritten meanwhile: `reset`.
+
+        Raises
+        ------
+        ValueError
+            If the net is in bf16 and the state not, or the other way round.
         """
+        check_precision(net, self.precision)
         known = start if self._filled is None else max(start, self._filled)
         stop = start + self.window.real_frames
         buffers = self._buffers._replace(

@@ -65,7 +65,7 @@ class SegmentSeparator:
         # A worker takes a state, runs a net in it, and gives it back.
         self._states: SimpleQueue[UNetState] = SimpleQueue()
         for _ in range(min(jobs, len(nets))):
-            self._states.put(UNetState(frames, config.bins))
+            self._states.put(UNetState(frames, config.bins, nets[0].precision))
         # writer: `push` (caller's thread); reader: analysis. The last FRAME_LENGTH - HOP samples of
         # the segment before, then this segment's; at first the frame of zeros.
         self._samples = np.zeros((self.tail + self.samples_per_segment, NET_CHANNELS), np.float32)

@@ -8,6 +8,7 @@ SpleeterRT's files: those are held to their size, layout and values, and their o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ KINDS = (
 class Imported:
     """Weights ready to be stored: the arrays of each stem and where they come from."""
 
-    stems: dict[str, StemArrays]
+    stems: Mapping[str, StemArrays]
     provenance: Provenance
 
 

@@ -131,8 +131,9 @@ def load(
 ) -> dict[str, StemArrays]:
     """The canonical arrays (arrays.py) of each stem, in the order of `config.net_stems`.
 
-    The arrays are read-only views of the memory-mapped file, checked against its SHA-256. Weights
-    that are not there are fetched first. Raises WeightsError if they cannot be, or are damaged.
+    The arrays are read-only and in memory only while they are used (mapped_arrays.py); the file was
+    checked against its SHA-256. Weights that are not there are fetched first. Raises WeightsError if
+    they cannot be, or are damaged.
     """
     path = weights_path(config.weights_name)
     if not _is_there(path):

@@ -25,6 +25,7 @@ from rtsep.errors import WeightsError
 from rtsep.nets.arrays import check_stem
 from rtsep.weights.checksum import check_regular, sha256_of
 from rtsep.weights.disk import reading, write_whole
+from rtsep.weights.mapped_arrays import MappedArrays, OpenFile, Place
 
 FORMAT_VERSION = "1"
 SIDECAR_SUFFIX = ".sha256"
@@ -37,7 +38,7 @@ HEADER_MAX_BYTES = 1 << 20
 # Metadata that stand in the header only where there is something to say.
 _LEFT_OUT = ("network",)
 
-StemArrays = dict[str, np.ndarray]
+StemArrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _header(named: Mapping[str, np.ndarray], provenance: Provenance) -> bytes:
 
 
 def read_weights(path: Path, model: str) -> tuple[Provenance, dict[str, StemArrays]]:
-    """Provenance and arrays (read-only, in the memory-mapped file) of each stem, all checked.
+    """Provenance and arrays (read-only, mapped while they are used) of each stem, all checked.
 
     model: the weights' name, which the file must bear. Raises WeightsError, naming the file, if
     it or its sidecar is missing, its SHA-256 differs from the sidecar's, it is of another model or
@@ -127,16 +128,15 @@ def read_weights(path: Path, model: str) -> tuple[Provenance, dict[str, StemArra
     provenance = header.provenance
     if provenance.model != model:
         raise WeightsError(f"{path} holds the weights of {provenance.model}, not of {model}")
-    stems: dict[str, StemArrays] = {stem: {} for stem in provenance.stems.split(",")}
-    # Each stem has a mapping of its own, which goes with the last of its arrays.
-    maps = {stem: np.memmap(path, np.uint8, "r") for stem in stems}
+    places: dict[str, dict[str, Place]] = {stem: {} for stem in provenance.stems.split(",")}
     for name, place in header.arrays.items():
         stem, _, array_name = name.partition("/")
-        if stem not in stems:
+        if stem not in places:
             raise WeightsError(f"{path} holds an unknown array {name}: {_renew(model)}")
-        # Through frombuffer, since a slice of a memmap may stand at any odd address.
-        flat = np.frombuffer(maps[stem], "<f4", math.prod(place.shape), place.offset)
-        stems[stem][array_name] = flat.reshape(place.shape)
+        places[stem][array_name] = place
+    with reading(path):
+        file = OpenFile(path)
+    stems: dict[str, StemArrays] = {stem: MappedArrays(file, of) for stem, of in places.items()}
     for stem, arrays in stems.items():
         check_stem(arrays, f"{model}, {stem}")
     return provenance, stems
@@ -151,17 +151,9 @@ def read_provenance(path: Path) -> Provenance:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where an array of float32 stands in the file. offset: in bytes, from the file's beginning."""
-
-    shape: tuple[int, ...]
-    offset: int
-
-
-@dataclass(frozen=True)
 class _Header:
     provenance: Provenance
-    arrays: dict[str, _Place]
+    arrays: dict[str, Place]
 
 
 def _read_header(path: Path) -> _Header:
@@ -206,7 +198,7 @@ def _provenance(path: Path, metadata: object) -> Provenance:
     return Provenance(**{field.name: metadata[field.name] for field in fields(Provenance)})
 
 
-def _places(entries: dict[str, Any], data_start: int, size_bytes: int) -> dict[str, _Place]:
+def _places(entries: dict[str, Any], data_start: int, size_bytes: int) -> dict[str, Place]:
     """Where each array stands: one behind the other, from `data_start` to the end of the file."""
     spans = {name: _numbers(entry, "data_offsets") for name, entry in entries.items()}
     for name, entry in entries.items():
@@ -219,7 +211,7 @@ def _places(entries: dict[str, Any], data_start: int, size_bytes: int) -> dict[s
         length_bytes = 4 * math.prod(shape)
         if offsets != (end, end + length_bytes):
             raise _Unreadable(f"{name} stands at {offsets}, expected {(end, end + length_bytes)}")
-        places[name] = _Place(shape, data_start + end)
+        places[name] = Place(shape, data_start + end)
         end += length_bytes
     if data_start + end != size_bytes:
         raise _Unreadable(f"its arrays end at byte {data_start + end} of {size_bytes}")

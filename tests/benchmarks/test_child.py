@@ -56,8 +56,8 @@ def test_a_start_up_that_is_not_measured_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(RtsepError, match=r"start-up of spleeter:2stems failed: .*none\.npy"):
-        measure_start_up("spleeter:2stems", tmp_path / "none.npy", 1)
+        measure_start_up("spleeter:2stems", tmp_path / "none.npy", 1, "f32")
     # A program that ends well and has separated nothing.
     monkeypatch.setattr(offline_child, "MODULE", "this")
     with pytest.raises(RtsepError, match="start-up of spleeter:2stems failed: exit status 0"):
-        measure_start_up("spleeter:2stems", tmp_path / "none.npy", 1)
+        measure_start_up("spleeter:2stems", tmp_path / "none.npy", 1, "f32")

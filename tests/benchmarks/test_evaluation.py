@@ -1,9 +1,15 @@
-"""SDR and SI-SDR: known ratios, what each counts as distortion, silence."""
+"""SDR, SI-SDR and leakage: known ratios, what each counts, silence."""
 
 import numpy as np
 import pytest
 
-from rtsep_bench.evaluation import sdr_db, si_sdr_db
+from rtsep_bench.evaluation import (
+    LEAKAGE_FRAME_SAMPLES,
+    is_silent,
+    leakage_db,
+    sdr_db,
+    si_sdr_db,
+)
 
 
 @pytest.fixture
@@ -58,3 +64,39 @@ def test_whole_numbers_do_not_overflow(song, measure):
     reference = np.round(8000 * song.clip(-3, 3)).astype(np.int16)
     estimate = np.round(8000 * (song.clip(-3, 3) + 0.1 * _orthogonal_noise(song).clip(-3, 3)))
     assert measure(estimate.astype(np.int16), reference) == pytest.approx(20, abs=0.5)
+
+
+# --- leakage ----------------------------------------------------------------------------------------
+
+FRAME = LEAKAGE_FRAME_SAMPLES
+
+
+def _parts(*levels: float) -> np.ndarray:
+    """A frame of noise at each level."""
+    noise = np.random.default_rng(2).standard_normal((len(levels), FRAME, 2))
+    return np.concatenate([level * part for level, part in zip(levels, noise)])
+
+
+def test_leakage_is_the_level_where_the_stem_is_silent():
+    mixture = _parts(0.1, 0.1, 0.2)
+    true = _parts(0.1, 0.0, 0.0)
+    # Loud where the stem is, which is no leakage; a tenth of the mixture where it is not.
+    estimate = np.concatenate([mixture[:FRAME], 0.1 * mixture[FRAME:]])
+    assert leakage_db(estimate, true, mixture) == pytest.approx(-20, abs=1e-6)
+    assert leakage_db(mixture, true, mixture) == pytest.approx(0, abs=1e-9)
+    assert leakage_db(0 * mixture, true, mixture) == -120
+
+
+def test_leakage_counts_no_frame_where_the_mixture_is_silent_too():
+    mixture = _parts(0.1, 0.1, 1e-4)
+    true = _parts(0.1, 1e-4, 0.0)
+    estimate = np.concatenate([mixture[: 2 * FRAME], np.ones((FRAME, 2))])
+    assert leakage_db(estimate, true, mixture) == pytest.approx(0, abs=1e-9)
+    assert leakage_db(mixture, _parts(0.1, 0.1, 0.1), mixture) is None
+    assert leakage_db(mixture[:100], true[:100], mixture[:100]) is None
+
+
+def test_silence_is_what_no_frame_is_louder_than():
+    assert is_silent(_parts(0.0, 5e-4))
+    assert not is_silent(_parts(0.0, 2e-3))
+    assert is_silent(np.zeros((10, 2))) and not is_silent(np.ones((10, 2)))

@@ -8,6 +8,8 @@ import pytest
 import soundfile
 
 from rtsep.cli.monitor import main
+from rtsep_kernels.jit import VECTOR
+from rtsep_kernels.precision import choose_precision
 
 pytestmark = pytest.mark.usefixtures("made_up_weights")
 RATE = 44_100
@@ -74,6 +76,42 @@ def test_gains_are_heard(song, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "variable", "precision", "why"),
+    [
+        ("", "", "f32", "exact, as nothing is paced"),
+        ("--precision weights16", "", "weights16", "as asked for"),
+        ("", "weights16", "weights16", "as asked for"),
+        ("--precision f32 --realtime", "weights16", "f32", "as asked for"),
+        ("--realtime", "", None, "auto: "),
+    ],
+)
+def test_the_precision_is_chosen_and_told(
+    song, tmp_path, monkeypatch, capsys, words, variable, precision, why
+):
+    if precision == "weights16" and not VECTOR:
+        pytest.skip("the plain kernels know float32 only")
+    monkeypatch.setenv("RTSEP_PRECISION", variable)
+    stats = tmp_path / "stats.json"
+    words = ("--duration", 0.1, "--latency", "low", "--no-ratio", "--stats", stats, *words.split())
+    assert _run("--input-file", song[0], *words) == 0
+    precision = precision or choose_precision("auto").precision
+    assert json.loads(stats.read_text())["precision"] == precision
+    err = capsys.readouterr().err
+    assert f"\nnets    {precision}: {why}" in err
+    assert f" ms, in {precision}\n" in err
+
+
+def test_a_precision_that_is_not_to_be_had_is_told_in_one_line(song, monkeypatch, capsys):
+    monkeypatch.setattr("rtsep_kernels.jit.VECTOR", False)
+    assert _run("--input-file", song[0], "--precision", "bf16") == 2
+    err = capsys.readouterr().err
+    assert "rtsep-monitor: error: precision bf16: it needs vector kernels: choose f32" in err
+    monkeypatch.setenv("RTSEP_PRECISION", "f16")
+    assert _run("--input-file", song[0]) == 2
+    assert "RTSEP_PRECISION must be one of auto, f32" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("words", "told"),
     [
         ("--stem voice", "no model has the stems voice"),
@@ -82,6 +120,7 @@ def test_gains_are_heard(song, tmp_path):
         ("--gain vocals", "--gain must look like vocals=-6: got 'vocals'"),
         ("--latency fast", "unknown latency 'fast'"),
         ("--on-late wait", "invalid choice"),
+        ("--precision f16", "--precision: invalid choice: 'f16'"),
         ("--duration -1", "--duration: must be a number of seconds, 0 or more: got '-1'"),
         ("--output-file out.wav", "--output-file needs --input-file"),
         ("--model spleeter:9stems", "unknown model 'spleeter:9stems'"),

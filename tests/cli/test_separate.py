@@ -59,6 +59,7 @@ IMPOSSIBLE = {
     "song.wav --format wma": "unknown format 'wma': choose one of wav, flac",
     "song.wav --format flac --bit-depth float": "flac cannot hold bit depth float: choose 16 or 24",
     "song.wav --format mp3 --bit-depth 16": "mp3 has no bit depth: ask for none instead of 16",
+    "song.wav --precision f16": "--precision: invalid choice: 'f16'",
     "song.wav --bit-depth 8": "--bit-depth: invalid choice: '8'",
     "song.wav --start -1": "--start: must be a number of seconds, 0 or more: got '-1'",
     "song.wav --start soon": "--start: must be a number of seconds, 0 or more: got 'soon'",
@@ -226,7 +227,8 @@ def test_the_report_says_where_the_stems_are_and_how_fast_it_was(folder, double,
     captured = capsys.readouterr()
     first, *stems = captured.out.splitlines()
     assert re.fullmatch(
-        r"song\.wav: 0:01 of sound in \d+\.\d s, \d+\.\d times faster than real time", first
+        r"song\.wav: 0:01 of sound in \d+\.\d s, \d+\.\d times faster than real time, nets in f32",
+        first,
     )
     assert [line.split() for line in stems] == [
         ["vocals", "out/song/vocals.wav"],

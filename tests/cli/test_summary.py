@@ -18,6 +18,7 @@ def stats(**changes):
         "xruns": dict(Counters().xruns), "deadline_ms": PLANS["classic"].deadline_ms,
         "callback_ms": {"p50": 0.3, "p99": 0.9, "max": 2.3}, "block_ms": 5.8,
         "worker_ms": dict.fromkeys(STEMS, worker), "priority": REAL_TIME,
+        "precision": "bf16",
         "lost_samples": 0, **changes,
     }  # fmt: skip
 
@@ -30,7 +31,7 @@ def test_a_good_run_is_summed_up_without_advice():
         "played   1:00, delayed by 5944.3 ms (devices not counted)",
         "trouble  late masks 0; xruns 0",
         "callback median 0.30 ms, p99 0.90, max 2.30 of 5.8 ms",
-        "workers  vocals 10.0 % (max 20 %), accompaniment 10.0 % (max 20 %) of 2902.5 ms",
+        "workers  vocals 10.0 % (max 20 %), accompaniment 10.0 % (max 20 %) of 2902.5 ms, in bf16",
     ]
 
 

@@ -12,6 +12,7 @@ import pytest
 from rtsep.devices.pulse.backend import PulseBackend
 from rtsep.devices.pulse.ends import PulseSettings
 from rtsep.devices.pulse.libpulse import libpulse
+from rtsep.devices.pulse.stream import DRY_TIMES, LENGTHENED_S
 from rtsep.devices.route import PULSEAUDIO, Route
 from rtsep.errors import MissingLibraryError, RtsepError, UsageError
 from rtsep.live.priority import audio_first, session_first
@@ -115,6 +116,31 @@ def test_impulses_are_heard_when_it_is_announced(server, ends):
         assert took_s == pytest.approx(at_first_s, abs=TOLERANCE_S)
 
     repeat_if_disturbed(attempt, BUFFER_S)
+
+
+def test_a_sink_that_runs_dry_again_and_again_is_given_more(server):
+    late, blocks = [], []
+
+    def slow(block, out):
+        _copy(block, out)
+        blocks.append(time.perf_counter())
+        if late:
+            time.sleep(late.pop())
+
+    with _playing(PulseBackend(_route()), slow) as stream:
+        before_ms = stream.stats()["output_buffer_ms"]
+        time.sleep(SETTLED_S)
+        # Once is forgiven.
+        late.append(0.06)
+        time.sleep(1.0)
+        assert stream.stats()["output_buffer_ms"] == before_ms
+        for _ in range(2 * DRY_TIMES):
+            late.append(0.06)
+            time.sleep(0.6)
+        after_ms = stream.stats()["output_buffer_ms"]
+        assert before_ms < after_ms <= before_ms + 1000 * 2 * LENGTHENED_S
+        stream.check()
+        assert time.perf_counter() - blocks[-1] < 0.5
 
 
 def test_a_sound_passes_whole(server):

@@ -91,7 +91,7 @@ def test_direct_conv_and_its_row_ranges(rows, width, c_in, c_out, act, seed, dat
     def run(first, stop):
         y, y_pixels = guarded(rows, width, c_out)
         skip, skip_pixels = guarded(rows, width, c_out)
-        conv.conv_rows(image, layer, skip, y, first, stop)
+        conv.conv_rows(image, layer, skip, y, None, first, stop)
         assert untouched_outside(y, y_pixels[first:stop])
         assert untouched_outside(skip, skip_pixels[first:stop])
         return y_pixels, skip_pixels
@@ -106,7 +106,7 @@ def test_direct_conv_and_its_row_ranges(rows, width, c_in, c_out, act, seed, dat
     np.testing.assert_array_equal(part_skip[first:stop], whole_skip[first:stop])
     # Without a skip the activations are the same.
     y, y_pixels = guarded(rows, width, c_out)
-    conv.conv_rows(image, layer, None, y, 0, rows)
+    conv.conv_rows(image, layer, None, y, None, 0, rows)
     np.testing.assert_array_equal(y_pixels, whole)
 
 
@@ -133,7 +133,7 @@ def test_subpixel_transposed_conv_and_its_row_ranges(rows, width, c_in, c_out, a
 
     def run(first, stop):
         y, pixels = guarded(2 * rows, 2 * width, c_out)
-        deconv.upconv_rows(image, layer, y, first, stop)
+        deconv.upconv_rows(image, layer, y, None, first, stop)
         assert untouched_outside(y, pixels[first:stop])
         return pixels
 
@@ -152,7 +152,7 @@ def test_nan_reaches_every_output_that_sees_it(act):
     w, e = _weights(rng, 5, 5, 2, WIDTH), _parameters(rng, WIDTH)
     layer = Layer(pack.pack_conv(w), pack.pack_epilogue(e), activation(act), WIDTH)
     y, pixels = guarded(4, 4, WIDTH)
-    conv.conv_rows(padded(x, 1, 2), layer, None, y, 0, 4)
+    conv.conv_rows(padded(x, 1, 2), layer, None, y, None, 0, 4)
     seen = np.isnan(pixels).all(axis=2)
     # Output r sees input rows 2 r - 1 .. 2 r + 3.
     expected = np.zeros((4, 4), bool)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rtsep_bench.server_process import AudioServer
+from rtsep_bench.server_process import AudioServer, wait_until
 from rtsep_bench.servers import RATE, jack_server, pipewire_jack, pipewire_server, pulse_server
 from rtsep_bench.watchdog import priority
 from tests.live import jack_player
-from tests.live.jack_graph import connect, disconnect, new_ports, ports, sink_ports
+from tests.live.jack_graph import START_S, connect, disconnect, new_ports, ports, sink_ports
 from tests.live.monitor_process import Monitor, monitor_process
 from tests.live.pulse_clients import listening, play, read_heard, wait_until_connected
 from tests.live.song import PLAN
@@ -94,6 +94,7 @@ def through_graph(song, period, folder) -> SongRun:
     ):
         ends = ("-i", ",".join(player.played), "-o", ",".join(player.heard))
         with monitor_process(server, folder, "--backend", "jack", *ends, *OPTIONS) as monitor:
+            _wait_until_it_plays(monitor)
             return _played(player, monitor, song, IN_A_CIRCLE)
 
 
@@ -109,7 +110,13 @@ def through_pipewire(song, quantum, folder) -> SongRun:
         connect(server, sink_ports("stem")[0], player.heard)
         ends = ("--blocksize", str(quantum), "-i", "song", "-o", "stem")
         with monitor_process(server, folder, "--backend", "jack", *ends, *OPTIONS) as monitor:
+            _wait_until_it_plays(monitor)
             return _played(player, monitor, song, IN_A_CIRCLE)
+
+
+def _wait_until_it_plays(monitor: Monitor) -> None:
+    """Until rtsep-monitor has told which ports it has and connected them."""
+    wait_until(lambda: "; ports of rtsep" in monitor.messages(), "rtsep-monitor to play", START_S)
 
 
 def _played(player: _JackPlayer, monitor: Monitor, song, told: str) -> SongRun:

@@ -149,6 +149,8 @@ def test_masks_that_are_not_numbers_are_never_heard(start_engine, monkeypatch):
 
 
 def test_offline_a_damaged_net_is_an_error(monkeypatch, damaged):
-    monkeypatch.setattr("rtsep.offline.separator.load_nets", lambda config, progress: damaged[1])
+    monkeypatch.setattr(
+        "rtsep.offline.separator.load_nets", lambda config, progress, precision: damaged[1]
+    )
     with pytest.raises(RtsepError, match="the net of vocals"):
         rtsep.Separator().separate(noise(5000), 44_100)

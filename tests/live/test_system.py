@@ -189,6 +189,15 @@ def test_a_sink_that_is_not_there_is_refused(desktop):
     assert not desktop.left_over()
 
 
+def test_the_other_server_s_backend_is_refused(desktop):
+    other = {"pulse": "jack", "pipewire": "pulse"}[desktop.kind]
+    done = run_monitor(desktop.server, *SYSTEM, "--backend", other)
+    assert done.returncode == 2
+    assert f"--backend {other} reaches no streams of" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not desktop.left_over()
+
+
 def test_without_a_server_there_is_one_line(made_up_weights, tmp_path):
     environ = {**without_servers(), "XDG_RUNTIME_DIR": str(tmp_path)}
     done = run_monitor(AudioServer([], environ, list), *SYSTEM)

@@ -134,16 +134,18 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
 
 def test_the_name_tells_everything_that_a_timing_depends_on(monkeypatch):
     low, names = PLANS["low"], set()
-    names.add(timing_name("spleeter:2stems", 2, low))
-    names.add(timing_name("spleeter:4stems", 2, low))
-    names.add(timing_name("spleeter:2stems", 1, low))
-    names.add(timing_name("spleeter:2stems", 2, PLANS["balanced"]))
+    names.add(timing_name("spleeter:2stems", 2, low, "f32"))
+    names.add(timing_name("spleeter:4stems", 2, low, "f32"))
+    names.add(timing_name("spleeter:2stems", 1, low, "f32"))
+    names.add(timing_name("spleeter:2stems", 2, PLANS["balanced"], "f32"))
+    names.add(timing_name("spleeter:2stems", 2, low, "bf16"))
     monkeypatch.setattr(timing_cache, "cpu_name", lambda: "another")
-    names.add(timing_name("spleeter:2stems", 2, low))
+    names.add(timing_name("spleeter:2stems", 2, low, "f32"))
     monkeypatch.setattr(timing_cache, "usable_cores", lambda: 99)
-    names.add(timing_name("spleeter:2stems", 2, low))
+    names.add(timing_name("spleeter:2stems", 2, low, "f32"))
     monkeypatch.setattr(timing_cache, "_sources_hash", lambda: "0" * 12)
-    names.add(timing_name("spleeter:2stems", 2, low))
-    assert len(names) == 7
+    names.add(timing_name("spleeter:2stems", 2, low, "f32"))
+    assert len(names) == 8
     # What makes no difference to the time makes none to the name.
-    assert timing_name("m", 2, low) == timing_name("m", 2, read_plan("64/1/1/0.5/hann/4"))
+    alike = read_plan("64/1/1/0.5/hann/4")
+    assert timing_name("m", 2, low, "f32") == timing_name("m", 2, alike, "f32")

@@ -33,7 +33,7 @@ def test_cropped_equals_whole(net, data, frames):
     state = UNetState(frames, BINS)
     # What is not computed must not matter: poison it.
     _poison(state)
-    state.input[:] = x
+    state.take_in(x)
     state.forward(net, part, rows_for(frames, first, stop))
     np.testing.assert_array_equal(part[first:stop], whole[first:stop])
 

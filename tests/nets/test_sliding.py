@@ -9,6 +9,8 @@ from rtsep.nets.registry import find_model
 from rtsep.nets.rows import clean_stops
 from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import UNet, UNetState
+from rtsep_kernels.jit import VECTOR
+from rtsep_kernels.reference import from_bf16, to_bf16
 from tests.weights.made_up_weights import made_up_arrays
 
 BINS = 64
@@ -19,26 +21,35 @@ def net():
     return UNet(find_model("spleeter:2stems"), made_up_arrays(3))
 
 
+@pytest.fixture(scope="module", params=["weights16", "bf16"])
+def net_16(request):
+    """A net in 16 bits."""
+    if not VECTOR:
+        pytest.skip("the plain kernels know float32 only")
+    return UNet(find_model("spleeter:2stems"), made_up_arrays(3), request.param)
+
+
 class Stream:
     """A spectrogram with gains, the window's masks by sliding and by running the whole net on it."""
 
-    def __init__(self, net, frames, stride, look_ahead, seed, extrapolated=0):
+    def __init__(self, net, frames, stride, look_ahead, seed, extrapolated=0, bins=BINS):
+        self.bins = bins
         rng = np.random.default_rng(seed)
         self.net, self.frames, self.stride = net, frames, stride
         self.gains = np.zeros(0, np.float32)
         self.length = frames + 3 * stride  # of the ring
         self.rng = rng
-        self.all = np.zeros((0, BINS, 2), np.float32)
+        self.all = np.zeros((0, bins, 2), np.float32)
         self.extrapolated, self.real_frames = extrapolated, frames - extrapolated
         stop = self.real_frames - look_ahead
         self.wanted = slice(stop - stride, stop)
         self.sliding = SlidingState(
-            SlidingWindow(frames, BINS, stride, stop - stride, stop, extrapolated)
+            SlidingWindow(frames, bins, stride, stop - stride, stop, extrapolated), net.precision
         )
-        self.whole = UNetState(frames, BINS)
+        self.whole = UNetState(frames, bins, net.precision)
 
     def grow(self, count):
-        new = np.abs(self.rng.standard_normal((count, BINS, 2))).astype(np.float32)
+        new = np.abs(self.rng.standard_normal((count, self.bins, 2))).astype(np.float32)
         self.all = np.concatenate([self.all, new])
         self.gains = (0.5 + np.arange(len(self.all)) % 7 / 7).astype(np.float32)
 
@@ -47,7 +58,7 @@ class Stream:
         self.all = np.abs(self.rng.standard_normal(self.all.shape)).astype(np.float32)
 
     def ring(self):
-        magnitudes = np.full((self.length, BINS, 2), np.nan, np.float32)
+        magnitudes = np.full((self.length, self.bins, 2), np.nan, np.float32)
         gains = np.full(self.length, np.nan, np.float32)
         for t in range(max(0, len(self.all) - self.length), len(self.all)):
             magnitudes[t % self.length], gains[t % self.length] = self.all[t], self.gains[t]
@@ -55,17 +66,20 @@ class Stream:
 
     def warm_up(self):
         """Runs on the silence before the stream."""
-        spare = np.zeros((self.frames, 2, BINS), np.float32)
+        spare = np.zeros((self.frames, 2, self.bins), np.float32)
         for run in range(-self.sliding.phases, 0):
             start = (run + 1) * self.stride - self.real_frames
             self.sliding.run(self.net, *self.ring(), start, spare)
 
     def compare(self):
         start = len(self.all) - self.real_frames
-        got = np.full((self.frames, 2, BINS), np.nan, np.float32)
+        got = np.full((self.frames, 2, self.bins), np.nan, np.float32)
         self.sliding.run(self.net, *self.ring(), start, got)
-        window = np.zeros((self.frames, BINS, 2), np.float32)
+        window = np.zeros((self.frames, self.bins, 2), np.float32)
         seen = self.all[max(0, start) :] * self.gains[max(0, start) :, None, None]
+        if self.net.precision == "bf16":
+            # Frames are extrapolated from what the window holds.
+            seen = from_bf16(to_bf16(seen))
         window[self.real_frames - len(seen) : self.real_frames] = seen
         for i in range(self.extrapolated):
             image = window[self.real_frames - 1 - i]
@@ -92,6 +106,28 @@ def test_masks_equal_the_whole_nets_over_a_long_slide(net, frames, stride, look_
 def test_extrapolated_frames_equal_a_window_that_holds_them(net, frames, stride, extrapolated):
     stream = Stream(net, frames, stride, 2, seed=stride, extrapolated=extrapolated)
     for _ in range((frames + 40) // stride + 2):
+        stream.grow(stride)
+        stream.compare()
+
+
+@pytest.mark.parametrize("extrapolated", [0, 4])
+@pytest.mark.parametrize("stride", [1, 2, 8])
+@pytest.mark.parametrize("frames", [64, 128])
+def test_masks_in_16_bits_equal_the_whole_nets(net_16, frames, stride, extrapolated):
+    stream = Stream(net_16, frames, stride, 1, seed=stride, extrapolated=extrapolated)
+    for _ in range((frames + 40) // stride + 2):
+        stream.grow(stride)
+        stream.compare()
+
+
+@pytest.mark.parametrize(("stride", "extrapolated"), [(1, 4), (8, 0)])
+def test_masks_in_16_bits_equal_the_whole_nets_where_amx_computes_every_level(
+    net_16, stride, extrapolated
+):
+    # Even level 6 has 16 pixels, which is a tile of AMX's.
+    stream = Stream(net_16, 64, stride, 1, seed=stride, extrapolated=extrapolated, bins=1024)
+    stream.warm_up()
+    for _ in range(40 // stride):
         stream.grow(stride)
         stream.compare()
 

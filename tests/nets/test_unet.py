@@ -92,7 +92,7 @@ def test_a_few_rows_are_those_of_the_whole_run(model: str, first: int, stop: int
     state = UNetState(128, 64)
     rows = rows_for(state, first, stop)
     assert (np.diff(rows[-3:], axis=1) < np.diff(state.all_rows[-3:], axis=1)).all()
-    state.input[:] = image
+    state.take_in(image)
     part = np.full_like(whole, -7)
     state.forward(nets[model], part, rows)
     np.testing.assert_array_equal(part[first:stop], whole[first:stop])

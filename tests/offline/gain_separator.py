@@ -17,6 +17,7 @@ class GainSeparator:
 
     def __init__(self, gains: Mapping[str, float], gain: float = 1.0) -> None:
         self.stems = tuple(gains)
+        self.precision = "f32"
         self.formats: list[tuple[int, int]] = []
         self._factors = {stem: np.float32(gain * factor) for stem, factor in gains.items()}
 

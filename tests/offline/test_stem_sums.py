@@ -26,7 +26,7 @@ def _net(model: str, stem: int) -> UNet:
 def make(monkeypatch):
     """Makes separators with made-up nets of any model."""
 
-    def load_nets(config, _progress):
+    def load_nets(config, _progress, precision):
         return [_net(config.name, stem) for stem in range(len(config.stems))]
 
     monkeypatch.setattr("rtsep.offline.separator.load_nets", load_nets)

@@ -67,6 +67,26 @@ def test_arrays_come_back_from_the_map(written: Path, vocals: Arrays) -> None:
     assert stems["vocals"]["conv1/kernel"].ctypes.data % 64 == 0
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="Linux lists what is mapped")
+def test_arrays_are_in_memory_only_while_they_are_used(written: Path) -> None:
+    def mapped() -> int:
+        return Path("/proc/self/maps").read_text().count(str(written))
+
+    _, stems = read_weights(written, MODEL)
+    assert mapped() == 0
+    array = stems["vocals"]["up1/kernel"]
+    assert mapped() == 1
+    # What was checked is what is read, whatever is put in its place meanwhile.
+    expected = array.copy()
+    del array
+    assert mapped() == 0
+    written.rename(written.with_suffix(".aside"))
+    try:
+        np.testing.assert_array_equal(stems["vocals"]["up1/kernel"], expected)
+    finally:
+        written.with_suffix(".aside").rename(written)
+
+
 def test_others_can_read_the_file(written: Path, vocals: Arrays) -> None:
     arrays = load_file(written)
     assert set(arrays) == {f"vocals/{name}" for name in vocals}

@@ -33,7 +33,7 @@ def summary(stats: dict) -> list[str]:
         f"trouble  late masks {late}{share_of_hops(late, hops)}; xruns {described or 0}",
         f"callback median {callback['p50']:.2f} ms, p99 {callback['p99']:.2f}, max "
         f"{callback['max']:.2f}{block}",
-        f"workers  {loads} of {deadline_ms:.1f} ms",
+        f"workers  {loads} of {deadline_ms:.1f} ms, in {stats['precision']}",
         *_clocks(stats),
         *_advice(stats),
     ]

@@ -151,7 +151,7 @@ def list_nodes() -> PipeWireNodes:
             ["pw-dump"], stdin=subprocess.DEVNULL, capture_output=True, timeout=ANSWER_S
         )
         if done.returncode == 0:
-            return PipeWireNodes(json.loads(done.stdout))
+            return PipeWireNodes(read_dump(done.stdout.decode()))
     except FileNotFoundError:
         raise MissingLibraryError(
             "pw-dump is not installed: Debian/Ubuntu `apt install pipewire-bin`, Fedora "
@@ -160,6 +160,25 @@ def list_nodes() -> PipeWireNodes:
     except (subprocess.TimeoutExpired, json.JSONDecodeError):
         pass  # it is starting, or ending
     raise RtsepError(NO_SERVER)
+
+
+def read_dump(text: str) -> list[dict[str, Any]]:
+    """The objects that `pw-dump` has printed; raises JSONDecodeError where something else stands.
+
+    Behind the list of all objects stand lists of those that changed while it was printed; of one that
+    has gone there is only its id.
+    """
+    objects: dict[int, dict[str, Any]] = {}
+    decoder, rest = json.JSONDecoder(), text.strip()
+    while rest:
+        changed, end = decoder.raw_decode(rest)
+        for item in changed:
+            if "type" in item:
+                objects[item["id"]] = item
+            else:
+                objects.pop(item["id"], None)
+        rest = rest[end:].lstrip()
+    return list(objects.values())
 
 
 def _is(item: Mapping[str, Any], kind: str) -> bool:

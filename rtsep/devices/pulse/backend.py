@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rtsep.devices.audio_stream import Process
 from rtsep.devices.backend import Ends
+from rtsep.devices.pulse.buffers import PulseBuffers
 from rtsep.devices.pulse.ends import (
     PulseEnds,
     PulseSettings,
@@ -13,7 +14,7 @@ from rtsep.devices.pulse.ends import (
     ends_of_settings,
 )
 from rtsep.devices.pulse.listing import server_devices
-from rtsep.devices.pulse.stream import PulseBuffers, PulseStream
+from rtsep.devices.pulse.stream import PulseStream
 from rtsep.devices.route import Route
 
 

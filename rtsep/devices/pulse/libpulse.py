@@ -18,7 +18,7 @@ STREAM_READY, STREAM_FAILED = 2, 3
 CONTEXT_NOAUTOSPAWN = 1
 # pa_stream_flags_t
 INTERPOLATE_TIMING, AUTO_TIMING_UPDATE, NO_REMAP_CHANNELS = 0x0002, 0x0008, 0x0010
-DONT_MOVE, ADJUST_LATENCY = 0x0200, 0x2000
+DONT_MOVE, ADJUST_LATENCY, EARLY_REQUESTS = 0x0200, 0x2000, 0x4000
 SEEK_RELATIVE = 0
 SINK_HARDWARE = 0x0004  # pa_sink_flags_t
 # In pa_buffer_attr: as the server likes.
@@ -91,6 +91,7 @@ typedef void (*pa_server_info_cb_t)(pa_context *, const pa_server_info *, void *
 typedef void (*pa_sink_info_cb_t)(pa_context *, const pa_sink_info *, int, void *);
 typedef void (*pa_source_info_cb_t)(pa_context *, const pa_source_info *, int, void *);
 typedef void (*pa_stream_notify_cb_t)(pa_stream *, void *);
+typedef void (*pa_stream_success_cb_t)(pa_stream *, int, void *);
 typedef void (*pa_stream_request_cb_t)(pa_stream *, size_t, void *);
 
 const char *pa_strerror(int);
@@ -136,6 +137,8 @@ int pa_stream_get_state(const pa_stream *);
 uint32_t pa_stream_get_index(const pa_stream *);
 const char *pa_stream_get_device_name(const pa_stream *);
 const pa_buffer_attr *pa_stream_get_buffer_attr(pa_stream *);
+pa_operation *pa_stream_set_buffer_attr(
+    pa_stream *, const pa_buffer_attr *, pa_stream_success_cb_t, void *);
 const pa_timing_info *pa_stream_get_timing_info(pa_stream *);
 int pa_stream_get_latency(pa_stream *, uint64_t *, int *);
 size_t pa_stream_writable_size(const pa_stream *);

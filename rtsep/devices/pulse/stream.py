@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,38 +21,20 @@ from numpy.typing import NDArray
 from rtsep.devices.audio_stream import AudioStream, Process, Xruns
 from rtsep.devices.backend import Ends
 from rtsep.devices.clock_bridge import LONGEST_BLOCK, ClockBridge
+from rtsep.devices.pulse.buffers import PulseBuffers
 from rtsep.devices.pulse.connection import Connection
 from rtsep.devices.pulse.ends import PAIR, PulseEnds
-from rtsep.devices.pulse.server_stream import PlaybackStream, RecordStream
+from rtsep.devices.pulse.playback_stream import PlaybackStream
+from rtsep.devices.pulse.record_stream import RecordStream
 from rtsep.errors import RtsepError
 
 # What the server says of its clocks is taken in the mean of so many blocks, some ten seconds. It
 # corrects itself in the first ones, and where players come and go.
 BLOCKS_OF_MEAN = 2000
-
-
-@dataclass(frozen=True)
-class PulseBuffers:
-    """How much sound the server is asked to keep where, in seconds.
-
-    fragment_s: what a source sends at once. request_s: what a sink asks for at once. buffer_s: what
-    lies between the answer to a request and the sink's end. late_s: what a source's fragment may come
-    late by, beyond the bridge's own spare.
-    """
-
-    fragment_s: float = 0.005
-    request_s: float = 0.005
-    buffer_s: float = 0.026
-    late_s: float = 0.006
-
-    @classmethod
-    def of_latency(cls, seconds: float) -> PulseBuffers:
-        """For a machine on which threads are late: about `seconds` on either side."""
-        least = cls()
-        return cls(
-            buffer_s=max(least.buffer_s, seconds),
-            late_s=max(least.late_s, seconds - least.buffer_s),
-        )
+# Where the sink runs dry so often in such a time, more sound is kept from then on, up to a limit. The
+# server's main thread, through which all of it goes, has no real-time priority.
+DRY_TIMES, DRY_WITHIN_S = 3, 10.0
+LENGTHENED_S, MOST_BUFFER_S = 0.008, 0.1
 
 
 class PulseStream(AudioStream):
@@ -78,6 +60,8 @@ class PulseStream(AudioStream):
         self._block = np.zeros((LONGEST_BLOCK, ends.channels_in), np.float32)
         self._outputs = np.zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
         self._told = (0, 0, 0, 0)
+        self._dry_s: deque[float] = deque(maxlen=DRY_TIMES)  # when the sink last ran dry
+        self._buffer_s = buffers.buffer_s
         self._in, self._out = _Mean(), _Mean()
         self._streams: list[RecordStream | PlaybackStream] = []
         self._connection = Connection()
@@ -160,9 +144,12 @@ class PulseStream(AudioStream):
         ]
 
     def stats(self) -> dict[str, float]:
-        """The drift: how much faster the input's clock runs than the output's, in 1e-6."""
+        """How much faster the input's clock runs than the output's, in 1e-6; the output's buffer."""
         assert self._clocks is not None
-        return {"clock_drift_ppm": round(self._clocks.drift_ppm, 2)}
+        return {
+            "clock_drift_ppm": round(self._clocks.drift_ppm, 2),
+            "output_buffer_ms": 1000 * self._buffer_s,
+        }
 
     def check(self) -> None:
         """Raise RtsepError where `process` has failed, or a callback of the server's."""
@@ -265,7 +252,22 @@ class PulseStream(AudioStream):
         )
         if lost != self._told and self._started:
             self._on_xruns(Xruns(*(now > told for now, told in zip(lost, self._told))))
+            if lost[-1] > self._told[-1]:
+                self._note_dry()
         self._told = lost
+
+    def _note_dry(self) -> None:
+        """Keep more sound where the sink runs dry again and again."""
+        now_s = time.perf_counter()
+        self._dry_s.append(now_s)
+        if len(self._dry_s) < DRY_TIMES or now_s - self._dry_s[0] > DRY_WITHIN_S:
+            return
+        self._dry_s.clear()
+        if self._buffer_s < MOST_BUFFER_S:
+            self._buffer_s += LENGTHENED_S
+            for stream in self._streams:
+                if isinstance(stream, PlaybackStream):
+                    stream.lengthen(self._buffer_s)
 
 
 class _Mean:

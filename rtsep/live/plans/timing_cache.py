@@ -2,9 +2,9 @@
 
 They stand in the folder of the compiled kernels, which is named after the kernel set and the sources
 it was compiled from. Within the file a timing goes by the processor, the cores that may be used,
-the model and how many of its nets run, the plan's shape, and a hash of the sources that run them. So
-whatever changes the time also changes the name, but for the clock of the processor and what else is
-running: `rtsep-monitor --retime` measures anew.
+the model, how many of its nets run and in which precision, the plan's shape, and a hash of the sources
+that run them. So whatever changes the time also changes the name, but for the clock of the processor and
+what else is running: `rtsep-monitor --retime` measures anew.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rtsep.live.plans.notation import spell
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.plans.timing import PlanTiming
 from rtsep_kernels.jit import CACHE_FOLDER
+from rtsep_kernels.precision import Precision
 from rtsep_kernels.user_cache import NO_HOME
 
 FILE_NAME = "timings.json"
@@ -82,13 +83,13 @@ class TimingCache:
         return entries if isinstance(entries, dict) else {}
 
 
-def timing_name(model: str, nets: int, plan: StreamPlan) -> str:
-    """What a timing of `nets` nets of `model` under `plan` goes by on this machine."""
+def timing_name(model: str, nets: int, plan: StreamPlan, precision: Precision) -> str:
+    """What a timing of `nets` nets of `model` in `precision` under `plan` goes by on this machine."""
     # Not its name: what the nets have to do does not depend on windows and compute delay.
     alike = replace(plan, compute_delay=plan.stride, asymmetric=False)
     return (
-        f"{cpu_name()}, {usable_cores()} cores, {model}, {nets} nets, {spell(alike)}, sources "
-        f"{_sources_hash()}"
+        f"{cpu_name()}, {usable_cores()} cores, {model}, {nets} nets, {precision}, "
+        f"{spell(alike)}, sources {_sources_hash()}"
     )
 
 

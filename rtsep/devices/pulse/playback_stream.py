@@ -1,0 +1,141 @@
+"""A stream that plays to a sink: what it asks for is given, once all input that has come was taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rtsep.devices.pulse.connection import Connection
+from rtsep.devices.pulse.libpulse import (
+    AS_SERVER_LIKES,
+    EARLY_REQUESTS,
+    SEEK_RELATIVE,
+    STREAM_FAILED,
+)
+from rtsep.devices.pulse.server_stream import FLAGS, Block, ServerStream
+from rtsep.errors import RtsepError
+
+
+class PlaybackStream(ServerStream):
+    """Calls `give(out)` for what a sink needs; see ServerStream.
+
+    buffer_s, request_s: seconds of sound between `give` and the sink's end, and those to be asked for at
+    once. `granted_s`, `most_s`: what the server makes of them, the first in the mean.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        title: str,
+        device: str,
+        rate: int,
+        channels: int,
+        *,
+        buffer_s: float,
+        request_s: float,
+        give: Callable[[Block], None],
+    ):
+        super().__init__(connection, title, device, rate, channels)
+        self._buffer_s, self._request_s, self._give = buffer_s, request_s, give
+        self.granted_s, self.most_s = buffer_s, request_s
+        # Whether the server has moved it to a sink that was not asked for, as when its own has gone.
+        self._strayed = False
+        self._asked = False
+        self._on_lengthened = connection.callback(
+            "pa_stream_success_cb_t", lambda _stream, _success, _user: self._learn()
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the stream plays, and on its sink."""
+        return super().alive and not self._strayed
+
+    def move(self, sink: str) -> None:
+        """Go over to another sink; for the loop's thread."""
+        before, self.device = self.device, sink
+        operation = self._lib.pa_context_move_sink_input_by_name(
+            self._connection.context, self.index, sink.encode(), self._ffi.NULL, self._ffi.NULL
+        )
+        if operation == self._ffi.NULL:
+            self.device = before
+            raise RtsepError(f"cannot move to {sink!r}: {self._connection.error()}")
+        self._lib.pa_operation_unref(operation)
+
+    @property
+    def device_now(self) -> str:
+        """The sink that the server has it on; for the loop's thread."""
+        return self._connection.pulse.text(self._lib.pa_stream_get_device_name(self._stream))
+
+    def _connect(self) -> None:
+        self._make()
+        self._call_back("write", "pa_stream_request_cb_t", self._on_writable)
+        self._connection.rounds.append(self._serve)
+        self._call_back("moved", "pa_stream_notify_cb_t", self._on_moved)
+        null = self._ffi.NULL
+        # Early requests: the sink renders no more at once than is asked for at once. So the time there
+        # is to answer is the whole buffer, but for that.
+        if (
+            self._lib.pa_stream_connect_playback(
+                self._stream,
+                self.device.encode(),
+                self._wanted(),
+                FLAGS | EARLY_REQUESTS,
+                null,
+                null,
+            )
+            < 0
+        ):
+            self._state = STREAM_FAILED
+
+    def lengthen(self, buffer_s: float) -> None:
+        """Keep so much sound from now on; for the loop's thread. The sound has one gap of that."""
+        self._buffer_s = buffer_s
+        operation = self._lib.pa_stream_set_buffer_attr(
+            self._stream, self._wanted(), self._on_lengthened, self._ffi.NULL
+        )
+        if operation != self._ffi.NULL:
+            self._lib.pa_operation_unref(operation)
+
+    def _wanted(self) -> Any:
+        """maxlength, tlength, prebuf, minreq, fragsize."""
+        any_length, length = AS_SERVER_LIKES, self._length
+        # prebuf 0: after a gap the sound goes on where it would be, and not later.
+        return self._ffi.new(
+            "pa_buffer_attr *",
+            (any_length, length(self._buffer_s), 0, length(self._request_s), any_length),
+        )
+
+    def _learn(self) -> None:
+        super()._learn()
+        granted = self._lib.pa_stream_get_buffer_attr(self._stream)
+        # A request comes when its part of the buffer has been played; a sink is full, then empty.
+        self.granted_s = self._seconds(granted.tlength - granted.minreq) + self._sink_s / 2
+        self.most_s = max(self._seconds(granted.minreq), self._sink_s)
+
+    def _on_writable(self, _stream: Any, _length: int, _user: Any) -> None:
+        self._asked = True
+
+    def _serve(self) -> None:
+        """Give what was asked for, when all input that has come has been taken."""
+        if not self._asked or self._stream is None:
+            return
+        self._asked = False
+        lib, stream, data, room = self._lib, self._stream, self._data, self._bytes
+        length = lib.pa_stream_writable_size(stream)
+        while length >= self._frame_bytes:
+            room[0] = length
+            if lib.pa_stream_begin_write(stream, data, room) < 0:
+                return
+            written = min(length, room[0]) // self._frame_bytes * self._frame_bytes
+            out = self._block(data[0], written)
+            if self._strayed:  # perhaps to the very sink whose sound is recorded
+                out[:] = 0.0
+            else:
+                self._give(out)
+            lib.pa_stream_write(stream, data[0], written, self._ffi.NULL, 0, SEEK_RELATIVE)
+            length -= written
+
+    def _on_moved(self, _stream: Any, _user: Any) -> None:
+        self._strayed = self.device_now != self.device
+        if not self._strayed:
+            self._learn()
