@@ -358,10 +358,10 @@ def test_a_run_that_ends_before_time_goes_on(
     )
     whole = quality_case.separate
 
-    def interrupted(nets, config, stem, song, setting):
+    def interrupted(nets, case, song, setting):
         if setting.contender == "balanced":
             raise KeyboardInterrupt
-        return whole(nets, config, stem, song, setting)
+        return whole(nets, case, song, setting)
 
     monkeypatch.setattr(quality_case, "separate", interrupted)
     run(capsys, *words)
