@@ -26,6 +26,10 @@ class WeightsError(RtsepError):
     """Weights are missing, altered, cut short or of the wrong shape."""
 
 
+class TrainingError(RtsepError):
+    """A training cannot begin or go on."""
+
+
 class MissingLibraryError(RtsepError):
     """A system library such as PortAudio is not installed."""
 

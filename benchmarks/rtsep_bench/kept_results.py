@@ -19,9 +19,8 @@ import rtsep
 import rtsep_kernels
 from rtsep.environment import installed_version
 from rtsep.errors import AudioFileError, RtsepError
-from rtsep.nets.registry import find_model
 from rtsep.system.part_file import write_whole
-from rtsep.weights.library import weights_path
+from rtsep.weights.library import model_named, weights_path
 from rtsep.weights.store import sidecar_of
 from rtsep_bench import rivals
 from rtsep_bench.bounds import BOUNDS
@@ -134,7 +133,7 @@ def _states(paths: Iterable[Path]) -> list[list[int]]:
 
 @cache
 def _weights(model: str) -> str:
-    sidecar = sidecar_of(weights_path(find_model(model).weights_name))
+    sidecar = sidecar_of(weights_path(model_named(model).weights_name))
     return sidecar.read_text(encoding="utf-8").split()[0]
 
 

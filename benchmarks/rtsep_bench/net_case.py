@@ -67,7 +67,7 @@ def write_case(
         arrays: dict[str, Any] = dict(stems[stem])
         np.savez(weights_file(folder, stem), **arrays)
         if with_onnx:
-            from rtsep_bench.unet_onnx import unet_onnx
+            from rtsep.training.unet_onnx import unet_onnx
 
             model = unet_onnx(case.config, stems[stem], case.frames, case.bins)
             onnx_file(folder, stem).write_bytes(model)

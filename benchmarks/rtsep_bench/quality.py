@@ -17,7 +17,7 @@ from rtsep.environment import usable_cores
 from rtsep.errors import AudioFileError, RtsepError, UsageError
 from rtsep.files.writer import StemWriter
 from rtsep.nets.precision import find_precision
-from rtsep.nets.registry import ModelConfig, find_model
+from rtsep.nets.registry import ModelConfig
 from rtsep.weights import library as weights
 from rtsep_bench import (
     bss_eval,
@@ -42,7 +42,7 @@ plot = quality_tables.plot
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
     """Run the subcommand; `say` is told what is going on."""
-    config = find_model(arguments.model)
+    config = weights.model_named(arguments.model)
     if arguments.stem not in config.stems:
         raise UsageError(
             f"{config.name} has no stem {arguments.stem!r}: choose from {', '.join(config.stems)}"

@@ -14,8 +14,9 @@ from rtsep.errors import AudioFileError
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.notation import read_plan
-from rtsep.nets.registry import ModelConfig, find_model
+from rtsep.nets.registry import ModelConfig
 from rtsep.nets.unet import UNet
+from rtsep.weights.library import model_named
 from rtsep_bench import bss_eval, rivals, true_stems
 from rtsep_bench.bounds import BOUNDS
 from rtsep_bench.evaluation import is_silent, leakage_db, sdr_db, si_sdr_db
@@ -137,14 +138,14 @@ def measure(case: Case, nets: Nets) -> Iterator[Row | AudioFileError]:
 
 def separate(nets: Nets, case: Case, song: Song, setting: Setting) -> NDArray[np.float32]:
     """The stem that the live engine makes of the song, the latency taken out: (samples, 2)."""
-    config, stem = find_model(case.model), case.stem
+    config, stem = model_named(case.model), case.stem
     plan = read_plan(setting.contender)
     independent = None if setting.ratio else [stem]
     gain = np.float32(10 ** (setting.level_db / 20))
     by_stem = nets(config, case.precision)
     engine = Engine(
         config,
-        [by_stem[name] for name in independent or config.stems],
+        [by_stem[name] for name in independent or config.net_stems],
         plan,
         {stem: 1.0},
         independent=independent,

@@ -152,7 +152,7 @@ _loaded: dict[tuple[str, Precision], dict[str, UNet]] = {}
 def _nets(config: ModelConfig, precision: Precision) -> dict[str, UNet]:
     if (config.name, precision) not in _loaded:
         loaded = load_nets(config, precision=precision)
-        _loaded[config.name, precision] = dict(zip(config.stems, loaded, strict=True))
+        _loaded[config.name, precision] = dict(zip(config.net_stems, loaded, strict=True))
     return _loaded[config.name, precision]
 
 

@@ -12,7 +12,8 @@ from rtsep.errors import UsageError
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
-from rtsep.nets.registry import ModelConfig
+from rtsep.nets.registry import MODELS, ModelConfig
+from rtsep.weights.library import own_models
 from rtsep_bench import options, song_files, song_split
 from rtsep_bench.bounds import BOUNDS
 from rtsep_bench.quality_case import MASKS, Setting
@@ -24,7 +25,7 @@ SLOWEST, FASTEST = 0.5, 2.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
-    options.add_model(parser)
+    options.add_model(parser, [*MODELS, *own_models()])
     parser.add_argument(
         "songs", nargs="*", metavar="SONGS",
         help=f"a folder of songs, each a Stem file or a folder of stems (vocals.flac, drums.flac,"

@@ -45,7 +45,7 @@ def describe(
     heard = ", ".join(stem for stem, gain in zip(engine.stems, engine.gains) if gain > 0)
     return [
         f"heard   {heard or 'nothing'} ({engine.config.name}, {len(engine.workers)} of"
-        f" {len(engine.config.stems)} nets)",
+        f" {len(engine.config.net_stems)} nets)",
         f"latency {latency_ms['total']:.1f} ms: plan {engine.plan.name} "
         f"{latency_ms['algorithm']:.1f} + device in {latency_ms['device_input']:.1f} + out "
         f"{latency_ms['device_output']:.1f}",

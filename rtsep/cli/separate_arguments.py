@@ -15,7 +15,8 @@ from rtsep.cli.uses import VOICES
 from rtsep.dsp import MASK_EXTENSIONS
 from rtsep.errors import UsageError
 from rtsep.files.formats import BIT_DEPTHS, DEFAULT_FORMAT, FORMATS
-from rtsep.nets.registry import MODELS, WITHOUT, find_model
+from rtsep.nets.registry import MODELS, WITHOUT
+from rtsep.weights.library import model_named
 
 PROGRAM = "rtsep-separate"
 DEFAULT_MODEL = "spleeter:2stems"
@@ -44,7 +45,8 @@ def build_parser() -> OneLineParser:
     )  # fmt: skip
     parser.add_argument(
         "-m", "--model", default=DEFAULT_MODEL,
-        help=f"one of {', '.join(MODELS)} (default: %(default)s)",
+        help=f"one of {', '.join(MODELS)}, or one of your own (rtsep-weights import)"
+        " (default: %(default)s)",
     )  # fmt: skip
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -112,7 +114,7 @@ def build_parser() -> OneLineParser:
 
 def chosen_stems(arguments: argparse.Namespace) -> tuple[str, ...]:
     """Return the stems to write, in the order asked for; raises UsageError for unknown ones."""
-    model = find_model(arguments.model)
+    model = model_named(arguments.model)
     stem = arguments.two_stems
     if stem is not None:
         if stem not in model.stems:

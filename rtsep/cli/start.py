@@ -30,6 +30,11 @@ def bench() -> int:
     return _run("bench")
 
 
+def train() -> int:
+    """`rtsep-train`."""
+    return _run("train")
+
+
 def _run(program: str) -> int:
     # Where it is ignored (background jobs), it stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -14,7 +14,7 @@ from rtsep.cli.surroundings import prepare
 from rtsep.cli.terminal.progress import download_progress
 from rtsep.errors import RtsepError, WeightsError
 from rtsep.weights import library as weights
-from rtsep.weights.manifest import Manifest, WeightsEntry, read_manifest
+from rtsep.weights.manifest import Manifest, read_manifest
 
 PROGRAM = "rtsep-weights"
 
@@ -33,6 +33,7 @@ examples:
   rtsep-weights fetch spleeter:4stems spleeter:5stems
   rtsep-weights import ~/Downloads/4stems.tar.gz --name spleeter:4stems
   rtsep-weights import SpleeterRT/weights --name spleeter:4stems
+  rtsep-weights import run --name mine
   rtsep-weights verify
 
 environment:
@@ -56,6 +57,8 @@ Install weights that you have. PATH is one of
   a folder with SpleeterRT's four files (vocal4stems.dat, drum4stems.dat,
     bass4stems.dat, accompaniment4stems.dat; also without .dat)
   a .safetensors file of rtsep, with its .sha256 beside it
+  a folder that rtsep-train has written; NAME is then up to you (letters,
+    digits, _ . -), and every program of rtsep takes it: -m NAME
 
 Checkpoints must have the SHA-256 of the genuine ones, unless --allow-unknown.
 SpleeterRT's files have no published SHA-256: their size, layout and values are
@@ -126,7 +129,8 @@ def _run(argv: list[str] | None, known: Manifest) -> int:
 
 
 def _list(known: Manifest, as_json: bool) -> int:
-    rows = [_row(entry, known) for entry in known.models.values()]
+    names = [*known.models, *weights.own_models()]
+    rows = [_row(name, known) for name in names]
     if as_json:
         print(json.dumps({"folder": str(weights.cache_folder()), "models": rows}, indent=2))
         return 0
@@ -138,33 +142,38 @@ def _list(known: Manifest, as_json: bool) -> int:
             state = "not installed"
         elif row["genuine"]:
             state = "installed"
+        elif row["own"]:
+            state = f"your own: {row['source']}"
         else:
             state = f"installed, not the official checkpoint: {row['source']}"
         print(f"{row['name']} ({', '.join(row['stems'])}): {state}")
     return 0
 
 
-def _row(entry: WeightsEntry, known: Manifest) -> dict[str, Any]:
+def _row(name: str, known: Manifest) -> dict[str, Any]:
     """What `list --json` says of one model; facts that only a file could tell are null."""
+    entry = known.models.get(name)
     row: dict[str, Any] = {
-        "name": entry.name,
-        "stems": list(entry.stems),
-        "installed": weights.is_installed(entry.name),
+        "name": name,
+        "stems": list(entry.stems) if entry else [],
+        "installed": weights.is_installed(name),
+        "own": entry is None,
         "genuine": None,
         "path": None,
         "size_bytes": None,
         "source": None,
         "source_sha256": None,
-        "licence": entry.licence,
+        "licence": entry.licence if entry else None,
         "problem": None,
     }
     try:
-        one = weights.inspect(entry.name, known)
+        one = weights.inspect(name, known)
     except WeightsError as error:
-        return row | {"path": str(weights.weights_path(entry.name)), "problem": str(error)}
+        return row | {"path": str(weights.weights_path(name)), "problem": str(error)}
     if one is None:
         return row
     return row | {
+        "stems": list(entry.stems) if entry else one.provenance.stems.split(","),
         "genuine": one.genuine,
         "path": str(one.path),
         "size_bytes": one.size_bytes,
@@ -193,6 +202,7 @@ def _import(path: Path, name: str, allow_unknown: bool, known: Manifest) -> int:
 def _verify(names: list[str], known: Manifest) -> int:
     if not names:
         names = [name for name in known.models if weights.is_installed(name)]
+        names += weights.own_models()
         if not names:
             raise WeightsError(
                 f"no weights are installed in {weights.cache_folder()}:"
@@ -201,7 +211,9 @@ def _verify(names: list[str], known: Manifest) -> int:
 
     def verify(name: str) -> str:
         one = weights.verify(name, known)
-        kind = "genuine" if one.genuine else f"not the official checkpoint: {one.provenance.source}"
+        source = one.provenance.source
+        kind = f"your own: {source}" if one.own else f"not the official checkpoint: {source}"
+        kind = "genuine" if one.genuine else kind
         return f"{name}: good, {kind} ({one.path})"
 
     return _each(names, verify)

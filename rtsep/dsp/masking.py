@@ -231,6 +231,40 @@ def own_masks(masks: Array, extension: int, out: Array) -> None:
 
 
 @kernel
+def own_mask(
+    masks: Array,
+    members: Flags,
+    first_frame: int,
+    frames: int,
+    extension: int,
+    all_masks: Array,
+    out: Array,
+) -> None:
+    """The sum of `own_masks` over a group of stems, for `frames` frames from `first_frame` on.
+
+    Parameters
+    ----------
+    masks : (stems, frames, channels, bins) float32
+        The nets' masks.
+    members : (stems + 1,) bool
+        The stems whose masks are added up; the last is the rest.
+    first_frame, frames : int
+    extension : int
+        ZEROS, AVERAGE or TOP.
+    all_masks : (stems + 1, channels, all bins) float32
+        Overwritten.
+    out : (batch, channels, all bins) float32
+        Its first `frames` frames are written.
+    """
+    for i in range(frames):
+        own_masks(masks[:, first_frame + i], extension, all_masks)
+        out[i] = np.float32(0.0)
+        for stem in range(len(members)):
+            if members[stem]:
+                out[i] += all_masks[stem]
+
+
+@kernel
 def apply_mask(spectra: Spectra, first_frame: int, frames: int, mask: Array, out: Spectra) -> None:
     """out[i] = mask[i] * spectra[first_frame + i].
 

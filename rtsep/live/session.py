@@ -18,7 +18,8 @@ from rtsep.errors import UsageError
 from rtsep.live import INDEPENDENT, MASKING, RATIO
 from rtsep.live.plans.choice import AUTO
 from rtsep.nets.precision import check_precision_name
-from rtsep.nets.registry import MODELS, SUFFIX_16KHZ, ModelConfig, find_model
+from rtsep.nets.registry import MODELS, SUFFIX_16KHZ, ModelConfig
+from rtsep.weights.library import model_named
 
 DEFAULT_STEM = "vocals"
 
@@ -103,13 +104,20 @@ class SessionSettings:
     @cached_property
     def config(self) -> ModelConfig:
         """The model asked for, or the smallest that has every stem that was named."""
-        return find_model(self.model) if self.model else _smallest_model(self.named)
+        return model_named(self.model) if self.model else _smallest_model(self.named)
+
+    @property
+    def default_stem(self) -> str:
+        """What is heard where nothing was named: the vocals, or a model's first stem."""
+        return DEFAULT_STEM if DEFAULT_STEM in self.config.stems else self.config.stems[0]
 
     @property
     def masking_choices(self) -> tuple[str, ...]:
         """The ways of masking to be considered, the better first."""
         if self.masking is not None:
             return (self.masking,)
+        if self.config.has_rest:
+            return (INDEPENDENT,)
         if self.separate_stems or self.config.output == "softmax":
             return (RATIO,)
         return (RATIO, INDEPENDENT)
@@ -121,13 +129,17 @@ class SessionSettings:
         """
         if masking == RATIO:
             return None
-        wanted = self.named or (set(self.config.stems) if self.separate_stems else {DEFAULT_STEM})
+        wanted = self.named or (
+            set(self.config.stems) if self.separate_stems else {self.default_stem}
+        )
+        if self.config.has_rest and (self.separate_stems or self.config.stems[-1] in wanted):
+            return self.config.net_stems
         chosen = tuple(stem for stem in self.config.stems if stem in wanted)
         return chosen if len(chosen) < len(self.config.stems) else chosen[:-1]
 
     def net_stems(self, masking: str) -> tuple[str, ...]:
         """The stems whose nets run, in the model's order."""
-        return self.independent_stems(masking) or self.config.stems
+        return self.independent_stems(masking) or self.config.net_stems
 
     def outputs(self, masking: str) -> tuple[str, ...]:
         """The stems that are given out."""
@@ -137,7 +149,7 @@ class SessionSettings:
         """Linear gain in the mix of each of `outputs`, among which are all that were named."""
         outputs = self.outputs(masking)
         heard = set(self.stems) or (
-            set(outputs) if self.muted else set(self.gains) or {DEFAULT_STEM}
+            set(outputs) if self.muted else set(self.gains) or {self.default_stem}
         )
         factors = dict.fromkeys(outputs, self.rest_gain)
         factors |= dict.fromkeys(heard, 1.0) | dict.fromkeys(self.muted, 0.0)

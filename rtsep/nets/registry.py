@@ -43,6 +43,8 @@ class ModelConfig:
         ``sigmoid`` per stem, or ``softmax`` across the stems' logits.
     bins : int
         Frequency bins the network sees, from 0 Hz up (a multiple of 64).
+    has_rest : bool
+        The last stem has no network: it is what the others leave of the sound.
     """
 
     name: str
@@ -52,6 +54,12 @@ class ModelConfig:
     decoder_activation: str
     output: str
     bins: int = BINS_11KHZ
+    has_rest: bool = False
+
+    @property
+    def net_stems(self) -> tuple[str, ...]:
+        """The stems with a network of their own."""
+        return self.stems[:-1] if self.has_rest else self.stems
 
     def members(self, name: str) -> tuple[str, ...]:
         """The stems that make up the output `name`: a stem, or all but one for ``no_`` and a stem.
@@ -72,12 +80,17 @@ class ModelConfig:
         alone: stems whose nets run without the others. What they leave is called by its name where
         it is one stem, else REST. Raises UsageError where the model's nets cannot run so.
         """
+        if alone is None and self.has_rest:
+            raise UsageError(
+                f"{self.name} has no ratio mask, since {self.stems[-1]} has no net: let its nets run"
+                " independently"
+            )
         if alone is None:
             return self.stems
         for stem in alone:
-            if stem not in self.stems:
+            if stem not in self.net_stems:
                 raise UsageError(
-                    f"{self.name} has no stem {stem!r}: choose from {', '.join(self.stems)}"
+                    f"{self.name} has no stem {stem!r}: choose from {', '.join(self.net_stems)}"
                 )
         if self.output == "softmax":
             raise UsageError(

@@ -24,6 +24,7 @@ from rtsep.dsp.masking import (
     OFFICIAL_EXPONENT,
     apply_mask,
     check_masks,
+    own_mask,
     ratio_mask,
     softmax_across_stems,
 )
@@ -39,7 +40,7 @@ FFT_BATCH = 16
 class SegmentSeparator:
     """Separates one stream, segment by segment.
 
-    config: the model.  nets: one per stem of the model, in its order.
+    config: the model.  nets: one per stem of the model that has one, in its order.
     outputs: name of each output and the stems whose masks are added up for it.
     extension: see masking.py.  frames: T, a multiple of 64.  jobs: threads at work.
     auto_level: show the nets a steady level (see dsp/auto_level.py); Spleeter itself does not.
@@ -132,16 +133,22 @@ class SegmentSeparator:
             state.run(self.nets[index], self._magnitudes, self._masks[index])
         finally:
             self._states.put(state)
-        check_masks(self._masks[index], self.config.stems[index])
+        check_masks(self._masks[index], self.config.net_stems[index])
 
     def _synthesise(self, output: _Output) -> NDArray[np.float32]:
         """Samples of this segment, (samples, 2) float32, less those before the stream's first."""
         for first in range(0, self.frames, FFT_BATCH):
             frames = min(FFT_BATCH, self.frames - first)
-            ratio_mask(
-                self._masks, self._magnitudes, output.members, OFFICIAL_EXPONENT, first, frames,
-                self.extension, output.mask,
-            )  # fmt: skip
+            if self.config.has_rest:
+                own_mask(
+                    self._masks, output.members, first, frames, self.extension, output.all_masks,
+                    output.mask,
+                )  # fmt: skip
+            else:
+                ratio_mask(
+                    self._masks, self._magnitudes, output.members, OFFICIAL_EXPONENT, first, frames,
+                    self.extension, output.mask,
+                )  # fmt: skip
             apply_mask(self._spectra, first, frames, output.mask, output.synthesis.spectra)
             output.synthesis.add(output.samples, first, frames)
         finished = output.samples[: self.samples_per_segment][self._to_skip :].copy()
@@ -164,6 +171,8 @@ class _Output:
         self.members = np.array(members)
         self.synthesis = Synthesis(windows, NET_CHANNELS, FFT_BATCH)
         self.mask = np.zeros(self.synthesis.spectra.shape, np.float32)
+        # writer and reader: own_mask, (stems, channels, bins) of one frame.
+        self.all_masks = np.zeros((len(members), *self.mask.shape[1:]), np.float32)
         # writer and reader: the thread that runs `_synthesise`. Overlap-add of one segment and the
         # tail that reaches into the next.
         self.samples = np.zeros((length, NET_CHANNELS), np.float32)

@@ -19,10 +19,11 @@ from rtsep.dsp.masking import mask_extension as find_mask_extension
 from rtsep.environment import usable_cores
 from rtsep.errors import UsageError
 from rtsep.nets.precision import find_precision
-from rtsep.nets.registry import OFFICIAL_FRAMES, find_model, stem_names
+from rtsep.nets.registry import OFFICIAL_FRAMES, stem_names
 from rtsep.offline.segments import SegmentSeparator
 from rtsep.offline.stream_separator import Stems, StreamSeparator
 from rtsep.weights.download import ByteProgress
+from rtsep.weights.library import model_named
 from rtsep.weights.load_nets import load_nets
 
 
@@ -33,7 +34,8 @@ class Separator:
     ----------
     model : str
         ``spleeter:2stems``, ``spleeter:4stems``, ``spleeter:5stems``, each also with the suffix
-        ``-16kHz``. Its weights are fetched if they are not there yet.
+        ``-16kHz``, or a model of your own (docs/training.md). Weights that can be fetched are, if
+        they are not there yet.
     stems : sequence of str, optional
         What to give out, by name: stems of the model, or ``no_`` and a stem for everything but that
         stem. By default every stem of the model.
@@ -83,7 +85,7 @@ class Separator:
         precision: str | None = None,
         progress: ByteProgress | None = None,
     ):
-        self.model = find_model(model)
+        self.model = model_named(model)
         names = stem_names(stems) or self.model.stems
         self._outputs = {name: self.model.members(name) for name in names}
         self._extension = find_mask_extension(mask_extension)

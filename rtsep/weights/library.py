@@ -12,11 +12,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rtsep.errors import WeightsError
-from rtsep.nets.registry import ModelConfig, find_model
+from rtsep.errors import UsageError, WeightsError
+from rtsep.nets.registry import MODELS, ModelConfig, find_model
 from rtsep.system.part_file import killed_parts
 from rtsep.weights.disk import make_folder, writing
 from rtsep.weights.download import ByteProgress
@@ -24,6 +24,7 @@ from rtsep.weights.fetch import fetch_checkpoint
 from rtsep.weights.importing import SAFETENSORS_SUFFIX, Imported, read_any, read_checkpoint_of
 from rtsep.weights.lock import only_writer
 from rtsep.weights.manifest import Manifest, WeightsEntry, read_manifest
+from rtsep.weights.own_models import check_name, config_of, read_own
 from rtsep.weights.store import (
     Provenance,
     StemArrays,
@@ -42,13 +43,15 @@ DOWNLOADS = "downloads"
 class InstalledWeights:
     """One model's weights on this machine.
 
-    genuine: made from exactly the checkpoint that the manifest names.
+    genuine: made from exactly the checkpoint that the manifest names.  own: of a model that rtsep does
+    not know, see own_models.py.
     """
 
     name: str
     path: Path
     size_bytes: int
     genuine: bool
+    own: bool
     provenance: Provenance
 
 
@@ -95,10 +98,38 @@ def _is_there(path: Path) -> bool:
         ) from error
 
 
+def model_named(name: str) -> ModelConfig:
+    """The model that programs know as `name`: one of rtsep's, or one of one's own that was imported.
+
+    Raises UsageError naming both, WeightsError where the file of one's own cannot be read.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    own = own_models()
+    if name in own:
+        path = weights_path(name)
+        return config_of(name, read_provenance(path), path)
+    try:
+        return find_model(name)
+    except UsageError as error:
+        yours = f"; your own: {', '.join(own)}" if own else ""
+        raise UsageError(f"{error}{yours}") from None
+
+
+def own_models() -> list[str]:
+    """Names of one's own models that were imported, sorted."""
+    official = {weights_path(config.weights_name) for config in MODELS.values()}
+    try:
+        there = sorted(cache_folder().glob(f"*{SAFETENSORS_SUFFIX}"))
+    except (OSError, WeightsError):
+        return []
+    return [path.stem for path in there if path not in official and _is_there(path)]
+
+
 def load(
     config: ModelConfig, progress: ByteProgress | None = None, manifest: Manifest | None = None
 ) -> dict[str, StemArrays]:
-    """The canonical arrays (arrays.py) of each stem, in the order of `config.stems`.
+    """The canonical arrays (arrays.py) of each stem, in the order of `config.net_stems`.
 
     The arrays are read-only and in memory only while they are used (mapped_arrays.py); the file was
     checked against its SHA-256. Weights that are not there are fetched first. Raises WeightsError if
@@ -108,10 +139,10 @@ def load(
     if not _is_there(path):
         fetch(config.weights_name, progress=progress, manifest=manifest)
     _, stems = read_weights(path, config.weights_name)
-    if tuple(stems) != config.stems:
+    if tuple(stems) != config.net_stems:
         raise WeightsError(
             f"{path} holds the stems {', '.join(stems)}, {config.name} needs"
-            f" {', '.join(config.stems)}: run `rtsep-weights fetch {config.weights_name} --force`"
+            f" {', '.join(config.net_stems)}: run `rtsep-weights fetch {config.weights_name} --force`"
         )
     return stems
 
@@ -129,6 +160,10 @@ def fetch(
     """
     manifest = manifest or read_manifest()
     entry = _entry(name, manifest)
+    if _is_own(name):
+        raise UsageError(
+            f"{name} is a model of your own: there is nothing to fetch; import it again"
+        )
     report = progress or _silent
     path = weights_path(entry.name)
     if not force and _is_intact(path, entry, report):
@@ -152,10 +187,12 @@ def import_path(
 ) -> Path:
     """Install the weights of model `name` from `path` (see importing.py); returns their new path.
 
-    allow_unknown: accept weights that the manifest does not know. Raises WeightsError.
+    Under a name that is none of rtsep's models it installs one's own (see own_models.py).
+    allow_unknown: accept weights that the manifest does not know. Raises WeightsError, UsageError.
     """
     manifest = manifest or read_manifest()
-    entry = _entry(name, manifest)
+    own = _is_own(name)
+    entry = _own_entry(check_name(name)) if own else _entry(name, manifest)
     report = progress or _silent
     try:
         path.stat()
@@ -166,7 +203,12 @@ def import_path(
     stored = weights_path(entry.name)
     with _installing(stored, entry, report) as work:
         report(0, None, f"reading {path}")
-        _install(stored, read_any(path, entry, manifest, work, allow_unknown), report)
+        if own:
+            provenance, stems = read_own(path)
+            imported = Imported(stems, replace(provenance, model=name))
+        else:
+            imported = read_any(path, entry, manifest, work, allow_unknown)
+        _install(stored, imported, report)
     return stored
 
 
@@ -193,8 +235,8 @@ def inspect(name: str, manifest: Manifest | None = None) -> InstalledWeights | N
 
 
 def installed() -> list[str]:
-    """The names of the weights that are there, in the manifest's order; nothing is checked."""
-    return [name for name in read_manifest().models if is_installed(name)]
+    """The names of the weights that are there, the manifest's first; nothing is checked."""
+    return [name for name in read_manifest().models if is_installed(name)] + own_models()
 
 
 def _is_intact(path: Path, entry: WeightsEntry, progress: ByteProgress) -> bool:
@@ -211,7 +253,8 @@ def _is_intact(path: Path, entry: WeightsEntry, progress: ByteProgress) -> bool:
 
 def _describe(path: Path, entry: WeightsEntry, provenance: Provenance) -> InstalledWeights:
     genuine = provenance.source_sha256 == entry.data_sha256
-    return InstalledWeights(entry.name, path, path.stat().st_size, genuine, provenance)
+    own = bool(provenance.network)
+    return InstalledWeights(entry.name, path, path.stat().st_size, genuine, own, provenance)
 
 
 def _entry(name: str, manifest: Manifest) -> WeightsEntry:
@@ -219,10 +262,22 @@ def _entry(name: str, manifest: Manifest) -> WeightsEntry:
 
     Here alone a model's name, as a person gives it, becomes the name of its weights.
     """
-    weights_name = find_model(name).weights_name
+    config = model_named(name)
+    if _is_own(name):
+        return _own_entry(name, config.net_stems)
+    weights_name = config.weights_name
     if weights_name not in manifest.models:
         raise WeightsError(f"the manifest knows no weights of {weights_name}")
     return manifest.models[weights_name]
+
+
+def _is_own(name: str) -> bool:
+    return name not in MODELS
+
+
+def _own_entry(name: str, stems: tuple[str, ...] = ()) -> WeightsEntry:
+    """An entry for weights that no manifest knows."""
+    return WeightsEntry(name, stems, "", "", 0, "", "your own", "your own")
 
 
 def _install(path: Path, imported: Imported, progress: ByteProgress) -> None:

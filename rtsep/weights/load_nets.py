@@ -21,7 +21,7 @@ def load_nets(
     stems: Sequence[str] | None = None,
     precision: Precision = "f32",
 ) -> list[UNet]:
-    """The net of each of `stems`, in their order; of all of `config.stems` for None.
+    """The net of each of `stems`, in their order; of all of `config.net_stems` for None.
 
     Weights that are not there are fetched first. They are read array by array while they are packed, so
     that no more than AT_ONCE arrays are held twice. Raises WeightsError.
@@ -31,6 +31,6 @@ def load_nets(
         return list(
             pool.map(
                 lambda stem: UNet(config, arrays[stem], precision),
-                config.stems if stems is None else stems,
+                config.net_stems if stems is None else stems,
             )
         )

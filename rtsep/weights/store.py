@@ -35,6 +35,9 @@ LENGTH_BYTES = 8
 # The header of five stems has 12 kB.
 HEADER_MAX_BYTES = 1 << 20
 
+# Metadata that stand in the header only where there is something to say.
+_LEFT_OUT = ("network",)
+
 StemArrays = Mapping[str, np.ndarray]
 
 
@@ -44,7 +47,8 @@ class Provenance:
 
     model: the weights' name.  stems: comma-separated, in order.  source: in words.
     source_sha256: of the source's data file(s).  licence, copyright: of the weights.
-    format_version: of this file format.
+    format_version: of this file format.  network: what nets they are of, for models of one's own
+    (own_models.py); empty, and not in the file, for those that rtsep knows.
     """
 
     model: str
@@ -54,6 +58,7 @@ class Provenance:
     licence: str
     copyright: str
     format_version: str = FORMAT_VERSION
+    network: str = ""
 
 
 def sidecar_of(path: Path) -> Path:
@@ -92,7 +97,10 @@ def _write_bytes(file: BinaryIO, content: bytes) -> None:
 
 def _header(named: Mapping[str, np.ndarray], provenance: Provenance) -> bytes:
     """The JSON header, padded with spaces so that the arrays start aligned."""
-    header: dict[str, object] = {"__metadata__": asdict(provenance)}
+    metadata = {
+        name: text for name, text in asdict(provenance).items() if name not in _LEFT_OUT or text
+    }
+    header: dict[str, object] = {"__metadata__": metadata}
     offset = 0
     for name, array in named.items():
         end = offset + 4 * array.size
@@ -178,6 +186,7 @@ class _Unreadable(ValueError):
 def _provenance(path: Path, metadata: object) -> Provenance:
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise _Unreadable("its metadata are no texts by name")
+    metadata = dict.fromkeys(_LEFT_OUT, "") | metadata
     missing = [field.name for field in fields(Provenance) if field.name not in metadata]
     if missing:
         raise WeightsError(f"{path} was not written by rtsep: its header lacks {missing[0]}")
@@ -228,4 +237,6 @@ def _read_sidecar(path: Path) -> str:
 
 
 def _renew(model: str) -> str:
+    if ":" not in model:  # one's own
+        return f"import {model} again"
     return f"run `rtsep-weights fetch {model} --force`"

@@ -62,6 +62,7 @@ def test_fetch_list_and_verify(
         "name": NAME,
         "stems": ["vocals", "accompaniment"],
         "installed": True,
+        "own": False,
         "genuine": True,
         "path": str(path),
         "size_bytes": path.stat().st_size,
@@ -97,9 +98,7 @@ def test_nothing_installed(cache: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert weights.installed() == []
 
 
-@pytest.mark.parametrize(
-    "command", [["fetch", "x"], ["verify", "x"], ["import", ".", "--name", "x"]]
-)
+@pytest.mark.parametrize("command", [["fetch", "x"], ["verify", "x"]])
 def test_an_unknown_model_is_a_usage_error(
     cache: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
