@@ -51,7 +51,9 @@ def test_a_load_is_the_run_and_the_callbacks_that_fall_into_its_deadline():
     assert timing.load(PLANS["low"]) == pytest.approx(10 / hop_ms)
     assert timing.load(PLANS["balanced"]) == pytest.approx(11 / (2 * hop_ms))
     assert timing.load(read_plan("64/4/4/4/hann")) == pytest.approx(13 / (4 * hop_ms))
-    assert timing.load(read_plan("64/1/1/0.5/hann")) == pytest.approx(10 / (0.5 * hop_ms))
+    half = read_plan("64/1/1/0.5/hann")
+    # Two blocks, and the one between a window's last sample and the first that needs its masks.
+    assert timing.load(half, 256) == pytest.approx(10 / (0.75 * hop_ms))
 
 
 def test_a_load_depends_on_the_blocks_of_the_device():
@@ -59,6 +61,9 @@ def test_a_load_depends_on_the_blocks_of_the_device():
     assert timing.load(PLANS["low"], 4096) == np.inf  # no time between two blocks
     assert timing.load(PLANS["low"], 256) == timing.load(PLANS["low"])
     assert timing.load(PLANS["low"], 441) > timing.load(PLANS["low"])
+    # With some blocks half a hop is none.
+    half = read_plan("64/1/1/0.5/asymmetric/4")
+    assert timing.load(half, 882) == timing.load(half) == np.inf
 
 
 # --- kept --------------------------------------------------------------------------------------

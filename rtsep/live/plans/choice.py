@@ -7,7 +7,7 @@ because each may have to be timed first. An option is sustained if it leaves HEA
     a name      that plan; the ratio mask if it is sustained
     a bound     the best measured quality among the options within it that are sustained
     auto        the shortest latency among the options that are sustained and measure no worse than
-                AUTO_FLOOR_DB; at the same latency the better one
+                AUTO_FLOOR_DB; or one that measures better and takes NEARBY_HOPS more at most
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ RELIEF = 1.5
 # What `auto` gives up against `classic` for a shorter latency, at most: half a decibel is less than the
 # songs differ by, and what is under 100 ms can be sung along with.
 AUTO_FLOOR_DB = -0.5
+# What sounds better may take so much longer: nobody hears half a hop, 12 ms.
+NEARBY_HOPS = 0.5
 _BOUND = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|s)\s*", re.IGNORECASE)
 
 
@@ -151,7 +153,17 @@ def _shortest(options: Sequence[Option], load_of: Callable[[Option], float]) -> 
     by_latency = sorted(good, key=_latency_then_quality)
     sustained = _first_sustained(by_latency, load_of)
     if sustained is not None:
-        shorter = sustained[0].plan.latency_samples > by_latency[0].plan.latency_samples
+        shortest = sustained[0]
+        most_samples = shortest.plan.latency_samples + NEARBY_HOPS * shortest.plan.hop
+        nearby = [
+            option
+            for option in good
+            if option.quality_db > shortest.quality_db
+            and option.plan.latency_samples <= most_samples
+        ]
+        better = _first_sustained(sorted(nearby, key=_quality_then_latency), load_of)
+        sustained = better or sustained
+        shorter = shortest.plan.latency_samples > by_latency[0].plan.latency_samples
         hint = "; shorter ones do not fit by the stored timing" if shorter else ""
         return Choice(*sustained, f"auto: {in_words(sustained[1])}{hint}")
     lightest = min(good, key=load_of)
@@ -184,6 +196,8 @@ def _whole_ms(latency_ms: float) -> int:
 
 def in_words(load: float) -> str:
     """A load and what it leaves."""
+    if math.isinf(load):
+        return "blocks of the device's may leave a run no time"
     if load > 1:
         return f"a run takes {load:.0%} of its deadline, more than there is"
     return f"a run takes {load:.0%} of its deadline, head-room {1 - load:.0%}"

@@ -18,13 +18,18 @@ from rtsep.live.plans.plan import StreamPlan
 # plan: dB with the ratio mask of all nets, dB with the independent mask of the stem's net.
 MEASURED_DB = {
     "64/1/0/1/asymmetric/4": (-0.25, -0.39),
+    "64/1/1/0.25/asymmetric/4": (-0.05, -0.19),
     "64/1/1/0.5/asymmetric/4": (-0.05, -0.19),
     "low": (-0.05, -0.19),
+    "64/1/2/0.25/asymmetric/4": (0.1, -0.08),
     "64/1/2/1/asymmetric/4": (0.1, -0.08),
+    "64/1/1/0.25/hann/4": (0.19, 0.08),
     "64/1/1/1/hann/4": (0.19, 0.08),
     "64/2/1/2/asymmetric/4": (-0.03, -0.25),
+    "64/1/2/0.25/hann/4": (0.26, 0.11),
     "64/1/2/1/hann/4": (0.26, 0.11),
     "64/2/1/2/hann/4": (0.2, 0.09),
+    "64/1/4/0.25/hann/2": (0.31, 0.19),
     "64/1/4/1/hann/2": (0.31, 0.19),
     "64/2/2/2/hann/4": (0.28, 0.17),
     "balanced": (0.33, 0.21),

@@ -41,8 +41,11 @@ class PlanTiming:
     def load(self, plan: StreamPlan, block: int = 0) -> float:
         """Part of a run's deadline that is used up, callbacks included; infinite where there is none.
 
-        block: samples per device block at 44.1 kHz, 0 where it is not known.
+        block: samples per device block at 44.1 kHz, 0 where it is not known. Then a compute delay of
+        less than a hop counts as none: there are blocks with which it leaves a run no time.
         """
+        if not block and 0 < plan.compute_delay < 1:
+            return float("inf")
         deadline_ms = plan.time_for_run_ms(block) if block else plan.deadline_ms
         if deadline_ms <= 0:
             return float("inf")
