@@ -22,7 +22,8 @@ from tests.live.monitor_process import Monitor, monitor_process
 from tests.live.pulse_clients import listening, play, read_heard, wait_until_connected
 from tests.live.song import PLAN
 
-OPTIONS = ("--stem", "vocals", "--no-auto-level")
+# What is heard is compared with an engine in float32.
+OPTIONS = ("--stem", "vocals", "--no-auto-level", "--precision", "f32")
 # What the devices buffer in the test on PulseAudio: many of its blocks, a little of a second.
 PULSE_LATENCY_S = 0.2
 # Heard after the song: all of it, and what devices and programs may be late by.
