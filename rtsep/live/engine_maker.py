@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -128,9 +129,12 @@ class EngineMaker:
     # --- what an option costs ---------------------------------------------------------------------
 
     def _load_of(self, option: Option) -> float:
+        from rtsep.live.plans.timing import granted_ms
         from rtsep.live.plans.timing_cache import TimingCache, timing_name
 
         settings, plan = self._settings, _representative(option.plan)
+        if granted_ms(option.plan, settings.block_samples) <= 0:
+            return math.inf  # and nothing need be timed
         count = len(settings.net_stems(option.masking))
         name = timing_name(settings.config.name, count, plan, self.precision.precision)
         if name not in self._timings:

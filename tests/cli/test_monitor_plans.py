@@ -80,6 +80,14 @@ def test_auto_is_the_default_times_once_and_says_what_it_chose(machine, song, ca
     assert capsys.readouterr().err == ""
 
 
+def test_a_known_block_makes_room_for_a_quarter_of_a_hop(machine, song):
+    timed = machine(0.5)
+    plan = _play(song, "--blocksize", 256)["plan"]
+    assert (plan["name"], plan["compute_delay"]) == ("64/1/1/0.25/asymmetric/4", 0.25)
+    assert _play(song, "--blocksize", 480)["plan"]["compute_delay"] >= 0.5
+    assert timed == [(1, 2)]
+
+
 def test_one_net_runs_where_all_of_them_would_not_fit(machine, song):
     timed = machine(13.0)  # of 23.2 ms
     stats = _play(song, "--latency", "low")
@@ -95,7 +103,8 @@ def test_a_bound_takes_the_best_within_or_says_what_this_machine_can_do(machine,
     machine(0.5)
     plan = _play(song, "--latency", "0.12 s")["plan"]
     best = max(
-        (rung for rung in LADDER if rung.plan.latency_ms <= 120),
+        # With blocks that are not known a compute delay below a hop may be none.
+        (rung for rung in LADDER if rung.plan.latency_ms <= 120 and rung.plan.compute_delay >= 1),
         key=lambda rung: rung.quality_db[RATIO],
     )
     assert plan["name"] == best.plan.name

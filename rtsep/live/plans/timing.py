@@ -27,6 +27,17 @@ PERCENTILE = 90
 NOISE_RMS = 0.1
 
 
+def granted_ms(plan: StreamPlan, block: int = 0) -> float:
+    """What a run may take with blocks of so many samples at 44.1 kHz, 0 where that is not known.
+
+    Then a compute delay of less than a hop counts as none: there are blocks with which it leaves a run
+    no time.
+    """
+    if block:
+        return plan.time_for_run_ms(block)
+    return 0.0 if 0 < plan.compute_delay < 1 else plan.deadline_ms
+
+
 @dataclass(frozen=True)
 class PlanTiming:
     """What was measured, in milliseconds.
@@ -41,12 +52,9 @@ class PlanTiming:
     def load(self, plan: StreamPlan, block: int = 0) -> float:
         """Part of a run's deadline that is used up, callbacks included; infinite where there is none.
 
-        block: samples per device block at 44.1 kHz, 0 where it is not known. Then a compute delay of
-        less than a hop counts as none: there are blocks with which it leaves a run no time.
+        block: samples per device block at 44.1 kHz, 0 where it is not known; see `granted_ms`.
         """
-        if not block and 0 < plan.compute_delay < 1:
-            return float("inf")
-        deadline_ms = plan.time_for_run_ms(block) if block else plan.deadline_ms
+        deadline_ms = granted_ms(plan, block)
         if deadline_ms <= 0:
             return float("inf")
         hop_ms = plan.period_ms / plan.stride
