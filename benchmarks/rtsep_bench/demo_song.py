@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rtsep.constants import SAMPLE_RATE
 from rtsep.errors import AudioFileError, RtsepError, WeightsError
+from rtsep.files.song_files import STEM_FILE_TRACKS
 from rtsep.weights.archives import DAMAGED_ZIP
 from rtsep.weights.package_index import fetch_package
 from rtsep_kernels.user_cache import NO_HOME, user_cache
@@ -30,8 +31,6 @@ SHA256 = "874a2552f4d6e2421789e9816f0db58337e97e20539579e34a6100029e3cde5d"
 FILE_NAME = "falcon-69.mp4"
 # Far more than the song has; what is longer cannot be it.
 SONG_MAX_BYTES = 64 << 20
-# What the audio streams hold, in their order.
-STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 
 
 def song_path() -> Path:
@@ -122,7 +121,7 @@ def true_stems(path: Path) -> dict[str, NDArray[np.float32]]:
     vocals, drums, bass and other as they are; accompaniment is the sum of the last three. Raises
     AudioFileError if the file is no such Stem file.
     """
-    stems = {name: _stream(path, number) for number, name in enumerate(STREAMS) if number}
+    stems = {name: _stream(path, number) for number, name in enumerate(STEM_FILE_TRACKS) if number}
     stems["accompaniment"] = stems["drums"] + stems["bass"] + stems["other"]
     return stems
 
@@ -133,8 +132,10 @@ def _stream(path: Path, number: int) -> NDArray[np.float32]:
     try:
         with av.open(str(path)) as container:
             streams = container.streams.audio
-            if len(streams) != len(STREAMS):
-                raise AudioFileError(f"{path} has {len(streams)} audio streams, not {len(STREAMS)}")
+            if len(streams) != len(STEM_FILE_TRACKS):
+                raise AudioFileError(
+                    f"{path} has {len(streams)} audio streams, not {len(STEM_FILE_TRACKS)}"
+                )
             frames = list(container.decode(streams[number]))
     except (av.FFmpegError, OSError) as error:
         raise AudioFileError(f"cannot decode {path}: {error.strerror}") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 from rtsep.constants import SAMPLE_RATE
 from rtsep.environment import usable_cores
 from rtsep.errors import AudioFileError, RtsepError, UsageError
+from rtsep.files.song_files import SongFiles
 from rtsep.files.writer import StemWriter
 from rtsep.nets.precision import find_precision
 from rtsep.nets.registry import ModelConfig
@@ -31,7 +32,7 @@ from rtsep_bench.kept_results import KeptResults
 from rtsep_bench.quality_case import Case
 from rtsep_bench.quality_run import run
 from rtsep_bench.report import Report
-from rtsep_bench.song_files import Found, SongFiles
+from rtsep_bench.song_files import Found
 from rtsep_kernels.user_cache import user_cache
 
 # What rtsep/cli/bench.py asks a subcommand for, beside `measure`.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.errors import AudioFileError
+from rtsep.files.song_files import SongFiles
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.notation import read_plan
@@ -21,7 +22,6 @@ from rtsep_bench import bss_eval, rivals, true_stems
 from rtsep_bench.bounds import BOUNDS
 from rtsep_bench.evaluation import is_silent, leakage_db, sdr_db, si_sdr_db
 from rtsep_bench.report import Row
-from rtsep_bench.song_files import SongFiles
 from rtsep_bench.true_stems import Song
 from rtsep_kernels.precision import Precision
 

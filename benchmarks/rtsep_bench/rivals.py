@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from rtsep.constants import SAMPLE_RATE
 from rtsep.errors import AudioFileError
-from rtsep_bench.song_files import ACCOMPANIMENT, SOUND_SUFFIXES
+from rtsep.files.song_files import SOUND_SUFFIXES
+from rtsep_bench.song_files import ACCOMPANIMENT
 from rtsep_bench.true_stems import Song, read_with_rate
 
 # What else programs call a stem.

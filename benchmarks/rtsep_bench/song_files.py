@@ -5,61 +5,21 @@ Nothing is decoded here (true_stems.py does that), so that hundreds of songs are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rtsep.errors import UsageError
+from rtsep.files.song_files import SOUND_SUFFIXES, STEM_FILE_TRACKS, SongFiles, Sound
 from rtsep_bench import demo_song
 
 DEMO = "demo"
 STEM_FILE_SUFFIX = ".mp4"
-SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aif", ".aiff", ".opus")
 VOCALS, ACCOMPANIMENT, MIXTURE = "vocals", "accompaniment", "mixture"
 # Between a song's name and its speed in the name of a version.
 AT_SPEED = "@"
 # MUSDB18's subsets, and the songs that each has when it is complete.
 SUBSETS = {"train": 100, "test": 50}
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A sound in a file. track: which of its audio tracks, counted from 1; None: its only one."""
-
-    path: Path
-    track: int | None = None
-
-
-@dataclass(frozen=True)
-class SongFiles:
-    """The files of one song.
-
-    stems: by name.  mixture: None where it is the sum of the stems.
-    """
-
-    name: str
-    stems: Mapping[str, Sound]
-    mixture: Sound | None = None
-
-    @property
-    def paths(self) -> list[Path]:
-        """Every file once, in a fixed order."""
-        sounds = [*self.stems.values(), *([self.mixture] if self.mixture else [])]
-        return sorted({sound.path for sound in sounds})
-
-    def as_json(self) -> dict[str, Any]:
-        """The song as an object for JSON."""
-        stems = {stem: _as_json(sound) for stem, sound in self.stems.items()}
-        mixture = None if self.mixture is None else _as_json(self.mixture)
-        return {"name": self.name, "stems": stems, "mixture": mixture}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> SongFiles:
-        """The song of which `as_json` made `values`."""
-        stems = {stem: _sound(value) for stem, value in values["stems"].items()}
-        mixture = values["mixture"]
-        return cls(values["name"], stems, None if mixture is None else _sound(mixture))
 
 
 @dataclass(frozen=True)
@@ -115,7 +75,7 @@ def find_musdb(folder: Path, subset: str) -> Found:
 
 
 def _hq_song(folder: Path) -> Found:
-    sounds = {name: Sound(folder / f"{name}.wav") for name in demo_song.STREAMS}
+    sounds = {name: Sound(folder / f"{name}.wav") for name in STEM_FILE_TRACKS}
     missing = [sound.path.name for sound in sounds.values() if not sound.path.is_file()]
     if missing:
         return Found([], {folder.name: f"lacks {', '.join(missing)}: unpack MUSDB18-HQ again"})
@@ -180,7 +140,7 @@ def _is_stem_file(path: Path) -> bool:
 
 def _stem_file(path: Path, *, with_mixture: bool = False) -> SongFiles:
     """with_mixture: take the first track as it is. A Stem file's may be a master of its own."""
-    tracks = {name: Sound(path, track) for track, name in enumerate(demo_song.STREAMS, 1)}
+    tracks = {name: Sound(path, track) for track, name in enumerate(STEM_FILE_TRACKS, 1)}
     mixture = tracks.pop(MIXTURE)
     name = path.resolve().name[: -len(STEM_FILE_SUFFIX)].removesuffix(".stem")
     return SongFiles(name, tracks, mixture if with_mixture else None)
@@ -188,11 +148,3 @@ def _stem_file(path: Path, *, with_mixture: bool = False) -> SongFiles:
 
 def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _as_json(sound: Sound) -> list[Any]:
-    return [str(sound.path), sound.track]
-
-
-def _sound(values: list[Any]) -> Sound:
-    return Sound(Path(values[0]), values[1])

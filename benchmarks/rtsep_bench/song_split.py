@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from rtsep_bench.song_files import SongFiles
+from rtsep.files.song_files import SongFiles
 
 TUNED, REPORTED = "tuned", "reported"
 _FILE = Path(__file__).with_name("song_split.json")

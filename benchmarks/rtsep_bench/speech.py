@@ -21,6 +21,7 @@ from rtsep.cli.precision_argument import add_precision
 from rtsep.cli.uses import VOICES, VOICES_ONLY, Use, dialogue
 from rtsep.constants import SAMPLE_RATE
 from rtsep.errors import RtsepError
+from rtsep.files.song_files import SOUND_SUFFIXES
 from rtsep.live import INDEPENDENT, RATIO
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
@@ -217,7 +218,7 @@ def over(speech: spoken.Speech, music: spoken.Speech, snr_db: float) -> Pair:
 def _music(place: str, samples: int) -> Iterator[spoken.Speech]:
     """Music without voices, from its middle; repeated where it is shorter than `samples`."""
     path = Path(place)
-    if path.is_file() and path.suffix.lower() in song_files.SOUND_SUFFIXES:
+    if path.is_file() and path.suffix.lower() in SOUND_SUFFIXES:
         found = [(path.stem, true_stems.read_sound(path))]
     else:
         songs = true_stems.songs([place], song_files.ACCOMPANIMENT)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rtsep.constants import SAMPLE_RATE
 from rtsep.errors import MissingLibraryError, RtsepError, UsageError
-from rtsep_bench.song_files import SOUND_SUFFIXES
+from rtsep.files.song_files import SOUND_SUFFIXES
 from rtsep_bench.true_stems import read_sound
 
 ESPEAK = "espeak"

@@ -14,8 +14,8 @@ from rtsep.dsp.channels import to_stereo
 from rtsep.dsp.resample import StreamResampler
 from rtsep.errors import AudioFileError, UsageError
 from rtsep.files.reader import AudioReader
-from rtsep_bench.demo_song import STREAMS
-from rtsep_bench.song_files import ACCOMPANIMENT, AT_SPEED, VOCALS, SongFiles, Sound, find
+from rtsep.files.song_files import STEM_FILE_TRACKS, SongFiles, Sound
+from rtsep_bench.song_files import ACCOMPANIMENT, AT_SPEED, VOCALS, find
 
 BLOCK_SAMPLES = 65_536
 
@@ -147,10 +147,10 @@ def _check_tracks(files: SongFiles) -> None:
             tracks = len(container.streams.audio)
     except (av.FFmpegError, OSError) as error:
         raise AudioFileError(f"{path.name} cannot be decoded: {error.strerror}") from error
-    if tracks != len(STREAMS):
+    if tracks != len(STEM_FILE_TRACKS):
         raise AudioFileError(
-            f"{path.name} has {tracks} audio tracks, a Stem file has {len(STREAMS)}:"
-            f" {', '.join(STREAMS)}"
+            f"{path.name} has {tracks} audio tracks, a Stem file has {len(STEM_FILE_TRACKS)}:"
+            f" {', '.join(STEM_FILE_TRACKS)}"
         )
 
 

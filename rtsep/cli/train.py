@@ -19,8 +19,9 @@ from rtsep.cli.terminal.progress import download_progress
 from rtsep.cli.terminal.training_progress import show_decoding, show_training
 from rtsep.cli.train_arguments import PROGRAM, augmentation_of, build_parser
 from rtsep.errors import MissingLibraryError, TrainingError, UsageError
+from rtsep.files.song_files import SongFiles
 from rtsep.system.part_file import write_whole
-from rtsep.training.layouts import SongFiles, Songs, find_songs, parse_stems, stems_of
+from rtsep.training.layouts import Songs, find_songs, parse_stems, stems_of
 from rtsep.training.recipe import DEFAULT_STEPS, Recipe
 from rtsep.training.spleeter_files import SpleeterConfiguration, read_configuration, read_list
 

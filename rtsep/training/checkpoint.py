@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from rtsep.errors import TrainingError, UsageError
-from rtsep.system.part_file import write_whole
+from rtsep.training.disk import write_file
 from rtsep.training.recipe import Recipe
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -54,13 +54,8 @@ def write_checkpoint(run: Path, recipe: Recipe, checkpoint: Checkpoint) -> None:
     content = io.BytesIO()
     torch.save({"format": FORMAT, "recipe": recipe.as_json(), **vars(checkpoint)}, content)
     path = checkpoint_path(run)
-    try:
-        write_whole(path, lambda file: file.write(content.getbuffer()))
-    except OSError as error:
-        kept = "; the checkpoint before is kept" if path.exists() else ""
-        raise TrainingError(
-            f"cannot write {path}: {error.strerror or error}: make room{kept}"
-        ) from error
+    kept = "; the checkpoint before is kept" if path.exists() else ""
+    write_file(path, content.getbuffer(), kept)
 
 
 def read_checkpoint(run: Path, recipe: Recipe) -> Checkpoint:

@@ -10,39 +10,20 @@ Folders are searched to any depth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rtsep.errors import TrainingError, UsageError
+from rtsep.files.song_files import SOUND_SUFFIXES, STEM_FILE_TRACKS, SongFiles, Sound
 
-SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aif", ".aiff", ".opus")
 STEM_FILE_SUFFIX = ".stem.mp4"
-# The tracks of a Stem file as MUSDB18 has them; a person would count them from 1.
-STEM_FILE_TRACKS = {"drums": 2, "bass": 3, "other": 4, "vocals": 5}
 # Files in a song's folder that are the whole song.
 MIXTURES = ("mixture", "mix", "linear_mixture")
 TRAIN, HELD_OUT, LEFT_ALONE = ("train", "training"), ("valid", "validation"), ("test",)
 # The order of stems, as in Spleeter's models; others follow by name.
 USUAL_ORDER = ("vocals", "piano", "drums", "bass", "other", "accompaniment")
 VOCALS, ACCOMPANIMENT, WITHOUT = "vocals", "accompaniment", "no_"
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A file with sound, and which of its tracks, counted from 1; None for the default one."""
-
-    path: Path
-    track: int | None = None
-
-
-@dataclass(frozen=True)
-class SongFiles:
-    """One song. stems: by name.  mixture: what it is heard as, None for the sum of the stems."""
-
-    name: str
-    stems: Mapping[str, Sound]
-    mixture: Sound | None = None
 
 
 @dataclass(frozen=True)
@@ -174,4 +155,5 @@ def _is_stem_file(path: Path) -> bool:
 
 def _stem_file(path: Path) -> SongFiles:
     name = path.name[: -len(STEM_FILE_SUFFIX)]
-    return SongFiles(name, {stem: Sound(path, n) for stem, n in STEM_FILE_TRACKS.items()})
+    tracks = {track: Sound(path, number) for number, track in enumerate(STEM_FILE_TRACKS, 1)}
+    return SongFiles(name, {stem: tracks[stem] for stem in tracks if stem not in MIXTURES})

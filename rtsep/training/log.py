@@ -7,8 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rtsep.errors import TrainingError
-from rtsep.system.part_file import write_whole
+from rtsep.training.disk import write_file
 
 LOG_FILE, CURVES_FILE = "log.csv", "curves.png"
 STEP, SECONDS, LOSS, SDR = "step", "seconds", "loss", "sdr_db "
@@ -36,12 +35,7 @@ class Log:
         writer = csv.DictWriter(text, self._columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
-        try:
-            write_whole(self._path, lambda file: file.write(text.getvalue().encode()))
-        except OSError as error:
-            raise TrainingError(
-                f"cannot write {self._path}: {error.strerror or error}: make room"
-            ) from error
+        write_file(self._path, text.getvalue().encode())
 
     def draw(self, title: str) -> bool:
         """Draw the curves beside the log; False without matplotlib."""
@@ -70,13 +64,7 @@ class Log:
             axes.grid(alpha=0.3)
         picture = io.BytesIO()
         figure.savefig(picture, format="png")
-        path = self._path.with_name(CURVES_FILE)
-        try:
-            write_whole(path, lambda file: file.write(picture.getbuffer()))
-        except OSError as error:
-            raise TrainingError(
-                f"cannot write {path}: {error.strerror or error}: make room"
-            ) from error
+        write_file(self._path.with_name(CURVES_FILE), picture.getbuffer())
         return True
 
     def _column(self, name: str) -> list[float]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rtsep.errors import MissingLibraryError, TrainingError
-from rtsep.system.part_file import write_whole
+from rtsep.errors import MissingLibraryError
+from rtsep.training.disk import write_file
 from rtsep.weights.own_models import RUN_FILE, config_of, read_own
 
 
@@ -29,9 +29,6 @@ def write_onnx(run: Path, frames: int) -> list[Path]:
     for stem, arrays in stems.items():
         content = unet_onnx(config, arrays, frames, config.bins)
         path = run / f"{stem}.onnx"
-        try:
-            write_whole(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
-        except OSError as error:
-            raise TrainingError(f"cannot write {path}: {error.strerror}: make room") from error
+        write_file(path, content)
         written.append(path)
     return written

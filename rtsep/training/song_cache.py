@@ -28,8 +28,8 @@ from rtsep.dsp.resample import StreamResampler
 from rtsep.environment import usable_cores
 from rtsep.errors import TrainingError
 from rtsep.files.reader import AudioReader
+from rtsep.files.song_files import SongFiles, Sound
 from rtsep.system.part_file import write_whole
-from rtsep.training.layouts import SongFiles, Sound
 
 # Stems may go beyond full scale where their sum does not: 12 dB of room.
 FULL_SCALE = 32767 / 4

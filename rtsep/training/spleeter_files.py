@@ -18,7 +18,7 @@ from typing import Any
 from rtsep.constants import FRAME_LENGTH, HOP, SAMPLE_RATE
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.errors import UsageError
-from rtsep.training.layouts import SongFiles, Sound
+from rtsep.files.song_files import SongFiles, Sound
 
 MIX, PATH = "mix", "_path"
 DURATION = "duration"

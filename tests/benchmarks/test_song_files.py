@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rtsep.errors import AudioFileError, UsageError
+from rtsep.files.song_files import SongFiles
 from rtsep_bench import demo_song, song_files, true_stems
 from rtsep_bench.evaluation import sdr_db
-from rtsep_bench.song_files import SongFiles
 from tests.benchmarks.made_up_songs import RATE, STEMS, sound, write, write_song, write_stem_file
 
 TRACK = "Some Band - A Song"

@@ -256,7 +256,7 @@ def test_a_checkpoint_of_something_else_is_one_line(tmp_path: Path) -> None:
 def test_a_full_disk_keeps_the_checkpoint_before(
     songs: list[Song], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rtsep.training import checkpoint
+    from rtsep.training import disk
 
     trainer = made(ONE, tmp_path, songs)
     trainer.save()
@@ -265,7 +265,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(
     def full(path: Path, write: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "write_whole", full)
+    monkeypatch.setattr(disk, "write_whole", full)
     with pytest.raises(TrainingError, match="No space left on device: make room; the checkpoint"):
         trainer.save()
     assert checkpoint_path(tmp_path).read_bytes() == before
