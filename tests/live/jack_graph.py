@@ -5,11 +5,17 @@ Ports go by their names on JACK, by their numbers on PipeWire, where clients sha
 
 from __future__ import annotations
 
-from rtsep_bench.server_process import AudioServer, wait_until
+import contextlib
+import time
+
+from rtsep_bench.server_process import AudioServer, ServerError, wait_until
 from rtsep_bench.servers import SINKS
 
 # What a program takes to start on an overloaded machine.
 START_S = 60.0
+# How often, and how long after one another, a tool is tried that reaches no server.
+MOST_QUESTIONS = 5
+PAUSE_S = 0.5
 _OF_SERVERS = ("system:", *(f"{sink}:" for sink in SINKS))
 
 
@@ -19,7 +25,7 @@ def ports(server: AudioServer) -> tuple[set[str], set[str]]:
         lines = server.command("pw-link", "--id", "--output", "--input").splitlines()
         names = dict(line.split(maxsplit=1) for line in lines if line)
     else:
-        names = {name: name for name in server.command("jack_lsp").split()}
+        names = {name: name for name in _answer(server, "jack_lsp").split()}
     clients = {port: name for port, name in names.items() if not name.startswith(_OF_SERVERS)}
     outputs, inputs = (
         {port for port, name in clients.items() if f":{end}_" in name} for end in ("out", "in")
@@ -42,7 +48,7 @@ def new_ports(server, before):
 def connect(server, outputs, inputs):
     """Each output with the input of its place."""
     for output, into in zip(outputs, inputs, strict=True):
-        server.command("pw-link" if _is_pipewire(server) else "jack_connect", output, into)
+        _answer(server, "pw-link" if _is_pipewire(server) else "jack_connect", output, into)
 
 
 def disconnect(server, connected):
@@ -63,6 +69,19 @@ def disconnect(server, connected):
 def sink_ports(sink):
     """The ports of a null sink of PipeWire, left and right: what it plays, and what goes into it."""
     return [[f"{sink}:{end}_{side}" for side in ("FL", "FR")] for end in ("monitor", "playback")]
+
+
+def _answer(server, *command):
+    """As `server.command`, asked again where the server does not answer.
+
+    Each tool of JACK's becomes a client. On a machine that stands still, the server has no place for
+    one in time, and says so at once. What fails every time fails here, too.
+    """
+    for _ in range(MOST_QUESTIONS - 1):
+        with contextlib.suppress(ServerError):
+            return server.command(*command)
+        time.sleep(PAUSE_S)
+    return server.command(*command)
 
 
 def _is_pipewire(server):
