@@ -55,6 +55,9 @@ NEEDS = {
     "ffmpeg": {"ffmpeg": "ffmpeg"},
 }
 
+# Sound through them is paced by the clock: tests beside one another would make it late.
+SOUND_SERVERS = ("pulse", "jack", "pipewire")
+
 # How pytest's answer to --show-needs begins (conftest.py).
 NEEDS_LINE = "needs of the tests selected: "
 
