@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,6 +34,11 @@ NICENESS = 1
 MOST_WITHOUT_REST_S = 0.5
 
 
+# Whether an audio thread has been put back among ordinary threads. Writers: `session_first` at its
+# beginning, audio threads; readers: workers.
+_audio_gave_way = threading.Event()
+
+
 @contextmanager
 def session_first(priority: str = REAL_TIME) -> Iterator[str]:
     """Within the block this thread, and every thread that it starts, goes before other programs.
@@ -41,10 +47,11 @@ def session_first(priority: str = REAL_TIME) -> Iterator[str]:
     Yields REAL_TIME, or ORDINARY where that was asked for or nothing else is granted. A thread that has
     a real-time priority already keeps it.
     """
-    if _is_real_time() or priority == ORDINARY or not _may_be_real_time():
-        yield REAL_TIME if _is_real_time() else ORDINARY
+    if is_real_time() or priority == ORDINARY or not _may_be_real_time():
+        yield REAL_TIME if is_real_time() else ORDINARY
         return
     before = os.sched_getscheduler(0), os.sched_getparam(0)
+    _audio_gave_way.clear()
     _set_real_time(SESSION)
     try:
         yield REAL_TIME
@@ -58,7 +65,7 @@ def audio_first() -> Iterator[None]:
 
     Threads that it starts meanwhile, as PortAudio's are, go on doing so.
     """
-    if not _is_real_time() or os.sched_getparam(0).sched_priority >= AUDIO:
+    if not is_real_time() or os.sched_getparam(0).sched_priority >= AUDIO:
         yield
         return
     before = os.sched_getscheduler(0), os.sched_getparam(0)
@@ -69,17 +76,24 @@ def audio_first() -> Iterator[None]:
         os.sched_setscheduler(0, *before)
 
 
+def audio_gives_way() -> None:
+    """Make the calling audio thread an ordinary one; the workers, which may not go before it, follow."""
+    _set_ordinary()
+    _audio_gave_way.set()
+
+
 class WorkerPriority:
     """The priority of a worker's thread, which uses it alone.
 
     A thread with real-time priority that never waits leaves nothing to others. So a worker that does not
     keep up becomes an ordinary thread until it does. So does one that would be killed for it: libraries
-    of sound servers may limit how long the threads of this program run on.
+    of sound servers may limit how long the threads of this program run on. So do all of them if the
+    audio thread has become one.
     """
 
     def __init__(self, now_s: float):
         # Not that of a program that was started with one.
-        self._may_change = _is_real_time() and os.sched_getparam(0).sched_priority == SESSION
+        self._may_change = is_real_time() and os.sched_getparam(0).sched_priority == SESSION
         self._gives_way = False
         self._rested_s = now_s
         if self._may_change:
@@ -92,7 +106,11 @@ class WorkerPriority:
             self._rested_s = now_s
         if not self._may_change:
             return
-        gives_way = now_s - self._rested_s > MOST_WITHOUT_REST_S or _run_time_is_limited()
+        gives_way = (
+            now_s - self._rested_s > MOST_WITHOUT_REST_S
+            or _audio_gave_way.is_set()
+            or _run_time_is_limited()
+        )
         if gives_way != self._gives_way:
             self._gives_way = gives_way
             _set_ordinary() if gives_way else _set_real_time(WORKER)
@@ -118,7 +136,8 @@ def _run_time_is_limited() -> bool:
 # 0 is the calling thread in all of these, on Linux.
 
 
-def _is_real_time() -> bool:
+def is_real_time() -> bool:
+    """Whether the calling thread has a real-time priority."""
     if not MAY_BE_GRANTED:
         return False
     policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK

@@ -28,7 +28,8 @@ from rtsep_bench.server_process import wait_until
 from tests.devices.fake_portaudio import device, install
 from tests.live.streams import HOP, noise
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="threads are raised on Linux only")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="threads are raised on Linux only")
+pytestmark = linux_only
 
 with priority.session_first() as _GRANTED:
     pass
