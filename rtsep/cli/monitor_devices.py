@@ -20,7 +20,7 @@ from rtsep.cli.monitor_report import (
 )
 from rtsep.cli.routing_arguments import is_routed, routing_request
 from rtsep.cli.uses import VOICES
-from rtsep.live.priority import ORDINARY, session_first
+from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process
 from rtsep.system.signals import shielded
 
@@ -95,8 +95,7 @@ def run_on_devices(
                 _loop(args, engine, controls, display, session, recorder, routed)
         finally:
             if session is not None:
-                priority = ORDINARY if session.gave_way else priority
-                more = {**session.stats(), "priority": priority}
+                more = {**session.stats(), "priority": priority.name}
                 report(args, engine, session.latency_ms, recorder, more)
             check_recorded(recorder)
     return 0

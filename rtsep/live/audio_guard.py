@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from rtsep.devices.audio_stream import Process
 from rtsep.live.priority import audio_gives_way, is_real_time
 
-# How long a thread is watched before it is judged: a fraction of the second that the kernel takes.
-WATCHED_S = 0.2
+# How long a thread is watched before it is judged.
+WATCHED_S = 0.03
 # Part of a core's time above which a thread does not rest. A callback that takes as much is late anyway.
 MOST_BUSY = 0.8
-# Part of a block that it sleeps from then on, and in how many more periods that has to help.
-REST, MORE_PERIODS = 0.5, 3
+# After so many such periods it rests from then on, before RealtimeKit's limit of run time ends it
+# (priority.py), for this part of each block; after so many more it becomes an ordinary thread.
+BUSY_PERIODS, REST, MORE_PERIODS = 2, 0.5, 15
 
 
 class AudioGuard:
@@ -62,12 +63,11 @@ class AudioGuard:
         used_s = time.thread_time()
         # The first period has no beginning, and one with a pause in it says nothing.
         if self._began_s and watched_s < 2 * WATCHED_S and not self.gave_way:
-            if used_s - self._used_s > MOST_BUSY * watched_s and is_real_time():
-                self._busy_periods += 1
+            busy = used_s - self._used_s > MOST_BUSY * watched_s and is_real_time()
+            self._busy_periods = self._busy_periods + 1 if busy else 0
+            if self._busy_periods >= BUSY_PERIODS:
                 self.rests = True
-            else:
-                self._busy_periods = 0
-            if self._busy_periods > MORE_PERIODS:
+            if self._busy_periods >= BUSY_PERIODS + MORE_PERIODS:
                 self.rests, self.gave_way = False, True
                 audio_gives_way()
         self._began_s, self._used_s = now_s, used_s

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtsep.live import priority
-from rtsep.live.audio_guard import MORE_PERIODS, WATCHED_S, AudioGuard
+from rtsep.live.audio_guard import BUSY_PERIODS, MORE_PERIODS, WATCHED_S, AudioGuard
 from rtsep.live.priority import ORDINARY, SESSION, WORKER
 from tests.live.test_priority import granted, level, linux_only
 
@@ -19,7 +19,7 @@ RATE = 44_100
 BLOCK = np.zeros((256, 2), np.float32)
 BLOCK_S = len(BLOCK) / RATE
 # Longer than all periods in which the guard judges.
-JUDGED_S = (MORE_PERIODS + 4) * WATCHED_S
+JUDGED_S = (BUSY_PERIODS + MORE_PERIODS + 4) * WATCHED_S
 # Part of the blocks that a machine with other work may bring late.
 SOME = 0.5
 
