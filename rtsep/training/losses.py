@@ -2,11 +2,12 @@
 
     magnitude   mean of | mask |X| - |S| |, summed over the stems: Spleeter's own
     spectrum    mean of |mask X - S|, complex, summed over the stems: phases count, too
+    sdr         minus the SDR of mask X, in dB, mean over windows and stems, silent ones too
     si-sdr      minus the scale-invariant SDR of mask X, in dB, mean over the stems that sound
 
 X: the mixture's spectrum, S: a stem's, both of the bins that the nets see. The frames' windows overlap
-so that sums over spectra are those over samples but for a factor and the edges of a window. So the
-SI-SDR (Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019) needs no inverse transform.
+so that sums over spectra are those over samples but for a factor and the edges of a window. So SDR
+and SI-SDR (Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019) need no inverse transform.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 import torch
 
 from rtsep.constants import FRAME_LENGTH, HOP
-from rtsep.training.recipe import MAGNITUDE, SI_SDR, SPECTRUM
+from rtsep.training.recipe import MAGNITUDE, SDR, SI_SDR, SPECTRUM
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -40,7 +41,12 @@ def loss_named(name: str) -> Loss:
     """The loss: masks (batch, stems, 2, frames, bins), mixture (batch, 2, frames, bins) and stems
     (batch, stems, 2, frames, bins), both complex, to a number.
     """
-    return {MAGNITUDE: magnitude_loss, SPECTRUM: spectrum_loss, SI_SDR: si_sdr_loss}[name]
+    return {
+        MAGNITUDE: magnitude_loss,
+        SPECTRUM: spectrum_loss,
+        SDR: sdr_loss,
+        SI_SDR: si_sdr_loss,
+    }[name]
 
 
 def magnitude_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:
@@ -57,6 +63,13 @@ def spectrum_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tenso
     return errors.mean((0, 2, 3, 4)).sum()
 
 
+def sdr_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:
+    """See above. A stem counts at least as 30 dB below the mixture, so that silence has an SDR."""
+    error = _energy(masks * mixture.unsqueeze(1) - stems)
+    floor = 1e-3 * _energy(mixture).unsqueeze(1) + SILENT_ENERGY
+    return 10 * torch.log10((error + floor) / (_energy(stems) + floor)).mean()
+
+
 def si_sdr_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:
     """See above."""
     estimate = torch.view_as_real(masks * mixture.unsqueeze(1)).flatten(2)
@@ -71,3 +84,8 @@ def si_sdr_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor)
     ratios_db = 10 * torch.log10((signal + floor) / (distortion + floor))
     sounding = (energy > SILENT_ENERGY).float()
     return -(ratios_db * sounding).sum() / sounding.sum().clamp(min=1)
+
+
+def _energy(spectrum: torch.Tensor) -> torch.Tensor:
+    """Of (..., 2, frames, bins) complex, over these axes."""
+    return torch.view_as_real(spectrum).square().sum((-4, -3, -2, -1))
