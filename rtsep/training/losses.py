@@ -2,7 +2,7 @@
 
     magnitude   mean of | mask |X| - |S| |, summed over the stems: Spleeter's own
     spectrum    mean of |mask X - S|, complex, summed over the stems: phases count, too
-    sdr         minus the SDR of mask X, in dB, mean over windows and stems, silent ones too
+    sdr         minus the SDR of mask X, in dB, all windows of the batch together, mean over the stems
     si-sdr      minus the scale-invariant SDR of mask X, in dB, mean over the stems that sound
 
 X: the mixture's spectrum, S: a stem's, both of the bins that the nets see. The frames' windows overlap
@@ -64,10 +64,15 @@ def spectrum_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tenso
 
 
 def sdr_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:
-    """See above. A stem counts at least as 30 dB below the mixture, so that silence has an SDR."""
-    error = _energy(masks * mixture.unsqueeze(1) - stems)
-    floor = 1e-3 * _energy(mixture).unsqueeze(1) + SILENT_ENERGY
-    return 10 * torch.log10((error + floor) / (_energy(stems) + floor)).mean()
+    """See above. A stem that is silent in a window counts, by what its mask lets through.
+
+    Window by window, silence would be the best answer to songs in which a stem is quiet.
+    """
+    error, energy = (
+        torch.view_as_real(spectrum).square().sum((0, 2, 3, 4, 5))
+        for spectrum in (masks * mixture.unsqueeze(1) - stems, stems)
+    )
+    return 10 * torch.log10((error + SILENT_ENERGY) / (energy + SILENT_ENERGY)).mean()
 
 
 def si_sdr_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:
@@ -84,8 +89,3 @@ def si_sdr_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor)
     ratios_db = 10 * torch.log10((signal + floor) / (distortion + floor))
     sounding = (energy > SILENT_ENERGY).float()
     return -(ratios_db * sounding).sum() / sounding.sum().clamp(min=1)
-
-
-def _energy(spectrum: torch.Tensor) -> torch.Tensor:
-    """Of (..., 2, frames, bins) complex, over these axes."""
-    return torch.view_as_real(spectrum).square().sum((-4, -3, -2, -1))
