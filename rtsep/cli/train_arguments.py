@@ -163,8 +163,9 @@ def build_parser() -> OneLineParser:
     )
     change.add_argument(
         "--augment", action="store_true",
-        help=f"all of these: {usual.gain_db:g} dB, swapping, speed {usual.speed:g}, remix"
-        f" {usual.remix:g}, silence {usual.silence:g}; right where songs are few",
+        help=f"all of these: {usual.gain_db:g} dB, swapping, speed {usual.speed:g},"
+        f" equalise {usual.equalise_db:g} dB, remix {usual.remix:g}, silence {usual.silence:g}; right"
+        " where songs are few",
     )  # fmt: skip
     change.add_argument(
         "--gain", type=_number, metavar="DB", help="make stems up to DB louder or quieter"
@@ -177,6 +178,12 @@ def build_parser() -> OneLineParser:
         type=_number,
         metavar="P",
         help="play up to P times faster or slower, pitch and all",
+    )
+    change.add_argument(
+        "--equalise",
+        type=_number,
+        metavar="DB",
+        help="make every octave of a stem up to DB louder or quieter",
     )
     change.add_argument(
         "--remix",
@@ -197,6 +204,7 @@ def augmentation_of(arguments: argparse.Namespace) -> Augmentation:
         "gain_db": arguments.gain,
         "swap": arguments.swap,
         "speed": arguments.speed,
+        "equalise_db": arguments.equalise,
         "remix": arguments.remix,
         "silence": arguments.silence,
     }

@@ -22,6 +22,8 @@ from rtsep.training.song_cache import Song, read
 AHEAD = 3
 # A song's first and last moments, often silent, begin no window, as in Spleeter's training.
 MARGIN_SAMPLES = SAMPLE_RATE // 2
+# Where an equaliser's gains are chosen; a bass drum and a bass are told apart in the first two.
+OCTAVES_HZ = 40.0 * 2.0 ** np.arange(9)
 
 
 class Example(NamedTuple):
@@ -114,4 +116,24 @@ def _augmented(
         sound = sound * np.float32(10 ** (gain_db / 20))
     if augmentation.swap and random.random() < 0.5:
         sound = sound[:, ::-1]
+    if augmentation.equalise_db:
+        sound = _equalised(sound, augmentation.equalise_db, random)
     return sound
+
+
+def _equalised(
+    sound: NDArray[np.float32], most_db: float, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """Every octave made up to `most_db` louder or quieter, by a gain that is linear in octaves between.
+
+    Without change of phase. The window's end runs over into its beginning by the few milliseconds
+    that such a filter rings.
+    """
+    gains_db = random.uniform(-most_db, most_db, len(OCTAVES_HZ))
+    count = len(sound)
+    frequencies = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
+    # Constant below the first octave and above the last one.
+    octaves = np.log2(np.maximum(frequencies, OCTAVES_HZ[0]))
+    gains = 10 ** (np.interp(octaves, np.log2(OCTAVES_HZ), gains_db) / 20)
+    made = np.fft.irfft(np.fft.rfft(sound, axis=0) * gains[:, None], count, axis=0)
+    return np.asarray(made, np.float32)

@@ -45,6 +45,8 @@ class Augmentation:
         Left and right of a stem change places every other time.
     speed : float
         Up to this part faster or slower, pitch and all.
+    equalise_db : float
+        Every octave of a stem is made up to so much louder or quieter, with slopes between them.
     remix : float
         Probability, for each stem, to come from another song than the first.
     silence : float
@@ -54,12 +56,14 @@ class Augmentation:
     gain_db: float = 0.0
     swap: bool = False
     speed: float = 0.0
+    equalise_db: float = 0.0
     remix: float = 0.0
     silence: float = 0.0
 
     def __post_init__(self) -> None:
         _check("gain_db", self.gain_db, 0, 40)
         _check("speed", self.speed, 0, 0.5)
+        _check("equalise_db", self.equalise_db, 0, 40)
         _check("remix", self.remix, 0, 1)
         _check("silence", self.silence, 0, 0.9)
 
@@ -70,7 +74,9 @@ class Augmentation:
 
 
 # What to begin with where there are few songs.
-USUAL_AUGMENTATION = Augmentation(gain_db=6.0, swap=True, speed=0.05, remix=0.5, silence=0.1)
+USUAL_AUGMENTATION = Augmentation(
+    gain_db=6.0, swap=True, speed=0.05, equalise_db=6.0, remix=0.5, silence=0.1
+)
 
 
 @dataclass(frozen=True)

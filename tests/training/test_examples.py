@@ -38,7 +38,9 @@ def level(sound: np.ndarray) -> float:
 
 
 def test_an_example_depends_on_seed_step_and_number_alone(songs: list[Song]) -> None:
-    everything = {"gain_db": 6, "swap": True, "speed": 0.1, "remix": 0.5, "silence": 0.2}
+    everything = {
+        "gain_db": 6, "swap": True, "speed": 0.1, "equalise_db": 6, "remix": 0.5, "silence": 0.2,
+    }  # fmt: skip
     batch = maker(songs, **everything).batch(7)
     later = maker(songs, **everything)
     later.batch(3)
@@ -94,6 +96,21 @@ def test_swapping_exchanges_the_sides() -> None:
             next(n for n, x in enumerate((before, before[:, ::-1])) if np.array_equal(x, after))
         )
     assert seen == {0, 1}
+
+
+def test_equalising_changes_each_octave_by_at_most_what_it_says_and_not_its_phase() -> None:
+    noise = np.random.default_rng(3).normal(0, 3000, (8 * SAMPLE_RATE, 2)).astype(np.int16)
+    songs = [Song("one", len(noise), {"a": noise, "b": noise, "c": noise}, None)]
+    plain, equalised = maker(songs), maker(songs, equalise_db=12)
+    before, after = plain.example(0, 0).stems[0], equalised.example(0, 0).stems[0]
+    ratio = np.fft.rfft(after[:, 0]) / np.fft.rfft(before[:, 0])
+    heard = np.fft.rfftfreq(len(before), 1 / SAMPLE_RATE) > 20
+    gains_db = 20 * np.log10(np.abs(ratio[heard]))
+    assert np.abs(gains_db).max() < 12.1
+    assert np.ptp(gains_db) > 6
+    assert np.abs(np.angle(ratio[heard])).max() < 0.01
+    # Steeper than from one end of its range to the other within an octave it is nowhere.
+    assert np.abs(np.diff(gains_db)).max() < 0.6
 
 
 def test_remixing_takes_stems_of_other_songs() -> None:
