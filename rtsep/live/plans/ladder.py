@@ -1,5 +1,8 @@
 """The ladder: the plans worth choosing between, each with what it measures.
 
+Some stand there several times, alike but for the views (nets/views.py): richer ones separate better and
+take more work, which only some machines sustain.
+
 The figures are those of `rtsep-bench quality --plans ladder`, with `--masks ratio` and `--masks alone`,
 kept in benchmarks/rtsep_bench/results/quality-ladder.json: the SDR of the vocals, mean over the songs,
 relative to the plan `classic` with ratio masks. A test compares them, so new ones go into those files
@@ -9,7 +12,7 @@ and into MEASURED_DB, and nowhere else. Other stems and models are taken to beha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtsep.live import MASKING
 from rtsep.live.plans.notation import read_plan
@@ -18,11 +21,20 @@ from rtsep.live.plans.plan import StreamPlan
 # plan: dB with the ratio mask of all nets, dB with the independent mask of the stem's net.
 MEASURED_DB = {
     "64/1/0/1/asymmetric/4": (-0.25, -0.39),
+    "64x2/1/0/1/asymmetric/4": (0.1, 0.1),
+    "64x3+128/1/0/1/asymmetric/4": (0.2, 0.1),
     "64/1/1/0.25/asymmetric/4": (-0.05, -0.19),
+    "64x3+128/1/1/0.25/asymmetric/4": (0.3, 0.1),
     "64/1/1/0.5/asymmetric/4": (-0.05, -0.19),
-    "low": (-0.05, -0.19),
+    "64x3+128/1/1/0.5/asymmetric/4": (0.3, 0.1),
+    "64/1/1/1/asymmetric/4": (-0.05, -0.19),
+    "64x2/1/1/1/asymmetric/4": (0.2, 0.1),
+    "low": (0.3, 0.1),
     "64/1/2/0.25/asymmetric/4": (0.1, -0.08),
+    "64x3+128/1/2/0.25/asymmetric/4": (0.4, 0.1),
     "64/1/2/1/asymmetric/4": (0.1, -0.08),
+    "64x2/1/2/1/asymmetric/4": (0.3, 0.1),
+    "64x3+128/1/2/1/asymmetric/4": (0.4, 0.1),
     "64/1/1/0.25/hann/4": (0.19, 0.08),
     "64/1/1/1/hann/4": (0.19, 0.08),
     "64/2/1/2/asymmetric/4": (-0.03, -0.25),
@@ -33,6 +45,7 @@ MEASURED_DB = {
     "64/1/4/1/hann/2": (0.31, 0.19),
     "64/2/2/2/hann/4": (0.28, 0.17),
     "balanced": (0.33, 0.21),
+    "64x3+128/2/4/2/hann/4": (0.6, 0.4),
     "64/1/6/1/hann": (0.36, 0.23),
     "64/4/2/4/hann/4": (0.27, 0.1),
     "64/1/8/1/hann": (0.43, 0.21),
@@ -65,3 +78,13 @@ LADDER = tuple(
         key=lambda rung: rung.plan.latency_samples,
     )
 )
+
+
+def versions(plan: StreamPlan) -> tuple[Rung, ...]:
+    """The rungs that are `plan` but for its views, itself among them; none if it is no rung."""
+    alike = tuple(rung for rung in LADDER if _without_views(rung.plan) == _without_views(plan))
+    return alike if plan in (rung.plan for rung in alike) else ()
+
+
+def _without_views(plan: StreamPlan) -> StreamPlan:
+    return replace(plan, name="", frames=64, views=())
