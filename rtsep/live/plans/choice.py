@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.live import RATIO
@@ -146,7 +146,11 @@ def _ways(plan: StreamPlan, maskings: Sequence[str]) -> list[Option]:
     if not rungs:
         return [Option(plan, masking) for masking in maskings]
     ways = [
-        Option(rung.plan, masking, rung.quality_db[masking])
+        Option(
+            plan if rung.plan == plan else replace(rung.plan, name=plan.name),
+            masking,
+            rung.quality_db[masking],
+        )
         for masking in maskings
         for rung in rungs
     ]
@@ -164,7 +168,7 @@ def _named(ways: Sequence[Option], load_of: Callable[[Option], float]) -> Choice
     with_nets = "all nets" if best.masking == RATIO else "its nets"
     if way is best:
         return Choice(way, load, f"as asked for, with {with_nets}: {in_words(load)}")
-    fewer = ", with fewer views" if way.plan is not best.plan else ""
+    fewer = ", with fewer views" if way.plan != best.plan else ""
     views = " and views" if len(best.plan.views) > 1 else ""
     why = (
         f"as asked for{fewer}; {with_nets}{views} would take {best_load:.0%} of their deadline: "

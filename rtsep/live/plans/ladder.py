@@ -12,7 +12,7 @@ and into MEASURED_DB, and nowhere else. Other stems and models are taken to beha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 
 from rtsep.live import MASKING
 from rtsep.live.plans.notation import read_plan
@@ -81,10 +81,18 @@ LADDER = tuple(
 
 
 def versions(plan: StreamPlan) -> tuple[Rung, ...]:
-    """The rungs that are `plan` but for its views, itself among them; none if it is no rung."""
-    alike = tuple(rung for rung in LADDER if _without_views(rung.plan) == _without_views(plan))
+    """The rungs that are `plan` with as many views or fewer; none if it is no rung itself."""
+    alike = tuple(
+        rung
+        for rung in LADDER
+        if len(rung.plan.views) <= len(plan.views)
+        and _but_for_views(rung.plan) == _but_for_views(plan)
+    )
     return alike if plan in (rung.plan for rung in alike) else ()
 
 
-def _without_views(plan: StreamPlan) -> StreamPlan:
-    return replace(plan, name="", frames=64, views=())
+def _but_for_views(plan: StreamPlan) -> dict[str, object]:
+    numbers = asdict(plan)
+    for field in ("name", "frames", "views"):
+        del numbers[field]
+    return numbers
