@@ -233,7 +233,7 @@ def test_a_named_plan_has_as_many_views_as_the_machine_sustains():
         # As asked for, however many views it has.
         assert choice.option.plan.name == "low"
         assert ("with fewer views; all nets and views would take" in choice.why) == (views < 4)
-        # With both maskings, whichever of what is sustained measures best.
+        # With both maskings: as it is named, or whichever of what is sustained measures best.
         best = choose(Request(plan=low), (RATIO, INDEPENDENT), load_of, "1 net").option
         sustained = [
             rung.quality_db[masking]
@@ -241,7 +241,7 @@ def test_a_named_plan_has_as_many_views_as_the_machine_sustains():
             for masking in MASKING
             if load_of(Option(rung.plan, masking)) <= 1 - HEAD_ROOM
         ]
-        assert best.quality_db == max(sustained)
+        assert best.quality_db == max(sustained) or (best.plan, best.masking) == (low, RATIO)
     choice = choose(Request(plan=low), (RATIO, INDEPENDENT), _machine_by_views(1e6), "1 net")
     assert len(choice.option.plan.views) == 1 and choice.option.masking == INDEPENDENT
     assert "more than there is" in choice.why

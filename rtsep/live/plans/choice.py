@@ -141,7 +141,11 @@ def choose(
 
 
 def _ways(plan: StreamPlan, maskings: Sequence[str]) -> list[Option]:
-    """How `plan` may be run: its versions if it has a name, each way of masking; the best first."""
+    """How `plan` may be run: its versions if it has a name, each way of masking; the best first.
+
+    As it is named and with the first masking is the best, whatever else measures a little better on the
+    few songs of the ladder.
+    """
     rungs = versions(plan) if plan.name in PLANS else ()
     if not rungs:
         return [Option(plan, masking) for masking in maskings]
@@ -154,7 +158,13 @@ def _ways(plan: StreamPlan, maskings: Sequence[str]) -> list[Option]:
         for masking in maskings
         for rung in rungs
     ]
-    return sorted(ways, key=_quality_then_latency)
+    return sorted(
+        ways,
+        key=lambda way: (
+            (way.plan, way.masking) != (plan, maskings[0]),
+            *_quality_then_latency(way),
+        ),
+    )
 
 
 def _named(ways: Sequence[Option], load_of: Callable[[Option], float]) -> Choice:
