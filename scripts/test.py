@@ -1,7 +1,8 @@
 """Passes the tests, from a fresh clone: `python3 scripts/test.py [--fast] [pytest's arguments]`.
 
 Sets up .venv, then runs ruff, mypy, the kernels' tests with every kernel set that this processor
-has beside its own, and pytest. Tests that fetch something are run where the package index answers;
+has beside its own, and pytest: first the tests that can run side by side, one on each core, then those
+marked `alone`, one after another. Tests that fetch something are run where the package index answers;
 `--fast` leaves out the slow ones. With arguments of pytest's (a path, -k ...) only what they select
 is run. The exit status is that of the first failure.
 
@@ -59,16 +60,21 @@ def main() -> int:
     ]
     if not selection:
         for kernel_set in other_kernel_sets():
-            command = ["pytest", "tests/kernels"]
+            command = ["pytest", "tests/kernels", *side_by_side()]
             results.append(step(f"pytest, RTSEP_KERNELS={kernel_set}", command, kernel_set))
-    left_out = ["slow"] if arguments.fast else []
+    left_out = ["not slow"] if arguments.fast else []
     network_problem = package_index_problem()
     if network_problem is not None:
-        left_out.append("network")
-    markers = ["-m", " and ".join(f"not {name}" for name in left_out)] if left_out else []
-    unmet = install_needs([*markers, *selection], may_install)
-    # Last, so that its closing line stands at the end.
-    results.append(step("pytest", ["pytest", *markers, *selection]))
+        left_out.append("not network")
+    unmet = install_needs([*marked(left_out), *selection], may_install)
+    if selection:
+        results.append(step("pytest", ["pytest", *marked(left_out), *selection]))
+    else:
+        together = [*marked([*left_out, "not alone"]), *side_by_side()]
+        results.append(step("pytest, side by side", ["pytest", *together]))
+        # Last, so that its closing line stands at the end.
+        alone = marked([*left_out, "alone"])
+        results.append(step("pytest, one after another", ["pytest", *alone]))
 
     print()
     for result in results:
@@ -90,6 +96,18 @@ def step(name: str, module: list[str], kernel_set: str | None = None) -> Result:
     started = time.monotonic()
     status = subprocess.call([sys.executable, "-m", *module], cwd=CHECKOUT, env=environment)
     return Result(name, status, time.monotonic() - started)
+
+
+def marked(markers: list[str]) -> list[str]:
+    """Arguments by which pytest selects the tests with all of these markers, or without ("not ...")."""
+    return ["-m", " and ".join(markers)] if markers else []
+
+
+def side_by_side() -> list[str]:
+    """Arguments by which pytest runs as many tests at once as there are cores."""
+    from rtsep.environment import usable_cores
+
+    return ["-n", str(usable_cores())]
 
 
 def other_kernel_sets() -> list[str]:

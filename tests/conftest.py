@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system_programs import NEEDS, NEEDS_LINE, why_missing
+from tests.system_programs import NEEDS, NEEDS_LINE, SOUND_SERVERS, why_missing
+
+pytest_plugins = ["tests.fuzz.summary"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,13 +32,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests that need a program of the system which is not there."""
+    """Skip the tests that need a program of the system which is not there; mark those to run alone.
+
+    First of all, so that -m can choose by the marks.
+    """
     reasons = {need: why_missing(need) for need in NEEDS}
     for item in items:
         for need in _needs(item):
             if need not in NEEDS:
                 raise pytest.UsageError(f"{item.nodeid}: needs {need!r}: not in system_programs.py")
+            if need in SOUND_SERVERS:
+                item.add_marker(pytest.mark.alone)
             if reasons[need] is not None:
                 item.add_marker(pytest.mark.skip(reason=f"{need}: {reasons[need]}"))
 

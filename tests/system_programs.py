@@ -15,6 +15,8 @@ PORTAUDIO = "the PortAudio library"
 PULSE_PLUGIN = "ALSA's PulseAudio plugin"
 # Through which programs that know JACK reach PipeWire.
 PIPEWIRE_JACK = "PipeWire's libjack"
+# Daemons that lie in no folder of programs.
+RTKIT, POLKIT = "rtkit-daemon", "polkitd"
 
 # By need: what it takes, and the Debian package of each. JACK's tools have a package of their own on
 # newer systems.
@@ -50,10 +52,19 @@ NEEDS = {
         PULSE_PLUGIN: "libasound2-plugins",
         PORTAUDIO: "libportaudio2",
     },
+    "rtkit": {
+        RTKIT: "rtkit",
+        POLKIT: "polkitd",
+        "dbus-daemon": "dbus",
+        "setpriv": "util-linux",
+    },
     "mpv": {"mpv": "mpv"},
     "chromium": {"chromium": "chromium"},
     "ffmpeg": {"ffmpeg": "ffmpeg"},
 }
+
+# Sound through them is paced by the clock: tests beside one another would make it late.
+SOUND_SERVERS = ("pulse", "jack", "pipewire")
 
 # How pytest's answer to --show-needs begins (conftest.py).
 NEEDS_LINE = "needs of the tests selected: "
@@ -64,6 +75,17 @@ _LIBRARIES = {
     PULSE_PLUGIN: "alsa-lib/libasound_module_pcm_pulse.so",
     PIPEWIRE_JACK: "pipewire-0.3/jack/libjack.so.0",
 }
+
+
+_DAEMONS = {
+    RTKIT: ("/usr/libexec/rtkit-daemon", "/usr/lib/rtkit/rtkit-daemon"),
+    POLKIT: ("/usr/lib/polkit-1/polkitd", "/usr/libexec/polkitd"),
+}
+
+
+def daemon(name: str) -> str | None:
+    """Where one of the daemons is, if it is there."""
+    return next((path for path in _DAEMONS[name] if Path(path).exists()), None)
 
 
 def missing(need: str) -> dict[str, str]:
@@ -85,6 +107,8 @@ def why_missing(need: str) -> str | None:
 def _is_there(thing: str) -> bool:
     if thing == PORTAUDIO:
         return ctypes.util.find_library("portaudio") is not None
+    if thing in _DAEMONS:
+        return daemon(thing) is not None
     if thing in _LIBRARIES:
         library, folders = _LIBRARIES[thing], [Path(folder) for folder in _LIBRARY_FOLDERS]
         return any(

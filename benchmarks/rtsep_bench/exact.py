@@ -30,9 +30,9 @@ def exact_masks(
         return reference_masks(config, arrays, magnitudes)
     import torch
 
-    from rtsep_bench.net_torch import TorchUNet
+    from rtsep_bench.net_torch import TorchNet
 
-    return TorchUNet(config, arrays, torch.float64).masks(magnitudes)
+    return TorchNet(config, arrays, torch.float64).masks(magnitudes)
 
 
 def reference_name() -> str:

@@ -7,22 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from rtsep.nets.registry import ModelConfig
+from rtsep.nets.unet import LAYERS
+from rtsep.training.torch_unet import TorchUNet
 from rtsep_bench.contenders import Contender, from_nchw, to_nchw
 from rtsep_bench.net_case import read_arrays
 
-LEAKY_SLOPE = 0.2
-ACTIVATIONS = {
-    "relu": lambda x: F.relu(x, inplace=True),
-    "leaky_relu": lambda x: F.leaky_relu(x, LEAKY_SLOPE, inplace=True),
-    "elu": lambda x: F.elu(x, inplace=True),
-}
 
-
-class TorchUNet:
-    """One stem's net.
+class TorchNet:
+    """One stem's net: the one that is trained, as it runs afterwards.
 
     arrays: canonical arrays (rtsep/nets/arrays.py).  dtype: of weights and results.
     """
@@ -33,54 +27,22 @@ class TorchUNet:
         arrays: Mapping[str, np.ndarray],
         dtype: torch.dtype = torch.float32,
     ):
-        self.config = config
-        self._encoder_activation = ACTIVATIONS[config.encoder_activation]
-        self._decoder_activation = ACTIVATIONS[config.decoder_activation]
-        self._tensors = {}
-        for name, array in arrays.items():
-            tensor = torch.from_numpy(np.array(array)).to(dtype)
-            if name.endswith("/kernel"):
-                # HWIO to OIHW and HWOI to IOHW: the same reversal of axes.
-                tensor = tensor.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
-            self._tensors[name] = tensor
-        self._means = {n: torch.zeros(n, dtype=dtype) for n in self._channel_counts()}
-        self._variances = {n: torch.ones(n, dtype=dtype) for n in self._means}
+        self._dtype = dtype
+        self._shares = config.output == "softmax"
+        # The first weights, drawn from here, are all replaced.
+        self._net = TorchUNet(config, 0.0, torch.Generator()).to(dtype)
+        self._net.take(arrays, LAYERS)
+        self._net.eval().to(memory_format=torch.channels_last)
 
     def __call__(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """(batch, 2, frames, bins) to masks, or logits where stems share a softmax, same shape."""
-        skips = []
-        x = magnitudes
-        for level in range(1, 7):
-            x = F.conv2d(F.pad(x, (1, 2, 1, 2)), *self._weights(f"conv{level}"), stride=2)
-            skips.append(x)
-            if level < 6:
-                x = self._encoder_activation(self._normalise(f"conv{level}", x))
-        for step in range(1, 7):
-            # Padding 1 crops one pixel on every side; of the two wanted behind, one is left.
-            x = F.conv_transpose2d(x, *self._weights(f"up{step}"), stride=2, padding=1)
-            x = self._decoder_activation(x[:, :, :-1, :-1])
-            x = self._normalise(f"up{step}", x)
-            if step < 6:
-                x = torch.cat([skips[5 - step], x], 1)
-        x = F.conv2d(x, *self._weights("mask"), padding=3, dilation=2)
-        return x if self.config.output == "softmax" else torch.sigmoid(x)
+        logits = self._net(magnitudes)
+        return logits if self._shares else torch.sigmoid(logits)
 
     def masks(self, magnitudes: np.ndarray) -> np.ndarray:
         """(frames, bins, 2) to (frames, 2, bins), NumPy arrays of the net's dtype."""
         with torch.inference_mode():
-            x = torch.from_numpy(to_nchw(magnitudes)).to(self._tensors["mask/bias"].dtype)
-            return from_nchw(self(x).numpy())
-
-    def _weights(self, layer: str) -> tuple[torch.Tensor, torch.Tensor]:
-        return self._tensors[f"{layer}/kernel"], self._tensors[f"{layer}/bias"]
-
-    def _normalise(self, layer: str, x: torch.Tensor) -> torch.Tensor:
-        scale, shift = self._tensors[f"{layer}/scale"], self._tensors[f"{layer}/shift"]
-        mean, variance = self._means[len(scale)], self._variances[len(scale)]
-        return F.batch_norm(x, mean, variance, scale, shift, eps=0.0)
-
-    def _channel_counts(self) -> set[int]:
-        return {len(tensor) for name, tensor in self._tensors.items() if name.endswith("/scale")}
+            return from_nchw(self(torch.from_numpy(to_nchw(magnitudes)).to(self._dtype)).numpy())
 
 
 class TorchContender(Contender):
@@ -89,7 +51,7 @@ class TorchContender(Contender):
     def __init__(self, folder: Path):
         super().__init__(folder)
         self._nets = [
-            TorchUNet(self.case.config, read_arrays(folder, stem)) for stem in self.case.nets
+            TorchNet(self.case.config, read_arrays(folder, stem)) for stem in self.case.nets
         ]
         x = torch.from_numpy(to_nchw(self.magnitudes))
         self._magnitudes = x.contiguous(memory_format=torch.channels_last)

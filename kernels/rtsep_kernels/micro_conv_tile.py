@@ -53,24 +53,30 @@ def _taps(
     return [ends[p * nv : (p + 1) * nv] for p in range(mr)]
 
 
-def _zeros_or_load(
-    builder: v.Builder, zeros: v.Value, places: list[list[v.Value]]
+def _with_rests(
+    builder: v.Builder,
+    first: v.Value,
+    sums: list[list[v.Value]],
+    places: list[list[v.Value]],
 ) -> list[list[v.Value]]:
-    """Emit vectors of zeros where `zeros` is true, else what stands at `places` [p][vector]."""
+    """Emit the sums plus what rests at `places` [p][vector], or as they are where `first` is true."""
     entry = builder.block
-    load, go_on = builder.append_basic_block("load"), builder.append_basic_block("go.on")
-    builder.cbranch(zeros, go_on, load)
-    builder.position_at_end(load)
-    loaded = [[v.load(builder, at, WIDTH) for at in row] for row in places]
+    add, go_on = builder.append_basic_block("add.rests"), builder.append_basic_block("go.on")
+    builder.cbranch(first, go_on, add)
+    builder.position_at_end(add)
+    added = [
+        [builder.fadd(v.load(builder, at, WIDTH), value) for at, value in zip(*row)]
+        for row in zip(places, sums)
+    ]
     builder.branch(go_on)
     builder.position_at_end(go_on)
-    started = []
-    for row in loaded:
-        phis = [v.carried(builder, v.constant(0.0, WIDTH), entry) for _ in row]
-        for phi, value in zip(phis, row):
-            phi.add_incoming(value, load)
-        started.append(phis)
-    return started
+    totals = []
+    for values, more in zip(sums, added):
+        phis = [v.carried(builder, value, entry) for value in values]
+        for phi, value in zip(phis, more):
+            phi.add_incoming(value, add)
+        totals.append(phis)
+    return totals
 
 
 class Places(NamedTuple):
@@ -135,15 +141,20 @@ class Row(NamedTuple):
 def emit_vector_tile(
     builder: v.Builder, row: Row, height: int, at: Places, ahead: tuple[v.Value, v.Value]
 ) -> None:
-    """Emit a tile in vector registers."""
+    """Emit a tile in vector registers.
+
+    A chunk's products are added up by themselves before they join those that rest: thousands of them one
+    after another would round three times as coarsely.
+    """
     in_y = at.rest is None
     start, stride = (at.y, row.strides.y) if in_y else (at.rest, row.strides.rest)
     pixels = [v.advance(builder, start, builder.mul(stride, v.int64(p))) for p in range(height)]
     rests = [
         [v.advance(builder, pixel, v.int64(i * WIDTH)) for i in range(row.nv)] for pixel in pixels
     ]
-    started = _zeros_or_load(builder, row.first, rests)
-    sums = _taps(builder, at.x, row.x, row.chunk, row.weights, started, row.kinds, ahead)
+    zeros = [[v.constant(0.0, WIDTH)] * row.nv for _ in pixels]
+    sums = _taps(builder, at.x, row.x, row.chunk, row.weights, zeros, row.kinds, ahead)
+    sums = _with_rests(builder, row.first, sums, rests)
     with builder.if_else(row.last) as (ended, unended):
         with ended:
             row.end(builder, sums, at)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rtsep.cli.monitor_arguments import device_latency
-from rtsep.cli.routing_arguments import is_routed, option_of
-from rtsep.devices.backend import JACK, PORTAUDIO, PULSE, Backend
+from rtsep.cli.routing_arguments import option_of
+from rtsep.devices.backend import JACK, PULSE, Backend
 from rtsep.devices.route import PIPEWIRE, Route
 from rtsep.errors import UsageError
 from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
-from rtsep.live.priority import ORDINARY, REAL_TIME
+from rtsep.live.priority import REAL_TIME
 
 if TYPE_CHECKING:
     from rtsep.devices.pulse.buffers import PulseBuffers
@@ -58,15 +58,8 @@ def make_routed_backend(args: argparse.Namespace, route: Route, offered: Sequenc
 
 
 def priority_of(args: argparse.Namespace) -> str:
-    """The priority asked for, or the backend's own.
-
-    The graph, and PulseAudio's short buffers, want masks and blocks in time. Through PortAudio and ALSA
-    on PulseAudio real-time threads have come out worse than ordinary ones (docs/linux.md).
-    """
-    if args.priority is not None:
-        return str(args.priority)
-    is_portaudio = not is_routed(args) and args.backend in (None, PORTAUDIO)
-    return ORDINARY if is_portaudio else REAL_TIME
+    """The priority asked for; on devices the session goes first, where it may."""
+    return REAL_TIME if args.priority is None else str(args.priority)
 
 
 def device_list(args: argparse.Namespace) -> str:

@@ -153,7 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--realtime", action="store_true", help="play files at the pace of a device"
     )
     add_precision(session, "auto with devices and --realtime, f32 with files")
-    add_priority(session, default=None, by_default="real-time, with PortAudio's devices ordinary")
+    add_priority(session, default=None, by_default="real-time")
     session.add_argument("-q", "--quiet", action="store_true", help="no display")
     return parser
 

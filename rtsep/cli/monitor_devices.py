@@ -95,7 +95,7 @@ def run_on_devices(
                 _loop(args, engine, controls, display, session, recorder, routed)
         finally:
             if session is not None:
-                more = {**session.stats(), "priority": priority}
+                more = {**session.stats(), "priority": priority.name}
                 report(args, engine, session.latency_ms, recorder, more)
             check_recorded(recorder)
     return 0

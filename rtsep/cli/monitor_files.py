@@ -85,7 +85,7 @@ def _file_session(
             hurry = priority if args.realtime else None
             lines = describe(engine, latency_ms, make_engine.why, make_engine.precision, hurry)
             print("\n".join(lines), file=sys.stderr)
-        report(args, engine, latency_ms, recorder, {"priority": priority})
+        report(args, engine, latency_ms, recorder, {"priority": priority.name})
     finally:
         check_recorded(recorder)
     return 0

@@ -19,13 +19,14 @@ from rtsep.system.signals import shielded
 
 if TYPE_CHECKING:
     from rtsep.live.live_engine import LiveEngine
+    from rtsep.live.priority import SessionPriority
     from rtsep.live.recorder import Recorder
     from rtsep_kernels.precision import ChosenPrecision
 
 # In words for the person, by what session_first has got.
 THREADS = {
-    REAL_TIME: "run before other programs (real-time)",
-    ORDINARY: "of ordinary priority: busy programs may delay them (docs/linux.md)",
+    REAL_TIME: "run before other programs (real-time: {})",
+    ORDINARY: "of ordinary priority ({}): busy programs may delay them (docs/linux.md)",
 }
 
 
@@ -39,7 +40,7 @@ def describe(
     latency_ms: Mapping[str, float | None],
     why: str,
     precision: ChosenPrecision,
-    priority: str | None,
+    priority: SessionPriority | None,
 ) -> list[str]:
     """What is heard, how much later and why, in lines for the person. why: this plan."""
     heard = ", ".join(stem for stem, gain in zip(engine.stems, engine.gains) if gain > 0)
@@ -51,7 +52,7 @@ def describe(
         f"{latency_ms['device_output']:.1f}",
         f"plan    {engine.plan.name}: {why}",
         f"nets    {precision.precision}: {precision.why}",
-        *([f"threads {THREADS[priority]}"] if priority else []),
+        *([f"threads {THREADS[priority.name].format(priority.why)}"] if priority else []),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -89,6 +90,9 @@ def train(arguments: argparse.Namespace, given: Sequence[str]) -> int:
 
 
 def _check_torch() -> None:
+    # torch's threads meet several hundred times a step. Those that come first shall sleep, not spin:
+    # beside other programs they would spin for what the late one needs to get on.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import torch  # noqa: F401
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""`rtsep-weights`: list, fetch, import and verify the weights of the models."""
+"""`rtsep-weights`: list, fetch, import, verify and remove the weights of the models."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ examples:
   rtsep-weights import SpleeterRT/weights --name spleeter:4stems
   rtsep-weights import run --name mine
   rtsep-weights verify
+  rtsep-weights remove mine
 
 environment:
   RTSEP_WEIGHTS      folder of the weights (default: a per-user cache)
@@ -105,6 +106,13 @@ def _parser(models: Iterable[str]) -> argparse.ArgumentParser:
         "verify", help="check installed weights: SHA-256, names, shapes, values"
     )
     verifying.add_argument("names", nargs="*", metavar="NAME", help=names + "; default: all there")
+
+    removing = commands.add_parser(
+        "remove", help="delete models of your own from the folder of weights"
+    )
+    removing.add_argument(
+        "names", nargs="+", metavar="NAME", help="as `list` shows it; the training's folder stays"
+    )
     return parser
 
 
@@ -124,6 +132,7 @@ def _run(argv: list[str] | None, known: Manifest) -> int:
         "fetch": lambda: _fetch(arguments.names, arguments.force, known),
         "import": lambda: _import(arguments.path, arguments.name, arguments.allow_unknown, known),
         "verify": lambda: _verify(arguments.names, known),
+        "remove": lambda: _each(arguments.names, lambda n: f"{n}: removed {weights.remove(n)}"),
     }
     return actions[arguments.command]()
 

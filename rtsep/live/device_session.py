@@ -16,6 +16,7 @@ import numpy as np
 
 from rtsep.devices.backend import Backend, Ends
 from rtsep.errors import RtsepError
+from rtsep.live.audio_guard import AudioGuard
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.priority import audio_first
 from rtsep.live.stats import latency_parts_ms
@@ -52,6 +53,8 @@ class DeviceSession:
         Those of now.
     returns : int
         How often they have come back.
+    gave_way : bool
+        Whether an audio thread had to be made an ordinary one (audio_guard.py).
 
     Raises
     ------
@@ -72,6 +75,7 @@ class DeviceSession:
         self._live, self._backend = live, backend
         self._recorder, self._patience_s, self._say = recorder, patience_s, say
         self.returns = 0
+        self.gave_way = False
         self._is_open = False
         self._gone_s = self._retry_s = 0.0
         self._told_latency_s = 0.0
@@ -89,6 +93,7 @@ class DeviceSession:
         """
         if self._is_open:
             self._stream.check()
+            self._tell_of_guard()
             if not self._stream.active:
                 self._leave(now_s)
             elif self._live.latency_ms / 1000 != self._told_latency_s:
@@ -151,11 +156,13 @@ class DeviceSession:
     def _open(self, ends: Ends) -> None:
         live, counters = self._live, self._live.engine.counters
         live.connect(ends.output_rate, ends.channels_in, ends.channels_out)
+        guard = AudioGuard(live.callback, ends.output_rate)
         # The last one, where it has gone.
         with audio_first():
-            self._stream = self._backend.open(ends, live.callback, counters.count_xruns)
+            self._stream = self._backend.open(ends, guard, counters.count_xruns)
         self._stream.on_bad_samples = counters.count_bad_samples
         self._is_open = True
+        self._guard = guard
         self._resampling_s = live.resampling_s
         self.ends = ends
         self._tell_latency()
@@ -163,6 +170,14 @@ class DeviceSession:
     def _tell_latency(self) -> None:
         self._told_latency_s = self._live.latency_ms / 1000
         self._stream.tell_latency(self._told_latency_s)
+
+    def _tell_of_guard(self) -> None:
+        if self._guard.gave_way and not self.gave_way:
+            self.gave_way = True
+            self._say(
+                "the sound system's thread never waits: rtsep goes on with ordinary priority; a longer"
+                " --device-latency (0.1) ends that, or on PulseAudio --backend pulse"
+            )
 
     def _leave(self, now_s: float) -> None:
         released = self.close()

@@ -2,11 +2,12 @@
 
     magnitude   mean of | mask |X| - |S| |, summed over the stems: Spleeter's own
     spectrum    mean of |mask X - S|, complex, summed over the stems: phases count, too
+    sdr         minus the SDR of mask X, in dB, all windows of the batch together, mean over the stems
     si-sdr      minus the scale-invariant SDR of mask X, in dB, mean over the stems that sound
 
 X: the mixture's spectrum, S: a stem's, both of the bins that the nets see. The frames' windows overlap
-so that sums over spectra are those over samples but for a factor and the edges of a window. So the
-SI-SDR (Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019) needs no inverse transform.
+so that sums over spectra are those over samples but for a factor and the edges of a window. So SDR
+and SI-SDR (Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019) need no inverse transform.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 import torch
 
 from rtsep.constants import FRAME_LENGTH, HOP
-from rtsep.training.recipe import MAGNITUDE, SI_SDR, SPECTRUM
+from rtsep.training.recipe import MAGNITUDE, SDR, SI_SDR, SPECTRUM
 
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -40,7 +41,12 @@ def loss_named(name: str) -> Loss:
     """The loss: masks (batch, stems, 2, frames, bins), mixture (batch, 2, frames, bins) and stems
     (batch, stems, 2, frames, bins), both complex, to a number.
     """
-    return {MAGNITUDE: magnitude_loss, SPECTRUM: spectrum_loss, SI_SDR: si_sdr_loss}[name]
+    return {
+        MAGNITUDE: magnitude_loss,
+        SPECTRUM: spectrum_loss,
+        SDR: sdr_loss,
+        SI_SDR: si_sdr_loss,
+    }[name]
 
 
 def magnitude_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:
@@ -55,6 +61,18 @@ def spectrum_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tenso
     # The tiny number keeps the root's slope finite where a mask is right.
     errors = (difference.square().sum(-1) + 1e-12).sqrt()
     return errors.mean((0, 2, 3, 4)).sum()
+
+
+def sdr_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:
+    """See above. A stem that is silent in a window counts, by what its mask lets through.
+
+    Window by window, silence would be the best answer to songs in which a stem is quiet.
+    """
+    error, energy = (
+        torch.view_as_real(spectrum).square().sum((0, 2, 3, 4, 5))
+        for spectrum in (masks * mixture.unsqueeze(1) - stems, stems)
+    )
+    return 10 * torch.log10((error + SILENT_ENERGY) / (energy + SILENT_ENERGY)).mean()
 
 
 def si_sdr_loss(masks: torch.Tensor, mixture: torch.Tensor, stems: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ from rtsep.errors import UsageError
 from rtsep.nets.registry import BINS_11KHZ, OFFICIAL_FRAMES, REST, ModelConfig
 from rtsep.weights.own_models import ACTIVATIONS, BINS_MAX, OUTPUTS, check_stem_name
 
-MAGNITUDE, SPECTRUM, SI_SDR = LOSSES = ("magnitude", "spectrum", "si-sdr")
+MAGNITUDE, SPECTRUM, SDR, SI_SDR = LOSSES = ("magnitude", "spectrum", "sdr", "si-sdr")
 DEVICES = ("auto", "cpu", "cuda")
 DEFAULT_STEPS = 200_000
 # A net halves frames and bins six times.

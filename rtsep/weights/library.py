@@ -234,6 +234,30 @@ def inspect(name: str, manifest: Manifest | None = None) -> InstalledWeights | N
     return _describe(path, entry, read_provenance(path)) if _is_there(path) else None
 
 
+def remove(name: str) -> Path:
+    """Delete one's own model `name`, also a damaged one; returns the path of its file.
+
+    A program that runs it keeps what it has loaded, except on Windows, which deletes no open file.
+    Raises UsageError for a name that is none of one's own models, WeightsError where the file stays.
+    """
+    own = own_models()
+    if name not in own:
+        there = f"your own: {', '.join(own)}" if own else "there is none"
+        raise UsageError(f"only models of your own can be removed, {name!r} is not one: {there}")
+    path = weights_path(name)
+    lock = path.with_suffix(".lock")
+    with only_writer(lock, lambda: None):
+        try:
+            path.unlink(missing_ok=True)
+            sidecar_of(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise WeightsError(
+                f"cannot remove {path}: {error.strerror}: end the programs that use it, and see whether"
+                " you may write there"
+            ) from error
+    return path
+
+
 def installed() -> list[str]:
     """The names of the weights that are there, the manifest's first; nothing is checked."""
     return [name for name in read_manifest().models if is_installed(name)] + own_models()

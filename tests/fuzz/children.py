@@ -1,7 +1,7 @@
 """Cases tried in a child process: a crash, a hang or too much memory ends only the child.
 
 The child says which case it begins and how it ended; the parent adds up the outcomes, fails with
-what went wrong, and shows the sums at the end of the run (conftest.py).
+what went wrong, and shows the sums at the end of the run (summary.py).
 """
 
 from __future__ import annotations

@@ -41,14 +41,14 @@ def main() -> None:
     import torch
 
     from rtsep.nets.registry import find_model
-    from rtsep_bench.net_torch import TorchUNet
+    from rtsep_bench.net_torch import TorchNet
 
     random = np.random.default_rng(MAGNITUDES_SEED)
     magnitudes = np.abs(random.standard_normal((FRAMES, BINS, 2), np.float32))
     stored: dict[str, Any] = {"magnitudes": magnitudes}
     for model, seed in SEEDS.items():
         arrays = made_up_arrays(seed)
-        masks = TorchUNet(find_model(model), arrays, torch.float64).masks(magnitudes)
+        masks = TorchNet(find_model(model), arrays, torch.float64).masks(magnitudes)
         stored[model] = masks.astype(np.float32)
         stored[f"weights_sha256/{model}"] = np.array(weights_sha256(arrays))
     np.savez_compressed(GOLDEN, **stored)

@@ -177,6 +177,7 @@ def test_stats_are_those_of_the_whole_stream_and_tell_the_changes(start_adaptive
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_an_overloaded_stream_changes_by_itself_and_recovers(start_adaptive, monkeypatch):
     """Paced: every run is held up for longer than `low` allows, and well within what `balanced` does."""
     run = SlidingState.run

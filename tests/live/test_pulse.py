@@ -132,7 +132,7 @@ def _priorities(monitor):
 
 @pytest.mark.skipif(not REALTIME, reason="no leave to go before other programs")
 def test_the_servers_callback_goes_before_the_workers(pulse, tmp_path):
-    with monitor_process(pulse, tmp_path, "--priority", "real-time") as monitor:
+    with monitor_process(pulse, tmp_path) as monitor:
         wait_until_connected(pulse)
         wait_until(lambda: AUDIO in _priorities(monitor), "a thread that goes first")
         # The main thread and the recorder's; the workers of both stems.
@@ -143,13 +143,13 @@ def test_the_servers_callback_goes_before_the_workers(pulse, tmp_path):
     assert "threads run before other programs" in monitor.messages()
 
 
-def test_ordinary_priority_where_no_other_is_asked_for(pulse, tmp_path):
-    with monitor_process(pulse, tmp_path) as monitor:
+def test_ordinary_priority_where_it_is_asked_for(pulse, tmp_path):
+    with monitor_process(pulse, tmp_path, "--priority", "ordinary") as monitor:
         wait_until_connected(pulse)
         assert _priorities(monitor) == []
         assert monitor.interrupt() == 130
     assert monitor.stats()["priority"] == "ordinary"
-    assert "threads of ordinary priority" in monitor.messages()
+    assert "threads of ordinary priority (as asked for)" in monitor.messages()
 
 
 def test_a_server_that_dies_for_good_ends_the_program_with_the_recordings_intact(pulse, tmp_path):

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from rtsep.environment import usable_cores
 from tests import system_programs
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+# The two steps that make up all tests.
+TOGETHER, ALONE = "pytest, side by side", "pytest, one after another"
 
 
 @pytest.fixture
@@ -63,28 +66,33 @@ def test_everything_is_run(script, monkeypatch, capsys):
         "mypy",
         "pytest, RTSEP_KERNELS=plain",
     ]
-    assert list(script.steps)[-1] == "pytest"
-    assert script.steps["pytest"] == ["pytest"]
+    assert list(script.steps)[-2:] == [TOGETHER, ALONE]
+    workers = ["-n", str(usable_cores())]
+    assert script.steps["pytest, RTSEP_KERNELS=plain"] == ["pytest", "tests/kernels", *workers]
+    assert script.steps[TOGETHER] == ["pytest", "-m", "not alone", *workers]
+    assert script.steps[ALONE] == ["pytest", "-m", "alone"]
     assert "left out" not in capsys.readouterr().out
 
 
 def test_the_first_failure_decides_and_the_rest_is_still_run(script, monkeypatch, capsys):
-    script.statuses = {"mypy": 3, "pytest": 1}
+    script.statuses = {"mypy": 3, TOGETHER: 1}
     assert _run(script, monkeypatch) == 3
-    assert "pytest" in script.steps
+    assert ALONE in script.steps
     assert "mypy: FAILED, exit status 3" in capsys.readouterr().out
 
 
 def test_slow_tests_can_be_left_out(script, monkeypatch, capsys):
     _run(script, monkeypatch, "--fast")
-    assert script.steps["pytest"] == ["pytest", "-m", "not slow"]
+    assert script.steps[TOGETHER][:3] == ["pytest", "-m", "not slow and not alone"]
+    assert script.steps[ALONE] == ["pytest", "-m", "not slow and alone"]
     assert "slow tests: left out" in capsys.readouterr().out
 
 
 def test_without_a_network_its_tests_are_left_out_with_the_reason(script, monkeypatch, capsys):
     monkeypatch.setattr(script, "package_index_problem", lambda: "nobody there")
     _run(script, monkeypatch, "--fast")
-    assert script.steps["pytest"] == ["pytest", "-m", "not slow and not network"]
+    assert script.steps[TOGETHER][:3] == ["pytest", "-m", "not slow and not network and not alone"]
+    assert script.steps[ALONE] == ["pytest", "-m", "not slow and not network and alone"]
     assert "nobody there" in capsys.readouterr().out
 
 

@@ -239,6 +239,27 @@ def test_without_torch_it_says_what_to_install(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("given", [None, "active"])
+def test_torchs_threads_wait_asleep_unless_told_otherwise(
+    given: str | None, tmp_path: Path
+) -> None:
+    """OpenMP reads the variable when torch is loaded, in a process of its own here."""
+    (tmp_path / "torch.py").write_text(
+        "import os; raise ImportError(os.environ['OMP_WAIT_POLICY'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    if given is not None:
+        environment["OMP_WAIT_POLICY"] = given
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    result = subprocess.run(
+        [sys.executable, "-m", "rtsep.cli.train", str(tmp_path), "-o", str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        env=environment | {"PYTHONPATH": path},
+    )
+    assert f"needs torch ({given or 'passive'})" in result.stderr
+
+
 def test_help_is_documentation_and_needs_no_torch() -> None:
     code = "import sys; sys.modules['torch'] = None; from rtsep.cli.train import main; main(['--help'])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -124,6 +124,22 @@ def test_there_is_nothing_to_fetch(drums: ModelConfig, capsys: pytest.CaptureFix
     assert "nothing to fetch" in failure(capsys)
 
 
+def test_only_models_of_ones_own_are_removed(
+    drums: ModelConfig, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", str(cache / "mine.safetensors"), "--name", "yours"]) == 0
+    # A damaged one, too: it is the one to be rid of.
+    (cache / "mine.safetensors").write_bytes(b"damaged")
+    capsys.readouterr()
+    assert main(["remove", "mine"]) == 0
+    assert capsys.readouterr().out == f"mine: removed {cache / 'mine.safetensors'}\n"
+    assert weights.own_models() == ["yours"]
+    assert not list(cache.glob("mine.safetensors*"))
+    for name in ("mine", "spleeter:2stems", "../x"):
+        assert main(["remove", name]) == 2
+        assert f"{name!r} is not one: your own: yours" in failure(capsys)
+
+
 def test_an_unknown_name_says_what_there_is(drums: ModelConfig) -> None:
     with pytest.raises(UsageError, match=r"unknown model 'nine': .*; your own: mine"):
         rtsep.Separator("nine")

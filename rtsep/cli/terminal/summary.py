@@ -121,5 +121,5 @@ def _advice_on_callback(stats: dict) -> list[str]:
 
 def _other_programs(stats: dict) -> str:
     if MAY_BE_GRANTED and stats["priority"] == ORDINARY:
-        return "close other programs or run before them (--priority real-time, docs/linux.md)"
+        return "close other programs or run before them (docs/linux.md)"
     return "close other programs"
