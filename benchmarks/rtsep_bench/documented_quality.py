@@ -16,9 +16,11 @@ from rtsep_bench.song_files import AT_SPEED
 SONGS = {"lithium": "lithium", "sodium": "sodium", "falcon-69": "Falcon 69"}
 SPEEDS = ("0.92", "0.95", "0.98", "1", "1.02", "1.05", "1.08")
 SPEED_PLANS = (
-    "64/1/0/1/asymmetric/4", "low", "64/1/1/1/hann/4", "64/1/4/1/hann/2", "balanced", "64/1/8/1/hann",
+    "64/1/0/1/asymmetric/4", "64/1/1/1/asymmetric/4", "64/1/1/1/hann/4", "64/1/4/1/hann/2", "balanced",
+    "64/1/8/1/hann",
 )  # fmt: skip
 LEVELS_DB = (0, -12, -20, -30)
+LEVEL_PLANS = ("64/1/1/1/asymmetric/4", "classic")
 LADDER_PLANS = tuple(rung.plan.name for rung in LADDER)
 
 
@@ -136,7 +138,7 @@ def levels() -> Table:
         return of
 
     cells = " | ".join(["{:+.2f} / {:+.2f}"] * len(LEVELS_DB))
-    lines = tuple(Line(f"`{plan}`", cells, figures(plan)) for plan in ("low", "classic"))
+    lines = tuple(Line(f"`{plan}`", cells, figures(plan)) for plan in LEVEL_PLANS)
     headings = (
         f"plan, {len(SONGS)} songs",
         "as they are",

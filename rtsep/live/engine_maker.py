@@ -165,6 +165,6 @@ def _representative(plan: StreamPlan) -> StreamPlan:
     alike = [
         rung.plan
         for rung in LADDER
-        if (rung.plan.frames, rung.plan.stride) == (plan.frames, plan.stride)
+        if (rung.plan.views, rung.plan.stride) == (plan.views, plan.stride)
     ]
     return max([plan, *alike], key=lambda p: p.look_ahead + p.extrapolated)

@@ -51,6 +51,10 @@ class MaskSource:
         # (outputs, channels, all bins) float32
         self.masks = np.zeros((outputs, NET_CHANNELS, all_bins), np.float32)
         self._net_masks = np.zeros((len(workers), NET_CHANNELS, config.bins), np.float32)
+        self._weights = [
+            np.float32(self._plan.underrated_weight if worker.stem in config.underrated else 1)
+            for worker in workers
+        ]
         self._only = np.eye(outputs, dtype=bool)
         self._late_hops = 0
         self._have_masks = False
@@ -81,7 +85,7 @@ class MaskSource:
             if masks is None:
                 late = True
             else:
-                self._net_masks[i] = masks[row]
+                np.multiply(masks[row], self._weights[i], out=self._net_masks[i])
         if not late:
             self._late_hops = 0
             self._have_masks = True

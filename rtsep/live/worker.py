@@ -9,13 +9,14 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.masking import check_masks
 from rtsep.live.exchange import FrameHistory, MaskSlots
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.priority import WorkerPriority
 from rtsep.live.stats import Durations
-from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import UNet
+from rtsep.nets.views import SlidingViews
 from rtsep_kernels.denormals import flush_denormals
 
 
@@ -40,20 +41,17 @@ class Worker:
         self.slots = MaskSlots(plan, net.config.bins)
         self.durations = Durations()
         self.failure: BaseException | None = None
-        self._state = SlidingState(
-            SlidingWindow(
-                plan.frames,
-                net.config.bins,
-                plan.stride,
-                plan.rows.start,
-                plan.rows.stop,
-                plan.extrapolated,
-            ),
+        self._views = SlidingViews(
+            plan.views,
+            net.config.bins,
+            plan.stride,
+            plan.look_ahead,
+            plan.extrapolated,
             net.precision,
         )
-        shape = (plan.frames, 2, net.config.bins)
-        # writer: the net; reader: `slots.write`, both in this worker's thread
-        self._masks = np.zeros(shape, np.float32)
+        # (frames heard of a run, channels, bins) float32
+        # writer: the views; reader: `slots.write`, both in this worker's thread
+        self._masks = np.zeros((plan.stride, NET_CHANNELS, net.config.bins), np.float32)
         # SimpleQueue: put never blocks and is re-entrant. Items: numbers of runs, None to end.
         self._inbox: SimpleQueue[int | None] = SimpleQueue()
         self._wake = wake
@@ -70,9 +68,9 @@ class Worker:
         flushing = threading.Thread(target=flush_denormals)
         flushing.start()
         flushing.join()
-        for run in range(-self._state.phases, 0):
+        for run in range(-self._views.phases, 0):
             self._run(run)
-        check_masks(self._masks[self.plan.rows], self.stem)
+        check_masks(self._masks, self.stem)
 
     def start(self) -> None:
         """Begin to work."""
@@ -97,12 +95,11 @@ class Worker:
             while (run := self._next_job(priority)) is not None:
                 begun = time.perf_counter()
                 if self._run(run):
-                    masks = self._masks[self.plan.rows]
-                    check_masks(masks, self.stem)
-                    self.slots.write(run, masks)
+                    check_masks(self._masks, self.stem)
+                    self.slots.write(run, self._masks)
                     self.durations.add(time.perf_counter() - begun)
                 else:
-                    self._state.reset()
+                    self._views.reset()
                 self._wake()
         except BaseException as error:
             # Without the frames it passed through, which hold this worker and all its buffers.
@@ -112,11 +109,11 @@ class Worker:
     def _run(self, run: int) -> bool:
         """Compute the masks of `run`; False if frames were overwritten while they were read."""
         history = self.history
-        first_read = self._state.run(
+        first_read = self._views.run(
             self.net,
             history.magnitudes,
             history.net_gains,
-            self.plan.window_start(run),
+            self.plan.window_stop(run),
             self._masks,
         )
         return history.holds(first_read)

@@ -68,6 +68,8 @@ class NewFrames(NamedTuple):
     extrapolated : int
         Frames behind p: p + i is the mean of p and p + 1 - i, half as if p were held and half as if
         the music went backwards from there.
+    shift : int
+        The window's bin f is bin f + shift of the magnitudes, silence beyond them.
     """
 
     magnitudes: Array
@@ -75,6 +77,7 @@ class NewFrames(NamedTuple):
     first: int
     stop: int
     extrapolated: int
+    shift: int
 
 
 class Mirrors(NamedTuple):
@@ -166,8 +169,10 @@ def slide(
         source = frame % new.magnitudes.shape[0]
         gain = new.gains[source]
         for f in range(bins):
-            left = gain * new.magnitudes[source, f, 0]
-            right = gain * new.magnitudes[source, f, 1]
+            left, right = np.float32(0.0), np.float32(0.0)
+            if 0 <= f + new.shift < bins:
+                left = gain * new.magnitudes[source, f + new.shift, 0]
+                right = gain * new.magnitudes[source, f + new.shift, 1]
             put_two(x, at + f * pixel, left, right)
     newest = window.origin + (real_frames - 1) * window.row_stride
     for i in range(new.extrapolated):

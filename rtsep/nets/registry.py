@@ -45,6 +45,9 @@ class ModelConfig:
         Frequency bins the network sees, from 0 Hz up (a multiple of 64).
     has_rest : bool
         The last stem has no network: it is what the others leave of the sound.
+    underrated : tuple of str
+        Stems whose masks are too low where the network has seen little of what comes after; see
+        plan.UNDERRATED_WEIGHTS.
     """
 
     name: str
@@ -55,6 +58,7 @@ class ModelConfig:
     output: str
     bins: int = BINS_11KHZ
     has_rest: bool = False
+    underrated: tuple[str, ...] = ()
 
     @property
     def net_stems(self) -> tuple[str, ...]:
@@ -114,6 +118,8 @@ _BASE = (
         encoder_activation="leaky_relu",
         decoder_activation="relu",
         output="sigmoid",
+        # Measured; the other models' weights were not to be had.
+        underrated=("vocals",),
     ),
     ModelConfig(
         name="spleeter:4stems",

@@ -50,6 +50,8 @@ class SlidingWindow(NamedTuple):
     extrapolated : int
         Frames at its end, behind the newest one, that are computed from those before
         (see forward.NewFrames).
+    shift : int
+        The net sees bin f + shift of the magnitudes in the place of bin f, silence beyond them.
     """
 
     frames: int
@@ -58,6 +60,7 @@ class SlidingWindow(NamedTuple):
     first: int
     stop: int
     extrapolated: int = 0
+    shift: int = 0
 
     @property
     def real_frames(self) -> int:
@@ -210,7 +213,8 @@ class SlidingState:
         self._note(0, start, known - start, self.window.real_frames)
         for level in KEPT_LEVELS:
             self._choose_rows(level, start)
-        new = NewFrames(magnitudes, gains, known, stop, self.window.extrapolated)
+        window = self.window
+        new = NewFrames(magnitudes, gains, known, stop, window.extrapolated, window.shift)
         slide(new, net.constants, buffers, self._work, self._mirrors, masks)
         self._filled = stop
         return known

@@ -46,11 +46,13 @@ def offline(config, nets, plan, audio, independent=False):
     heard = slice(1, 1 + len(audio) // HOP)
     magnitude = np.abs(spectra[heard, : config.bins]).astype(np.float32)
     estimates = [_masks(config, net, plan, magnitude).transpose(0, 2, 1) for net in nets]
+    if config.stems[0] in config.underrated:
+        estimates[0] *= plan.underrated_weight
     if not independent:
         power = [(estimate * magnitude) ** plan.ratio_exponent for estimate in estimates]
         mask = (power[0] + 0.5e-10) / (sum(power) + 1e-10)
     else:
-        mask = estimates[0]
+        mask = np.minimum(estimates[0], 1)
     beyond = np.minimum(mask.mean(1, keepdims=True), mask[:, -256:].mean(1, keepdims=True))
     beyond = np.repeat(beyond, spectra.shape[1] - config.bins, 1)
     masked = np.zeros_like(spectra)
@@ -59,18 +61,26 @@ def offline(config, nets, plan, audio, independent=False):
 
 
 def _masks(config, net, plan, magnitude):
-    """(frames, channels, bins) float64, one run of the whole net every plan.stride frames."""
-    frames = len(magnitude)
-    history = np.concatenate([np.zeros((plan.frames, config.bins, 2), np.float32), magnitude])
-    state = UNetState(plan.frames, config.bins)
-    masks = np.zeros((plan.frames, 2, config.bins), np.float32)
+    """(frames, channels, bins) float64, the mean over the plan's views."""
+    return np.mean([_view(view, config, net, plan, magnitude) for view in plan.views], axis=0)
+
+
+def _view(view, config, net, plan, magnitude):
+    """What one view says: one run of the whole net every plan.stride frames."""
+    frames, shift = len(magnitude), view.shift
+    bins = np.arange(config.bins) + shift
+    moved = magnitude[:, np.clip(bins, 0, config.bins - 1)]
+    moved[:, (bins < 0) | (bins >= config.bins)] = 0
+    history = np.concatenate([np.zeros((view.frames, config.bins, 2), np.float32), moved])
+    state = UNetState(view.frames, config.bins)
+    masks = np.zeros((view.frames, 2, config.bins), np.float32)
     out = np.zeros((frames, 2, config.bins))
     for newest in range(plan.stride - 1, frames, plan.stride):
-        seen = history[: newest + 1 + plan.frames][-plan.frames + plan.extrapolated :]
+        seen = history[: newest + 1 + view.frames][-view.frames + plan.extrapolated :]
         behind = (seen[-1:] + seen[::-1][: plan.extrapolated]) / 2
         state.run(net, np.concatenate([seen, behind]), masks)
         for back in range(plan.stride):
             t = newest - plan.look_ahead - back
             if t >= 0:
                 out[t] = masks[len(seen) - 1 - plan.look_ahead - back]
-    return out
+    return out[:, :, np.clip(np.arange(config.bins) - shift, 0, config.bins - 1)]

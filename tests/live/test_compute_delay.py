@@ -167,7 +167,7 @@ def test_frames_are_kept_and_masks_are_not_replaced_until_they_are_heard(
     complete = next(frame for frame in range(200 - stride, 400) if plan.run_after(frame) == run)
     # What the workers read is whole until the masks are due, and a sample before the next hop.
     history.newest = complete + int(compute_delay)
-    assert history.holds(plan.window_start(run))
+    assert history.holds(plan.window_stop(run) - plan.real_frames)
     # The newest frame when the last of the run's frames is mixed, and the run that is then newest.
     last = max(f for f in range(complete - 128, complete + 1) if plan.run_of(f)[0] == run)
     newest = last + plan.delay_hops

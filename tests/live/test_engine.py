@@ -15,6 +15,7 @@ from rtsep.live.mask_source import HOLD_HOPS
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.nets.sliding import SlidingState
+from rtsep.nets.views import views_of
 from tests.live.streams import HOP, noise, offline, through
 
 CLASSIC = PLANS["classic"]
@@ -24,6 +25,10 @@ EVERY_HOP = StreamPlan("every hop", frames=64, stride=1, look_ahead=0, compute_d
 EXTRAPOLATING = StreamPlan(
     "extrapolating", 64, stride=2, look_ahead=1, compute_delay=2, extrapolated=5
 )
+SEVERAL_VIEWS = StreamPlan(
+    "several views", 128, stride=2, look_ahead=1, compute_delay=2, extrapolated=5,
+    views=views_of({64: 3, 128: 1}),
+)  # fmt: skip
 
 
 def test_classic_is_two_images_of_128_frames():
@@ -34,7 +39,9 @@ def test_classic_is_two_images_of_128_frames():
 
 
 @pytest.mark.parametrize(
-    "plan", [*PLANS.values(), SMALL, SLIDING, EVERY_HOP, EXTRAPOLATING], ids=lambda p: p.name
+    "plan",
+    [*PLANS.values(), SMALL, SLIDING, EVERY_HOP, EXTRAPOLATING, SEVERAL_VIEWS],
+    ids=lambda p: p.name,
 )
 def test_a_unit_mask_is_a_pure_delay(start_engine, plan):
     engine = start_engine(plan)
@@ -67,7 +74,9 @@ def test_all_stems_together_are_the_delayed_input(start_engine):
     np.testing.assert_allclose(out[SLIDING.latency_samples :], audio, atol=2e-6)
 
 
-@pytest.mark.parametrize("plan", [SMALL, SLIDING, EVERY_HOP, EXTRAPOLATING], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "plan", [SMALL, SLIDING, EVERY_HOP, EXTRAPOLATING, SEVERAL_VIEWS], ids=lambda p: p.name
+)
 @pytest.mark.parametrize("sizes", [(HOP,), (256,), (3000, 17, 999)], ids=str)
 def test_streaming_equals_offline_however_workers_are_scheduled(
     start_engine, two_stems, plan, sizes, monkeypatch

@@ -9,11 +9,15 @@ from rtsep.live.engine import Engine
 from rtsep.live.mixer import MixControls
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.nets.registry import find_model
+from rtsep.nets.views import views_of
 from rtsep.weights.load_nets import load_nets
 from tests.live.streams import HOP, noise, offline, through
 
 PLAN = StreamPlan("early", frames=64, stride=1, look_ahead=1, compute_delay=1)
 SURE = StreamPlan("sure", frames=64, stride=4, look_ahead=4, compute_delay=0.5)
+SEVERAL_VIEWS = StreamPlan(
+    "several views", 64, stride=1, look_ahead=1, compute_delay=1, views=views_of({64: 2})
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,7 @@ def level_db(samples):
     return 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)))
 
 
-@pytest.mark.parametrize("plan", [PLAN, SURE], ids=["early", "sure"])
+@pytest.mark.parametrize("plan", [PLAN, SURE, SEVERAL_VIEWS], ids=lambda p: p.name)
 def test_a_stem_is_what_its_own_mask_leaves_of_the_input(two_stems, start_engine, plan):
     config, nets = two_stems
     engine = start_engine(plan, independent=["vocals"])

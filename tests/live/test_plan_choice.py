@@ -20,7 +20,7 @@ from rtsep.live.plans.choice import (
     parse_latency,
     slower_plan,
 )
-from rtsep.live.plans.ladder import LADDER, MEASURED_DB
+from rtsep.live.plans.ladder import LADDER, MEASURED_DB, versions
 from rtsep.live.plans.notation import read_plan, spell
 from rtsep.live.plans.plan import PLANS
 from rtsep_bench.measurements import RECORDED
@@ -81,6 +81,12 @@ def test_anything_else_is_refused_with_what_there_is(text):
         "/",
         "64/1/2/1/hann/x",
         "64/1/2/1/hann/4/4",
+        "64x/1/2/1/hann",
+        "64x0/1/2/1/hann",
+        "64x-2/1/2/1/hann",
+        "x3/1/2/1/hann",
+        "64+64/1/2/1/hann",
+        "64+/1/2/1/hann",
     ],
 )
 def test_plans_spelt_wrongly_are_refused(text):
@@ -88,6 +94,10 @@ def test_plans_spelt_wrongly_are_refused(text):
         parse_latency(text)
     with pytest.raises(UsageError, match="frames must be a multiple of 64: got frames=100"):
         parse_latency("100/1/2/1/hann")
+    with pytest.raises(UsageError, match="frames must be a multiple of 64: got frames=100"):
+        parse_latency("64x2+100/1/2/1/hann")
+    with pytest.raises(UsageError, match="at most 16 views: got 17"):
+        parse_latency("64x17/1/2/1/hann")
 
 
 # --- what is chosen ----------------------------------------------------------------------------
@@ -110,12 +120,12 @@ def test_auto_takes_the_shortest_good_plan_with_head_room_or_a_better_one_nearby
 
 def test_auto_on_a_fast_machine_does_better_than_the_shortest():
     choice = choose(Request(), (RATIO,), _machine(0.1), "2 nets")
-    assert choice.option.plan.name == "64/1/1/0.25/asymmetric/4"
+    assert choice.option.plan.name == "64x3+128/1/1/0.25/asymmetric/4"
     # Runs that do not fit into a quarter of a hop, nor into half of one.
     choice = choose(Request(), (RATIO,), _machine(7), "2 nets")
-    assert choice.option.plan.name == "64/1/1/0.5/asymmetric/4"
+    assert choice.option.plan.name == "64x3+128/1/1/0.5/asymmetric/4"
     choice = choose(Request(), (RATIO,), _machine(10), "2 nets")
-    assert choice.option.plan.name == "64/1/0/1/asymmetric/4"
+    assert choice.option.plan.name == "64x3+128/1/0/1/asymmetric/4"
 
 
 def test_auto_asks_for_no_more_loads_than_it_needs():
@@ -125,7 +135,8 @@ def test_auto_asks_for_no_more_loads_than_it_needs():
 
 
 def test_auto_runs_independent_nets_where_that_is_what_fits():
-    shortest = next(rung for rung in LADDER if rung.quality_db[INDEPENDENT] >= AUTO_FLOOR_DB)
+    good = [rung for rung in LADDER if rung.quality_db[INDEPENDENT] >= AUTO_FLOOR_DB]
+    shortest = min(good, key=lambda r: (r.plan.latency_samples, -r.quality_db[INDEPENDENT]))
     deadline_ms = shortest.plan.deadline_ms
     load_of = _machine(0.9 * deadline_ms, 0.5 * deadline_ms)
     choice = choose(Request(), (RATIO, INDEPENDENT), load_of, "1 net")
@@ -182,16 +193,72 @@ def test_a_bound_shorter_than_any_plan_is_a_usage_error():
 
 
 def test_a_name_is_obeyed_and_the_load_decides_on_the_nets():
-    low = PLANS["low"]
-    request = Request(plan=low)
+    plan = PLANS["balanced"]
+    request = Request(plan=plan)
     asked = []
     choice = choose(request, (RATIO,), _machine(1e6, asked=asked), "2 nets")
-    assert (choice.option.plan, choice.option.masking, asked) == (low, RATIO, [])
-    half, all_of_it = 0.5 * low.deadline_ms, 0.95 * low.deadline_ms
+    assert (choice.option.plan, choice.option.masking, asked) == (plan, RATIO, [])
+    half, all_of_it = 0.5 * plan.deadline_ms, 0.95 * plan.deadline_ms
     assert choose(request, (RATIO, INDEPENDENT), _machine(half), "1 net").option.masking == RATIO
     choice = choose(request, (RATIO, INDEPENDENT), _machine(all_of_it, half), "1 net")
-    assert choice.option.plan is low and choice.option.masking == INDEPENDENT
+    assert choice.option.plan is plan and choice.option.masking == INDEPENDENT
     assert "all nets would take 95% of their deadline" in choice.why
+
+
+def _machine_by_views(view_ms, asked=None):
+    """Loads where each view of each of two nets takes so long."""
+
+    def load_of(option):
+        if asked is not None:
+            asked.append(option)
+        nets = 2 if option.masking == RATIO else 1
+        return nets * len(option.plan.views) * view_ms / option.plan.deadline_ms
+
+    return load_of
+
+
+def test_a_named_plan_has_as_many_views_as_the_machine_sustains():
+    low = PLANS["low"]
+    alike = versions(low)
+    spelt = {spell(rung.plan): len(rung.plan.views) for rung in alike}
+    assert spelt == {
+        "64x3+128/1/1/1/asymmetric/4": 4, "64x2/1/1/1/asymmetric/4": 2, "64/1/1/1/asymmetric/4": 1,
+    }  # fmt: skip
+    assert {rung.plan.latency_samples for rung in alike} == {low.latency_samples}
+    for name, views in spelt.items():
+        view_ms = (1 - HEAD_ROOM) * low.deadline_ms / (2 * views)
+        load_of = _machine_by_views(view_ms)
+        choice = choose(Request(plan=low), (RATIO,), load_of, "2 nets")
+        assert (spell(choice.option.plan), choice.option.masking) == (name, RATIO)
+        # As asked for, however many views it has.
+        assert choice.option.plan.name == "low"
+        assert ("with fewer views; all nets and views would take" in choice.why) == (views < 4)
+        # With both maskings: as it is named, or whichever of what is sustained measures best.
+        best = choose(Request(plan=low), (RATIO, INDEPENDENT), load_of, "1 net").option
+        sustained = [
+            rung.quality_db[masking]
+            for rung in alike
+            for masking in MASKING
+            if load_of(Option(rung.plan, masking)) <= 1 - HEAD_ROOM
+        ]
+        assert best.quality_db == max(sustained) or (best.plan, best.masking) == (low, RATIO)
+    choice = choose(Request(plan=low), (RATIO, INDEPENDENT), _machine_by_views(1e6), "1 net")
+    assert len(choice.option.plan.views) == 1 and choice.option.masking == INDEPENDENT
+    assert "more than there is" in choice.why
+
+
+def test_a_plan_spelt_out_keeps_its_views():
+    asked = []
+    for text in ("64x3+128/1/0/1/asymmetric/4", "64/1/1/1/asymmetric/4", "64x5/1/0/1/hann"):
+        plan = read_plan(text)
+        choice = choose(Request(plan=plan), (RATIO,), _machine_by_views(1e6, asked), "2 nets")
+        assert choice.option.plan == plan and choice.why == "as asked for" and not asked
+    assert versions(read_plan("64x5/1/0/1/hann")) == ()
+
+
+def test_balanced_and_classic_never_take_more_work_than_they_are_known_for():
+    for name in ("balanced", "classic"):
+        assert [rung.plan.name for rung in versions(PLANS[name])] == [name]
 
 
 def test_a_file_that_waits_gets_the_best_and_nothing_is_timed():
@@ -276,6 +343,8 @@ def test_a_plan_is_read_as_it_is_spelt(rung):
     [
         ("64/1/2/1.0/asymmetric/4", "64/1/2/1/asymmetric/4"),
         ("064/1/1/.5/hann/0", "64/1/1/0.5/hann"),
+        ("64x1/1/2/1/hann", "64/1/2/1/hann"),
+        ("64x03+128x1/1/2/1/hann", "64x3+128/1/2/1/hann"),
     ],
 )
 def test_a_plan_has_one_name_however_it_is_written(text, name):

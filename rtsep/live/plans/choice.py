@@ -4,7 +4,8 @@ Options are plans of the ladder, each with a way of masking (see session.py). Wh
 costs on this machine is asked of `load_of`, one option at a time and no more of them than needed,
 because each may have to be timed first. An option is sustained if it leaves HEAD_ROOM.
 
-    a name      that plan; the ratio mask if it is sustained
+    a name      that plan, in the version and with the masking that measure best of those sustained
+    spelt out   that plan; the ratio mask if it is sustained
     a bound     the best measured quality among the options within it that are sustained
     auto        the shortest latency among the options that are sustained and measure no worse than
                 AUTO_FLOOR_DB; or one that measures better and takes NEARBY_HOPS more at most
@@ -15,11 +16,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtsep.errors import RtsepError, UsageError
-from rtsep.live import INDEPENDENT, RATIO
-from rtsep.live.plans.ladder import LADDER
+from rtsep.live import RATIO
+from rtsep.live.plans.ladder import LADDER, versions
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 
@@ -103,9 +104,10 @@ def choose(
     sustain any that is.
     """
     if request.plan is not None:
-        if len(maskings) == 1 or not paced:
-            return Choice(Option(request.plan, maskings[0]), None, "as asked for")
-        return _named(request.plan, load_of)
+        ways = _ways(request.plan, maskings)
+        if len(ways) == 1 or not paced:
+            return Choice(ways[0], None, "as asked for")
+        return _named(ways, load_of)
     options = [
         Option(rung.plan, masking, rung.quality_db[masking])
         for rung in LADDER
@@ -138,14 +140,51 @@ def choose(
     )
 
 
-def _named(plan: StreamPlan, load_of: Callable[[Option], float]) -> Choice:
-    with_ratio, independent = Option(plan, RATIO), Option(plan, INDEPENDENT)
-    load = load_of(with_ratio)
-    if load <= 1 - HEAD_ROOM:
-        return Choice(with_ratio, load, f"as asked for, with all nets: {in_words(load)}")
-    independent_load = load_of(independent)
-    why = f"as asked for; all nets would take {load:.0%} of their deadline: {in_words(independent_load)}"
-    return Choice(independent, independent_load, why)
+def _ways(plan: StreamPlan, maskings: Sequence[str]) -> list[Option]:
+    """How `plan` may be run: its versions if it has a name, each way of masking; the best first.
+
+    As it is named and with the first masking is the best, whatever else measures a little better on the
+    few songs of the ladder.
+    """
+    rungs = versions(plan) if plan.name in PLANS else ()
+    if not rungs:
+        return [Option(plan, masking) for masking in maskings]
+    ways = [
+        Option(
+            plan if rung.plan == plan else replace(rung.plan, name=plan.name),
+            masking,
+            rung.quality_db[masking],
+        )
+        for masking in maskings
+        for rung in rungs
+    ]
+    return sorted(
+        ways,
+        key=lambda way: (
+            (way.plan, way.masking) != (plan, maskings[0]),
+            *_quality_then_latency(way),
+        ),
+    )
+
+
+def _named(ways: Sequence[Option], load_of: Callable[[Option], float]) -> Choice:
+    best = ways[0]
+    best_load = load_of(best)
+    sustained = _first_sustained(ways, load_of)
+    if sustained is None:
+        lightest = min(ways, key=load_of)
+        sustained = lightest, load_of(lightest)
+    way, load = sustained
+    with_nets = "all nets" if best.masking == RATIO else "its nets"
+    if way is best:
+        return Choice(way, load, f"as asked for, with {with_nets}: {in_words(load)}")
+    fewer = ", with fewer views" if way.plan != best.plan else ""
+    views = " and views" if len(best.plan.views) > 1 else ""
+    why = (
+        f"as asked for{fewer}; {with_nets}{views} would take {best_load:.0%} of their deadline: "
+        f"{in_words(load)}"
+    )
+    return Choice(way, load, why)
 
 
 def _shortest(options: Sequence[Option], load_of: Callable[[Option], float]) -> Choice:

@@ -1,5 +1,8 @@
 """The ladder: the plans worth choosing between, each with what it measures.
 
+Some stand there several times, alike but for the views (nets/views.py): richer ones separate better and
+take more work, which only some machines sustain.
+
 The figures are those of `rtsep-bench quality --plans ladder`, with `--masks ratio` and `--masks alone`,
 kept in benchmarks/rtsep_bench/results/quality-ladder.json: the SDR of the vocals, mean over the songs,
 relative to the plan `classic` with ratio masks. A test compares them, so new ones go into those files
@@ -9,7 +12,7 @@ and into MEASURED_DB, and nowhere else. Other stems and models are taken to beha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rtsep.live import MASKING
 from rtsep.live.plans.notation import read_plan
@@ -18,9 +21,14 @@ from rtsep.live.plans.plan import StreamPlan
 # plan: dB with the ratio mask of all nets, dB with the independent mask of the stem's net.
 MEASURED_DB = {
     "64/1/0/1/asymmetric/4": (-0.25, -0.39),
+    "64x3+128/1/0/1/asymmetric/4": (0.17, 0.04),
     "64/1/1/0.25/asymmetric/4": (-0.05, -0.19),
+    "64x3+128/1/1/0.25/asymmetric/4": (0.34, 0.2),
     "64/1/1/0.5/asymmetric/4": (-0.05, -0.19),
-    "low": (-0.05, -0.19),
+    "64x3+128/1/1/0.5/asymmetric/4": (0.34, 0.2),
+    "64/1/1/1/asymmetric/4": (-0.05, -0.19),
+    "64x2/1/1/1/asymmetric/4": (0.36, 0.17),
+    "low": (0.34, 0.2),
     "64/1/2/0.25/asymmetric/4": (0.1, -0.08),
     "64/1/2/1/asymmetric/4": (0.1, -0.08),
     "64/1/1/0.25/hann/4": (0.19, 0.08),
@@ -65,3 +73,21 @@ LADDER = tuple(
         key=lambda rung: rung.plan.latency_samples,
     )
 )
+
+
+def versions(plan: StreamPlan) -> tuple[Rung, ...]:
+    """The rungs that are `plan` with as many views or fewer; none if it is no rung itself."""
+    alike = tuple(
+        rung
+        for rung in LADDER
+        if len(rung.plan.views) <= len(plan.views)
+        and _but_for_views(rung.plan) == _but_for_views(plan)
+    )
+    return alike if plan in (rung.plan for rung in alike) else ()
+
+
+def _but_for_views(plan: StreamPlan) -> dict[str, object]:
+    numbers = asdict(plan)
+    for field in ("name", "frames", "views"):
+        del numbers[field]
+    return numbers

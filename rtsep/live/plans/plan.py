@@ -24,12 +24,14 @@ holds beyond that sample is time for the workers, too (see `time_for_run_ms`).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import gcd, inf
 
 from rtsep.constants import FRAME_LENGTH, HOP, SAMPLE_RATE
 from rtsep.dsp.windows import WindowPair, asymmetric_pair, hann_pair
 from rtsep.errors import UsageError
+from rtsep.nets.views import View, views_of
 
 # A compute delay may be a whole number of quarter hops.
 COMPUTE_DELAY_STEPS = 4
@@ -38,6 +40,12 @@ COMPUTE_DELAY_STEPS = 4
 MOST_WAITED = 0.6
 # What short plans extrapolate; docs/experiments.md has the measurements.
 EXTRAPOLATED = 4
+# Views of a plan at most: each is a run of the net.
+MOST_VIEWS = 16
+# Spleeter's nets are slow to believe in singing: as long as they have seen little of what comes after a
+# frame, its vocals' mask is lower than it is later. Pairs: frames seen after one, at most, in the mean
+# over a run; factor on the mask that brings it nearest to the one with 12 frames (docs/experiments.md).
+UNDERRATED_WEIGHTS = ((1.5, 1.2), (3.5, 1.1))
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class StreamPlan:
     name : str
         A name, or the plan spelt out as in notation.py.
     frames : int
-        What a net sees at once, T; a multiple of 64.
+        What a net sees at once, T; a multiple of 64. Of several views, the longest.
     stride : int
         Frames between two runs of a net, h.
     look_ahead : int
@@ -66,6 +74,9 @@ class StreamPlan:
         Power of the nets' estimates in the ratio mask, 1 or 2 (see dsp/masking.py).
     extrapolated : int
         Frames of the window behind the newest one, made up from those before it.
+    views : tuple of View
+        How each net is shown the newest frames: it runs once for each view, and its mask is the mean
+        (see nets/views.py). By default as they are, in one window.
 
     Raises
     ------
@@ -83,10 +94,21 @@ class StreamPlan:
     frame_length: int = FRAME_LENGTH
     ratio_exponent: int = 1
     extrapolated: int = 0
+    views: tuple[View, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.frames < 64 or self.frames % 64:
-            raise UsageError(f"frames must be a multiple of 64: got frames={self.frames}")
+        if not self.views:
+            object.__setattr__(self, "views", (View(self.frames),))
+        for frames in self.view_times:
+            if frames < 64 or frames % 64:
+                raise UsageError(f"frames must be a multiple of 64: got frames={frames}")
+        if len(self.views) > MOST_VIEWS:
+            raise UsageError(f"a plan has at most {MOST_VIEWS} views: got {len(self.views)}")
+        if self.frames != max(self.view_times) or self.views != views_of(self.view_times):
+            raise UsageError(
+                "views must be those of views_of, frames those of the longest: got "
+                f"views={self.views} and frames={self.frames}"
+            )
         if self.stride < 1 or self.look_ahead < 0:
             raise UsageError(
                 "stride must be at least 1, look_ahead at least 0: got "
@@ -101,20 +123,26 @@ class StreamPlan:
             raise UsageError(
                 f"ratio_exponent must be 1 or 2: got ratio_exponent={self.ratio_exponent}"
             )
-        if not 0 <= self.extrapolated <= self.frames // 2:
+        shortest = min(self.view_times)
+        if not 0 <= self.extrapolated <= shortest // 2:
             raise UsageError(
                 "extrapolated must be at least 0 and at most half of frames: got "
-                f"{self.extrapolated} of {self.frames}"
+                f"{self.extrapolated} of {shortest}"
             )
-        if self.stride + self.look_ahead > self.real_frames:
+        if self.stride + self.look_ahead > shortest - self.extrapolated:
             raise UsageError(
                 "stride + look_ahead must fit in frames, less those extrapolated: got "
-                f"{self.stride} + {self.look_ahead} > {self.real_frames}"
+                f"{self.stride} + {self.look_ahead} > {shortest - self.extrapolated}"
             )
 
     @property
+    def view_times(self) -> dict[int, int]:
+        """How often each net is shown a window, by the window's frames."""
+        return dict(Counter(view.frames for view in self.views))
+
+    @property
     def real_frames(self) -> int:
-        """Frames of a window that have come in: all but those extrapolated."""
+        """Frames of the longest window that have come in: all but those extrapolated."""
         return self.frames - self.extrapolated
 
     @property
@@ -173,6 +201,17 @@ class StreamPlan:
         return 1000 * min(self.stride * self.hop, granted_samples) / SAMPLE_RATE
 
     @property
+    def underrated_weight(self) -> float:
+        """Factor on the masks of stems that the nets underrate (see registry.ModelConfig).
+
+        Plans of one view have none: they are the reference that the others are compared with.
+        """
+        if len(self.views) == 1:
+            return 1.0
+        seen_after = self.look_ahead + (self.stride - 1) / 2
+        return next((weight for most, weight in UNDERRATED_WEIGHTS if seen_after <= most), 1.0)
+
+    @property
     def history_frames(self) -> int:
         """Frames to keep: no window is overwritten before its masks are due."""
         granted = max(self.stride, int(self.compute_delay) + 1)
@@ -191,9 +230,9 @@ class StreamPlan:
         """Number of the run whose window ends with `frame`; None if none does."""
         return (frame + 1) // self.stride - 1 if (frame + 1) % self.stride == 0 else None
 
-    def window_start(self, run: int) -> int:
-        """First frame of the window of `run`; negative at the start of a stream (silence)."""
-        return (run + 1) * self.stride - self.real_frames
+    def window_stop(self, run: int) -> int:
+        """The frame behind the newest one that `run` sees."""
+        return (run + 1) * self.stride
 
     def run_of(self, frame: int) -> tuple[int, int]:
         """The run whose masks serve `frame`, and the row among the `stride` rows it gives."""
@@ -205,7 +244,7 @@ class StreamPlan:
 
     @property
     def rows(self) -> slice:
-        """Rows of a window whose masks are heard."""
+        """Rows of the longest window whose masks are heard."""
         stop = self.real_frames - self.look_ahead
         return slice(stop - self.stride, stop)
 
@@ -219,15 +258,16 @@ _CLASSIC = StreamPlan(
 _BALANCED = StreamPlan(
     "balanced", frames=64, stride=2, look_ahead=4, compute_delay=2, extrapolated=EXTRAPOLATED
 )
-# 93 ms, a run every hop.
+# 93 ms, a run of every view every hop.
 _LOW = StreamPlan(
     "low",
-    frames=64,
+    frames=128,
     stride=1,
     look_ahead=1,
     compute_delay=1,
     asymmetric=True,
     extrapolated=EXTRAPOLATED,
+    views=views_of({64: 3, 128: 1}),
 )
 
 PLANS = {plan.name: plan for plan in (_LOW, _BALANCED, _CLASSIC)}

@@ -1,0 +1,149 @@
+"""A network that is shown the same frames in several ways, and the mean of what it says.
+
+A net's mask is not quite the mask of the sound: it also depends on where the sound's partials fall on
+the grid of its strides, and on how much of the past stands in the window. Shown the spectrum moved by a
+bin, or a longer window, it errs in another way, and the mean errs less (docs/experiments.md has the
+figures). A view is one such way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtsep.nets.sliding import SlidingState, SlidingWindow
+from rtsep.nets.unet import UNet
+from rtsep_kernels.jit import kernel
+from rtsep_kernels.precision import Precision
+from rtsep_kernels.records import Array
+
+
+class View(NamedTuple):
+    """One way to show a net the newest frames.
+
+    Attributes
+    ----------
+    frames : int
+        T, the length of the window; a multiple of 64.
+    shift : int
+        The net sees bin f + shift of the spectrum in the place of bin f, silence beyond its bins.
+    """
+
+    frames: int
+    shift: int = 0
+
+
+def views_of(times: Mapping[int, int]) -> tuple[View, ...]:
+    """Views by the length of the window, and how often each is shown.
+
+    Once is as it is; every two times more are a bin further up and as far down. An even number leaves
+    out the one as it is.
+    """
+    return tuple(
+        View(frames, shift)
+        for frames, count in times.items()
+        for shift in range(-(count // 2), count // 2 + 1)
+        if count % 2 or shift
+    )
+
+
+class SlidingViews:
+    """The buffers of one net that is shown all of some views. One user at a time.
+
+    Parameters
+    ----------
+    views : sequence of View
+    bins, stride, extrapolated, precision
+        As for sliding.SlidingWindow and SlidingState.
+    look_ahead : int
+        Frames that came in after the newest one whose masks are wanted.
+    """
+
+    def __init__(
+        self,
+        views: Sequence[View],
+        bins: int,
+        stride: int,
+        look_ahead: int,
+        extrapolated: int,
+        precision: Precision = "f32",
+    ):
+        self.views = tuple(views)
+        self._states, self._masks = [], []
+        for frames, shift in views:
+            stop = frames - extrapolated - look_ahead
+            window = SlidingWindow(frames, bins, stride, stop - stride, stop, extrapolated, shift)
+            self._states.append(SlidingState(window, precision))
+            # (T, 2, F) float32; writer: the net; reader: `_add_masks`, both in `run`
+            self._masks.append(np.zeros((frames, 2, bins), np.float32))
+
+    def run(
+        self,
+        net: UNet,
+        magnitudes: NDArray[np.float32],
+        gains: NDArray[np.float32],
+        stop: int,
+        masks: NDArray[np.float32],
+    ) -> int:
+        """Compute the wanted masks of the windows whose newest frame is `stop` - 1.
+
+        Releases the GIL; allocates nothing that grows.
+
+        Parameters
+        ----------
+        net, magnitudes, gains
+            As for SlidingState.run.
+        stop : int
+            Grows from run to run.
+        masks : (stride, 2, F) float32
+            Overwritten: the mean over the views. Where the models' stems share a softmax these are
+            logits.
+
+        Returns
+        -------
+        int
+            The first frame that was read. If the ring was overwritten meanwhile: `reset`.
+        """
+        masks[:] = 0.0
+        weight = np.float32(1 / len(self.views))
+        first_read = stop
+        for state, view_masks in zip(self._states, self._masks):
+            window = state.window
+            start = stop - window.real_frames
+            first_read = min(first_read, state.run(net, magnitudes, gains, start, view_masks))
+            _add_masks(view_masks[window.first : window.stop], window.shift, weight, masks)
+        return first_read
+
+    def reset(self) -> None:
+        """Forget everything, as SlidingState.reset."""
+        for state in self._states:
+            state.reset()
+
+    @property
+    def phases(self) -> int:
+        """Runs until only what a slide needs is computed in every view."""
+        return max(state.phases for state in self._states)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the buffers, in bytes."""
+        return sum(state.nbytes for state in self._states) + sum(m.nbytes for m in self._masks)
+
+
+@kernel
+def _add_masks(masks: Array, shift: int, weight: np.float32, out: Array) -> None:
+    """Add `weight` times the masks of a view to `out`, each to the bin that it was computed for.
+
+    A bin that the view does not show gets the mask of the nearest one that it does.
+
+    masks, out: (rows, channels, bins) float32.
+    """
+    rows, channels, bins = out.shape
+    for row in range(rows):
+        for c in range(channels):
+            for f in range(bins):
+                seen = min(max(f - shift, 0), bins - 1)
+                out[row, c, f] += weight * masks[row, c, seen]
