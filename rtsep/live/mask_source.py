@@ -13,7 +13,7 @@ import numpy as np
 
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.masking import own_masks, ratio_mask, softmax_across_stems
-from rtsep.live import INDEPENDENT
+from rtsep.live import INDEPENDENT, RATIO
 from rtsep.live.exchange import Bell, FrameHistory
 from rtsep.live.stats import Counters
 from rtsep.live.worker import Worker
@@ -51,8 +51,10 @@ class MaskSource:
         # (outputs, channels, all bins) float32
         self.masks = np.zeros((outputs, NET_CHANNELS, all_bins), np.float32)
         self._net_masks = np.zeros((len(workers), NET_CHANNELS, config.bins), np.float32)
+        # A mask of its own would be clipped at 1, and a net alone gains nothing by it.
+        underrated = config.underrated if masking == RATIO else ()
         self._weights = [
-            np.float32(self._plan.underrated_weight if worker.stem in config.underrated else 1)
+            np.float32(self._plan.underrated_weight if worker.stem in underrated else 1)
             for worker in workers
         ]
         self._only = np.eye(outputs, dtype=bool)

@@ -46,7 +46,7 @@ def offline(config, nets, plan, audio, independent=False):
     heard = slice(1, 1 + len(audio) // HOP)
     magnitude = np.abs(spectra[heard, : config.bins]).astype(np.float32)
     estimates = [_masks(config, net, plan, magnitude).transpose(0, 2, 1) for net in nets]
-    if config.stems[0] in config.underrated:
+    if config.stems[0] in config.underrated and not independent:
         estimates[0] *= plan.underrated_weight
     if not independent:
         power = [(estimate * magnitude) ** plan.ratio_exponent for estimate in estimates]
