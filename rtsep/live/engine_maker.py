@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rtsep.live.plans.choice import Choice, Option, choose, parse_latency
 from rtsep.live.plans.ladder import ladder_of
 from rtsep.live.session import SessionSettings
-from rtsep.nets.kinds import check_window, kind_of, net_name, nets_of
+from rtsep.nets.kinds import check_window, kind_of, net_names
 
 if TYPE_CHECKING:
     from rtsep.live.engine import Engine
@@ -99,8 +99,7 @@ class EngineMaker:
 
     def _names(self, masking: str) -> tuple[str, ...]:
         """What the nets that run are called."""
-        stems = self._settings.net_stems(masking)
-        return tuple(net_name(net) for net in nets_of(self._settings.config, stems))
+        return net_names(self._settings.config, self._settings.net_stems(masking))
 
     def _loaded(self, masking: str) -> dict[str, Net]:
         """The nets needed, and no others, by name."""
