@@ -59,13 +59,18 @@ class D3Net:
         self.config, self.precision, self.structure = config, precision, _structure(config)
         steps = [step for step in steps_of(self.structure) if step.kind in TAPS]
         weights = np.concatenate([_packed(step, arrays) for step in steps])
-        shifts = [arrays[f"{s.name}/{'bias' if s.kind == MASK else 'shift'}"] for s in steps]
-        # The widest tile reads whole groups of weights, and nothing behind them.
         packed = aligned_zeros(weights.size)
         packed[:] = weights
-        self.constants = Constants(
-            packed, np.concatenate(shifts).astype(np.float32), config.output == "softmax"
-        )
+        shifts = np.concatenate([_shift(step, arrays) for step in steps]).astype(np.float32)
+        self.constants = Constants(packed, shifts, config.output == "softmax")
+
+
+def _shift(step: Step, arrays: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """What is added to a step's sums: its bias, through the batch norm."""
+    bias = arrays[f"{step.name}/bias"]
+    if step.kind == MASK:
+        return bias
+    return bias * arrays[f"{step.name}/scale"] + arrays[f"{step.name}/shift"]
 
 
 def _packed(step: Step, arrays: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:

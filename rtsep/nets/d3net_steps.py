@@ -29,7 +29,7 @@ The arrays, all float32, HWIO as TensorFlow has it, batch norm folded to `scale`
     <step>/kernel (3, 3, in, out)   conv: in are the sources' channels, one source after the other
                   (1, 1, in, out)   point
                   (2, 2, out, in)   up, HWOI
-    <step>/scale /shift (out,)      of the batch norm behind it
+    <step>/bias /scale /shift (out,)    the last two of the batch norm behind it
     mask/kernel (1, 1, in, 2) /bias (2,)
 """
 
@@ -38,6 +38,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from rtsep.nets.structure import Structure
 
 LOW, HIGH, FULL = "low", "high", "full"
 # What a step does; see Step.
@@ -50,7 +52,7 @@ LAYERS_MAX = 10
 
 
 @dataclass(frozen=True)
-class D3NetStructure:
+class D3NetStructure(Structure):
     """How wide and deep a D3Net is; the default is the published one for vocals.
 
     Attributes
@@ -208,7 +210,7 @@ class Step:
             return {}
         taps, out = (TAPS[self.kind],) * 2, self.target.channels
         ends = (out, self.channels_in) if self.kind == UP else (self.channels_in, out)
-        parts = ("bias",) if self.kind == MASK else ("scale", "shift")
+        parts = ("bias",) if self.kind == MASK else ("bias", "scale", "shift")
         kernel: dict[str, tuple[int, ...]] = {f"{self.name}/kernel": (*taps, *ends)}
         return kernel | {f"{self.name}/{part}": (out,) for part in parts}
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from rtsep.errors import UsageError
 from rtsep.nets.arrays import stem_shapes
+from rtsep.nets.d3net_steps import D3NetStructure, d3net_shapes
 from rtsep.nets.player_unet_arrays import PlayerUNetStructure, player_unet_shapes
-from rtsep.nets.registry import OFFICIAL_FRAMES, PLAYER_UNET, UNET, ModelConfig
+from rtsep.nets.registry import D3NET, OFFICIAL_FRAMES, PLAYER_UNET, UNET, ModelConfig
 from rtsep.nets.structure import Structure
 from rtsep_kernels.precision import Precision
 
@@ -213,6 +214,23 @@ def _player_unet_state(config: ModelConfig, frames: int, precision: Precision) -
     return PlayerUNetState(config, frames, config.bins)
 
 
+def _d3net_structure(config: ModelConfig) -> D3NetStructure:
+    assert isinstance(config.structure, D3NetStructure)
+    return config.structure
+
+
+def _d3net(config: ModelConfig, arrays: Arrays, precision: Precision) -> Net:
+    from rtsep.nets.d3net import D3Net
+
+    return D3Net(config, arrays, precision)
+
+
+def _d3net_state(config: ModelConfig, frames: int, precision: Precision) -> State:
+    from rtsep.nets.d3net import D3NetState
+
+    return D3NetState(config, frames, config.bins)
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -237,6 +255,17 @@ KINDS = {
             window_grid=lambda config: (_player_structure(config).grid,) * 2,
             net=_player_unet,
             state=_player_unet_state,
+            live_state=_whole_windows,
+        ),
+        Kind(
+            name=D3NET,
+            frames=PLAYER_FRAMES,
+            precisions=("f32",),
+            structure=D3NetStructure,
+            shapes=lambda config: d3net_shapes(_d3net_structure(config)),
+            window_grid=lambda config: (_d3net_structure(config).grid,) * 2,
+            net=_d3net,
+            state=_d3net_state,
             live_state=_whole_windows,
         ),
     )
