@@ -9,7 +9,7 @@ Nothing here imports the kernels; what does is imported when a net is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rtsep.errors import UsageError
 from rtsep.nets.arrays import stem_shapes
-from rtsep.nets.d3net_steps import D3NetStructure, d3net_shapes
+from rtsep.nets.d3net_steps import PUBLISHED, D3NetStructure, d3net_shapes
 from rtsep.nets.player_unet_arrays import PlayerUNetStructure, player_unet_shapes
 from rtsep.nets.registry import D3NET, OFFICIAL_FRAMES, PLAYER_UNET, UNET, ModelConfig
 from rtsep.nets.structure import Structure
@@ -120,6 +120,8 @@ class Kind:
         One net computes all stems of the model.
     only_frames : tuple of int
         The windows that it takes, where these are a few; empty for all multiples of the grid.
+    published : mapping of str to Structure
+        By stem, the structures that were published for nets of that stem alone.
     """
 
     name: str
@@ -134,6 +136,14 @@ class Kind:
     keeps_rows: bool = False
     together: bool = False
     only_frames: tuple[int, ...] = ()
+    published: Mapping[str, Structure] = field(default_factory=dict)
+
+    def structure_for(self, stems: Sequence[str]) -> Structure | None:
+        """The structure of a new model with nets for these stems: all its nets have the same."""
+        if self.structure is None:
+            return None
+        published = self.published.get(stems[0]) if len(stems) == 1 else None
+        return published or self.structure()
 
 
 def kind_of(config: ModelConfig) -> Kind:
@@ -267,6 +277,7 @@ KINDS = {
             net=_d3net,
             state=_d3net_state,
             live_state=_whole_windows,
+            published=PUBLISHED,
         ),
     )
 }
