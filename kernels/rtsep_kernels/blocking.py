@@ -100,5 +100,6 @@ def panel_width(channels: int) -> int:
 __all__ = [
     "ASKING_TILES", "CHUNK_STEPS", "FIRST", "GEMM_KC", "GEMM_MC", "LAST", "MATRIX_HEIGHTS",
     "MATRIX_STEPS", "PACK_SLACK", "PANEL", "PLANES_BINS", "PLANES_CHANNELS", "PLANES_WINDOW",
-    "ROWS_OUTERMOST_BYTES", "RUN_FIELDS", "THIN_PIXELS", "TILE_HEIGHTS", "UNROLL", "VECTOR", "WIDTH", "panel_width", "planes_vectors",
+    "ROWS_OUTERMOST_BYTES", "RUN_FIELDS", "THIN_PIXELS", "TILE_HEIGHTS", "UNROLL", "VECTOR", "WIDTH",
+    "panel_width", "planes_vectors",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ Real-time safe: it allocates nothing, calls nothing and validates nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numba import types
@@ -35,7 +36,9 @@ def _strips(
 ) -> v.Value:
     """Emit strips of nv vectors from bin `start` on while they fit; returns where they end."""
     entry, size = builder.block, v.int64(nv * WIDTH)
-    head, body, done = (builder.append_basic_block(f"{name}{nv}") for name in ("head", "strip", "done"))
+    head, body, done = (
+        builder.append_basic_block(f"{name}{nv}") for name in ("head", "strip", "done")
+    )
     builder.branch(head)
     builder.position_at_end(head)
     at = v.carried(builder, start, entry)
@@ -76,9 +79,7 @@ def _emit_row(
             a = v.advance(builder, x, builder.add(x_at, at))
             b = v.advance(builder, weights, builder.mul(step, v.int64(channels)))
 
-            def turn(
-                _k: v.Value, a_now: v.Value, b_now: v.Value, *now: v.Value
-            ) -> list[v.Value]:
+            def turn(_k: v.Value, a_now: v.Value, b_now: v.Value, *now: v.Value) -> list[v.Value]:
                 new = list(now)
                 v.prefetch(builder, v.advance(builder, a_now, ahead))
                 bins = [
@@ -109,43 +110,50 @@ def _emit_row(
 
     at = v.int64(0)
     for nv in planes_vectors(channels):
-        at = _strips(builder, nv, at, row.width, lambda bins, nv=nv: strip(nv, bins))
+        at = _strips(builder, nv, at, row.width, partial(strip, nv))
     # What is left is less than a vector: the row's last one writes some bins a second time.
     with builder.if_then(builder.icmp_signed("<", at, row.width)):
         strip(1, builder.sub(row.width, v.int64(WIDTH)))
 
 
-@intrinsic
-def planes_row(
-    typing_context: v.Context,
-    x: v.NumbaType,
-    weights: v.NumbaType,
-    shifts: v.NumbaType,
-    y: v.NumbaType,
-    runs: v.NumbaType,
-    row: v.NumbaType,
-) -> v.Intrinsic:
-    """Flat x, packed weights and shifts, flat y, runs, PlanesRow: see records.py, docs/kernels.md."""
+def _make_planes_row() -> Any:
+    @intrinsic
+    def planes_row(
+        typing_context: v.Context,
+        x: v.NumbaType,
+        weights: v.NumbaType,
+        shifts: v.NumbaType,
+        y: v.NumbaType,
+        runs: v.NumbaType,
+        row: v.NumbaType,
+    ) -> v.Intrinsic:
+        """Flat x, weights and shifts, flat y, runs, PlanesRow: see records.py, docs/kernels.md."""
 
-    def generate(
-        context: v.Context, builder: v.Builder, signature: Any, args: tuple[v.Value, ...]
-    ) -> v.Value:
-        row = v.fields(builder, signature.args[5], args[5])
-        places = [v.int64(0), row.weights_at, row.shifts_at, row.y_at]
-        pointers = [
-            v.pointer(context, builder, kind, array, place)
-            for kind, array, place in zip(signature.args, args, places)
-        ]
-        table = make_array(signature.args[4])(context, builder, args[4]).data
-        done = builder.append_basic_block("row.done")
-        switch = builder.switch(row.channels, done)
-        for channels in range(1, PLANES_CHANNELS + 1):
-            block = builder.append_basic_block(f"channels{channels}")
-            switch.add_case(v.int64(channels), block)
-            builder.position_at_end(block)
-            _emit_row(builder, channels, *pointers, table, row)
-            builder.branch(done)
-        builder.position_at_end(done)
-        return context.get_dummy_value()
+        def generate(
+            context: v.Context, builder: v.Builder, signature: Any, args: tuple[v.Value, ...]
+        ) -> v.Value:
+            row = v.fields(builder, signature.args[5], args[5])
+            places = [v.int64(0), row.weights_at, row.shifts_at, row.y_at]
+            pointers = [
+                v.pointer(context, builder, kind, array, place)
+                for kind, array, place in zip(signature.args, args, places)
+            ]
+            table = make_array(signature.args[4])(context, builder, args[4]).data
+            done = builder.append_basic_block("row.done")
+            switch = builder.switch(row.channels, done)
+            x, weights, shifts, y = pointers
+            for channels in range(1, PLANES_CHANNELS + 1):
+                block = builder.append_basic_block(f"channels{channels}")
+                switch.add_case(v.int64(channels), block)
+                builder.position_at_end(block)
+                _emit_row(builder, channels, x, weights, shifts, y, table, row)
+                builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
 
-    return types.void(x, weights, shifts, y, runs, row), generate
+        return types.void(x, weights, shifts, y, runs, row), generate
+
+    return planes_row
+
+
+planes_row = _make_planes_row()

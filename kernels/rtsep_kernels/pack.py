@@ -135,8 +135,7 @@ def pack_thin(weights: np.ndarray, precision: Precision = "f32") -> Elements:
 
 def pack_planes(weights: np.ndarray) -> np.ndarray:
     """Pack weights (steps, channels out) for the micro-kernel of planes, flat float32."""
-    steps, channels = weights.shape
-    groups = -(-channels // PLANES_CHANNELS)
+    groups = -(-weights.shape[1] // PLANES_CHANNELS)
     parts = np.array_split(weights, groups, axis=1)
     return np.concatenate([part.reshape(-1) for part in parts]).astype(np.float32)
 

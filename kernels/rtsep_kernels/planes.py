@@ -34,7 +34,13 @@ _LINE = 16
 
 @kernel
 def _group_rows(
-    x: Array, y: Array, weights: Array, shifts: Array, layer: PlanesLayer, runs: Ints, row: PlanesRow
+    x: Array,
+    y: Array,
+    weights: Array,
+    shifts: Array,
+    layer: PlanesLayer,
+    runs: Ints,
+    row: PlanesRow,
 ) -> None:
     """The row of all channels of a layer; `row` is that of the first group but for its size."""
     groups = -(-layer.channels // PLANES_CHANNELS)

@@ -4,8 +4,8 @@
                          -> low branch  --+               +-> D2 block -> mask (T, 2, F)
                          -> high branch --+ joined bins --+
 
-What follows the publication (Takahashi and Mitsufuji, "D3Net: Densely connected multidilated DenseNet for
-music source separation", 2021) and what is ours: d3net_steps.py.
+What follows the publication (Takahashi and Mitsufuji, "D3Net: Densely connected multidilated DenseNet
+for music source separation", 2021) and what is ours: d3net_steps.py.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class D3Net:
     ):
         if precision != "f32":
             raise ValueError(f"nets of {config.name} are computed in f32 only: got {precision}")
-        self.config, self.precision, self.structure = config, precision, _structure(config)
+        self.config, self.structure = config, _structure(config)
+        self.precision: Precision = precision
         steps = [step for step in steps_of(self.structure) if step.kind in TAPS]
         weights = np.concatenate([_packed(step, arrays) for step in steps])
         packed = aligned_zeros(weights.size)

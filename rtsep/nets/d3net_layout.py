@@ -18,7 +18,6 @@ from rtsep.nets.d3net_steps import (
     TAPS,
     UP,
     D3NetStructure,
-    Step,
     Tensor,
     steps_of,
 )
@@ -126,7 +125,8 @@ def lay_out(structure: D3NetStructure, frames: int, bins: int) -> Layout:
     # Zeros behind the last row, of which the widest vectors and what is asked for may read more.
     size += max(room.channel_stride for room in rooms.values())
 
-    operations, sources = [], []
+    operations: list[tuple[int, ...]] = []
+    sources: list[tuple[int, ...]] = []
     places = constant_places(structure)
     for step in steps:
         target = step.target
@@ -170,16 +170,15 @@ def lay_out(structure: D3NetStructure, frames: int, bins: int) -> Layout:
 
 def constant_places(structure: D3NetStructure) -> dict[str, tuple[int, int]]:
     """Where each step's weights and shifts begin in a net's packed arrays."""
-    places, weights_at, shifts_at = {}, 0, 0
-    for step in _with_weights(structure):
+    places: dict[str, tuple[int, int]] = {}
+    weights_at = shifts_at = 0
+    for step in steps_of(structure):
+        if step.kind not in TAPS:
+            continue
         places[step.name] = weights_at, shifts_at
         weights_at += int(np.prod(step.shapes[f"{step.name}/kernel"]))
         shifts_at += step.target.channels
     return places
-
-
-def _with_weights(structure: D3NetStructure) -> list[Step]:
-    return [step for step in steps_of(structure) if step.kind in TAPS]
 
 
 def _check(structure: D3NetStructure, frames: int, bins: int) -> None:

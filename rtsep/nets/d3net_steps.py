@@ -250,7 +250,8 @@ def _branch_steps(branch: Branch, steps: list[Step]) -> list[Tensor]:
     first = Tensor(f"{name}-in", name, 0, branch.features)
     steps.append(Step(spectrum.name, INPUT, (), spectrum))
     steps.append(Step(first.name, CONV, _plain([spectrum]), first))
-    inputs, skips = [first], []
+    inputs: list[Tensor] = [first]
+    skips: list[list[Tensor]] = []
     for block, level in enumerate(_levels(branch.downs)):
         if 0 < block <= branch.downs:
             inputs = [_down(branch, block, inputs, steps)]

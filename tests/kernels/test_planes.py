@@ -53,9 +53,9 @@ class Case:
         weights = self.random.standard_normal((phases, steps, channels)) / np.sqrt(steps)
         packed = np.concatenate([pack_planes(part) for part in weights])
         shifts = self.random.standard_normal(channels).astype(np.float32)
-        return np.append([np.nan] * 5, packed).astype(np.float32), np.append([7] * 3, shifts).astype(
-            np.float32
-        )
+        return np.append([np.nan] * 5, packed).astype(np.float32), np.append(
+            [7] * 3, shifts
+        ).astype(np.float32)
 
     def compare(self, name, *constants, work=()):
         """The kernel `name` gives what the reference does, and touches nothing else."""
@@ -110,7 +110,7 @@ def test_pooling(rows, width, counts, seed):
 
 @pytest.mark.parametrize("channels", [1, 5, PLANES_CHANNELS, PLANES_CHANNELS + 3])
 def test_nan_stays_nan_and_reaches_what_sees_it(channels):
-    case = Case(7, WIDTH + 3, [(2, 2, 3)], channels, 0)
+    case = Case(7, 19, [(2, 2, 3)], channels, 0)
     weights, shifts = case.constants()
     case.values[case.sources[0, 0] + 3 * case.sources[0, 1] + 9] = np.nan
     case.layer = case.layer._replace(slope=np.float32(0))

@@ -167,7 +167,11 @@ def test_windows_that_the_net_does_not_take() -> None:
     for frames, bins, message in (
         (7, SMALL_BINS, "frames must be a positive multiple of 2: got frames=7"),
         (8, 129, "bins must be a positive multiple of 2: got bins=129"),
-        (8, 64 + WIDTH_MIN, "the high branch needs 32 bins at least: got bins=80, of which it has 16"),
+        (
+            8,
+            64 + WIDTH_MIN,
+            "the high branch needs 32 bins at least: got bins=80, of which it has 16",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             D3NetState(config, frames, bins)
