@@ -65,6 +65,27 @@ GEMM_KC = 256
 GEMM_MC = 16 * TILE_HEIGHTS[0]
 
 
+# Planes (micro_planes.py): output channels of a tile at most, bins being in the lanes. A tile of C
+# channels by V vectors takes C V sums, V vectors of bins and a broadcast weight: with AVX-512 14 x 2.
+PLANES_REGISTERS = {16: 32, 8: 16, 4: 16}[WIDTH]
+PLANES_CHANNELS = {16: 14, 8: 6, 4: 6}[WIDTH]
+# Vectors at most: more would be of use to one or two channels only.
+PLANES_VECTORS = 4
+# Bins that pass by at once: a multiple of these, such that what the taps reach of all frames takes about
+# so many float32 of the second-level cache.
+PLANES_BINS = 128
+PLANES_WINDOW = 150_000
+# int64 numbers of a run: where it begins, from channel to channel, channels, its first step, and from
+# where it is read to what is asked for meanwhile.
+RUN_FIELDS = 5
+
+
+def planes_vectors(channels: int) -> tuple[int, ...]:
+    """Vectors of bins of the tiles of so many channels, the widest first; the last is 1."""
+    widest = min(PLANES_VECTORS, (PLANES_REGISTERS - 1) // (channels + 1))
+    return tuple(vectors for vectors in (widest, 2, 1) if vectors == widest or vectors < widest)
+
+
 def panel_width(channels: int) -> int:
     """Width of the panels that `channels` output channels are packed in: 2 W or W.
 
@@ -78,6 +99,7 @@ def panel_width(channels: int) -> int:
 
 __all__ = [
     "ASKING_TILES", "CHUNK_STEPS", "FIRST", "GEMM_KC", "GEMM_MC", "LAST", "MATRIX_HEIGHTS",
-    "MATRIX_STEPS", "PACK_SLACK", "PANEL", "ROWS_OUTERMOST_BYTES", "THIN_PIXELS", "TILE_HEIGHTS",
-    "UNROLL", "VECTOR", "WIDTH", "panel_width",
+    "MATRIX_STEPS", "PACK_SLACK", "PANEL", "PLANES_BINS", "PLANES_CHANNELS", "PLANES_WINDOW",
+    "ROWS_OUTERMOST_BYTES", "RUN_FIELDS", "THIN_PIXELS", "TILE_HEIGHTS", "UNROLL", "VECTOR", "WIDTH",
+    "panel_width", "planes_vectors",
 ]  # fmt: skip

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blocking import FIRST, LAST, PANEL, THIN_PIXELS, TILE_HEIGHTS, WIDTH
+from .blocking import FIRST, LAST, PANEL, RUN_FIELDS, THIN_PIXELS, TILE_HEIGHTS, WIDTH
 from .epilogue import activate_f32
 from .jit import FAST_MATH, kernel
-from .records import Array, Chunk, GemmTile, Image, Layer, Panel, ThinTile
+from .records import Array, Chunk, GemmTile, Image, Ints, Layer, Panel, PlanesRow, ThinTile
 from .shapes import thin_taps
 
 GEMM_MR = TILE_HEIGHTS[0]
@@ -94,3 +94,26 @@ def thin_tile(x: Image, layer: Layer, y: Image, tile: ThinTile) -> None:
                     total += source[start + c] * w[(block * len(_TAPS) + tap) * WIDTH + lane]
             place = (tile.even if phase < 2 else tile.odd) + 2 * i + phase % 2
             out[place] = activate_f32(total + bias, act) * scale + shift
+
+
+@kernel(fastmath=FAST_MATH)
+def planes_row(
+    x: Array, weights: Array, shifts: Array, y: Array, runs: Ints, row: PlanesRow
+) -> None:
+    """A row of bins by some output channels, the sums in y; see micro_planes.py."""
+    for c in range(row.channels):
+        at = row.y_at + c * row.y_stride
+        out = y[at : at + row.width]
+        for f in range(row.width):
+            out[f] = shifts[row.shifts_at + c]
+        for run in range(row.runs):
+            x_at, stride = runs[RUN_FIELDS * run], runs[RUN_FIELDS * run + 1]
+            channels, step = runs[RUN_FIELDS * run + 2], runs[RUN_FIELDS * run + 3]
+            w_at = row.weights_at + step * row.channels + c
+            for k in range(channels):
+                weight = weights[w_at + k * row.channels]
+                bins = x[x_at + k * stride : x_at + k * stride + row.width]
+                for f in range(row.width):
+                    out[f] += weight * bins[f]
+        for f in range(row.width):
+            out[f] = out[f] if out[f] > np.float32(0.0) else out[f] * row.slope

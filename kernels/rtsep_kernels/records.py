@@ -208,3 +208,63 @@ class GemmTile(NamedTuple):
     c_row: int
     steps: int
     add: int
+
+
+class PlanesRow(NamedTuple):
+    """One call of the micro-kernel of planes: a row of bins by some output channels.
+
+    Attributes
+    ----------
+    runs : int
+        How many of the table's runs it sums up; at least 1.
+    y_at, y_stride : int
+        Where the row's first channel begins in y, and from one channel to the next.
+    width : int
+        Bins; W at least.
+    channels : int
+        1 to PLANES_CHANNELS.
+    weights_at, shifts_at : int
+        Where the weights [step][channels] and the shifts [channels] begin.
+    slope : float32
+        Of the activation, left of zero: 0 for ReLU, 1 for none.
+    """
+
+    runs: int
+    y_at: int
+    y_stride: int
+    width: int
+    channels: int
+    weights_at: int
+    shifts_at: int
+    slope: np.float32
+
+
+class PlanesLayer(NamedTuple):
+    """One layer on planes, [frame][channel][bin]: its constants' places, and its result.
+
+    Attributes
+    ----------
+    weights_at, shifts_at : int
+        Where they begin in the packed arrays.
+    steps : int
+        Channels in times taps.
+    channels : int
+        Out.
+    origin, frame_stride, channel_stride : int
+        Where the result's first channel begins, from frame to frame and from channel to channel.
+    rows, width : int
+        Frames of the result, and bins of each.
+    slope : float32
+        Of the activation left of zero.
+    """
+
+    weights_at: int
+    shifts_at: int
+    steps: int
+    channels: int
+    origin: int
+    frame_stride: int
+    channel_stride: int
+    rows: int
+    width: int
+    slope: np.float32

@@ -5,6 +5,7 @@ from .jit import VECTOR
 if VECTOR:
     from .micro import GEMM_MR, GEMM_NR, gemm_tile
     from .micro_conv import conv_row_narrow, conv_row_wide
+    from .micro_planes import planes_row
     from .micro_thin import thin_tile
 else:
     from .micro_plain import (
@@ -13,6 +14,7 @@ else:
         conv_row_narrow,
         conv_row_wide,
         gemm_tile,
+        planes_row,
         thin_tile,
     )
 
@@ -22,5 +24,6 @@ __all__ = [
     "conv_row_narrow",
     "conv_row_wide",
     "gemm_tile",
+    "planes_row",
     "thin_tile",
 ]

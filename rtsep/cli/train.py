@@ -134,7 +134,8 @@ def _recipe(
     config = source_config(sources)
     network = arguments.network or (UNET if config is None else config.kind)
     kind = KINDS[network]
-    fields |= {"network": network, "structure": kind.structure() if kind.structure else None}
+    structure = kind.structure_for([name for name, _ in stems])
+    fields |= {"network": network, "structure": structure}
     if network != UNET:
         fields["frames"] = kind.frames
     if config is not None:

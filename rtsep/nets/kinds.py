@@ -9,7 +9,7 @@ Nothing here imports the kernels; what does is imported when a net is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from rtsep.errors import UsageError
 from rtsep.nets.arrays import stem_shapes
+from rtsep.nets.d3net_steps import PUBLISHED, D3NetStructure, d3net_shapes
 from rtsep.nets.player_unet_arrays import PlayerUNetStructure, player_unet_shapes
-from rtsep.nets.registry import OFFICIAL_FRAMES, PLAYER_UNET, UNET, ModelConfig
+from rtsep.nets.registry import D3NET, OFFICIAL_FRAMES, PLAYER_UNET, UNET, ModelConfig
 from rtsep.nets.structure import Structure
 from rtsep_kernels.precision import Precision
 
@@ -119,6 +120,8 @@ class Kind:
         One net computes all stems of the model.
     only_frames : tuple of int
         The windows that it takes, where these are a few; empty for all multiples of the grid.
+    published : mapping of str to Structure
+        By stem, the structures that were published for nets of that stem alone.
     """
 
     name: str
@@ -133,6 +136,14 @@ class Kind:
     keeps_rows: bool = False
     together: bool = False
     only_frames: tuple[int, ...] = ()
+    published: Mapping[str, Structure] = field(default_factory=dict)
+
+    def structure_for(self, stems: Sequence[str]) -> Structure | None:
+        """The structure of a new model with nets for these stems: all its nets have the same."""
+        if self.structure is None:
+            return None
+        published = self.published.get(stems[0]) if len(stems) == 1 else None
+        return published or self.structure()
 
 
 def kind_of(config: ModelConfig) -> Kind:
@@ -218,6 +229,23 @@ def _player_unet_state(config: ModelConfig, frames: int, precision: Precision) -
     return PlayerUNetState(config, frames, config.bins)
 
 
+def _d3net_structure(config: ModelConfig) -> D3NetStructure:
+    assert isinstance(config.structure, D3NetStructure)
+    return config.structure
+
+
+def _d3net(config: ModelConfig, arrays: Arrays, precision: Precision) -> Net:
+    from rtsep.nets.d3net import D3Net
+
+    return D3Net(config, arrays, precision)
+
+
+def _d3net_state(config: ModelConfig, frames: int, precision: Precision) -> State:
+    from rtsep.nets.d3net import D3NetState
+
+    return D3NetState(config, frames, config.bins)
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -243,6 +271,18 @@ KINDS = {
             net=_player_unet,
             state=_player_unet_state,
             live_state=_whole_windows,
+        ),
+        Kind(
+            name=D3NET,
+            frames=PLAYER_FRAMES,
+            precisions=("f32",),
+            structure=D3NetStructure,
+            shapes=lambda config: d3net_shapes(_d3net_structure(config)),
+            window_grid=lambda config: (_d3net_structure(config).grid,) * 2,
+            net=_d3net,
+            state=_d3net_state,
+            live_state=_whole_windows,
+            published=PUBLISHED,
         ),
     )
 }

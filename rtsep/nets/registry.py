@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rtsep.errors import UsageError
+from rtsep.nets.d3net_steps import D3NetStructure
 from rtsep.nets.player_unet_arrays import PlayerUNetStructure
 from rtsep.nets.structure import Structure
 
@@ -20,6 +21,7 @@ OFFICIAL_FRAMES = 512
 # Spleeter's.
 UNET = "unet"
 PLAYER_UNET = "player-unet"
+D3NET = "d3net"
 
 BINS_11KHZ = 1024
 BINS_16KHZ = 1536
@@ -157,7 +159,7 @@ _UNTRAINED = tuple(
         kind=kind,
         structure=structure,
     )
-    for kind, structure in ((PLAYER_UNET, PlayerUNetStructure()),)
+    for kind, structure in ((PLAYER_UNET, PlayerUNetStructure()), (D3NET, D3NetStructure()))
 )
 
 MODELS: dict[str, ModelConfig] = {}

@@ -61,7 +61,7 @@ class Graph:
     """Nodes and constants, collected in order; every method returns the name of what it gives."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
-        self.arrays = arrays
+        self.arrays = dict(arrays)
         self.nodes: list = []
         self.constants: dict[str, np.ndarray] = {}
 
@@ -95,6 +95,14 @@ class Graph:
             "elu": ("Elu", {"alpha": 1.0}),
         }[activation]
         return self.add(operator, f"{layer}/activated", [x], **attributes)
+
+    def slice(self, name: str, x: str, first: int, stop: int) -> str:
+        """Bins `first` to `stop` - 1 of an image."""
+        ends = []
+        for end, value in (("first", first), ("stop", stop), ("axis", 3)):
+            ends.append(f"{name}/{end}")
+            self.constants[ends[-1]] = np.array([value], np.int64)
+        return self.add("Slice", name, [x, *ends])
 
     def serialise(self, shape_in: list[int], shape_out: list[int]) -> bytes:
         """The model from INPUT to OUTPUT, of these shapes, checked."""
