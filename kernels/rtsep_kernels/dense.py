@@ -1,0 +1,118 @@
+"""Dense layers: tokens by packed weights, with bias, GELU and residual.
+
+    for each panel of outputs                       DENSE_PANEL channels
+      for each chunk of its steps                   DENSE_STEPS of weights: first-level cache
+        micro-kernel                                tile by tile along the tokens
+
+A GEMM whose A is read in place and whose B was packed when the net was built. Tokens lie one behind the
+other, as the pixels of an image's row do. Sums rest in y between chunks. A residual is nothing but sums
+that begin with what stands in y, so the layer adds to it for free.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .blocking import (
+    ASKING_TILES,
+    DENSE_PANEL,
+    DENSE_STEPS,
+    FIRST,
+    LAST,
+    PACK_SLACK,
+    UNROLL,
+)
+from .jit import kernel
+from .pack import aligned_zeros
+from .products import tiles_of
+from .records import Array, DenseChunk, DenseLayer, DensePanel, Image
+from .tiles import dense_row
+
+
+@kernel(inline="always")
+def padded(channels: int) -> int:
+    """`channels` made up to whole panels: the outputs that a dense layer writes for each token."""
+    return (channels + DENSE_PANEL - 1) // DENSE_PANEL * DENSE_PANEL
+
+
+def _by_panels(rows: Array) -> Array:
+    """(rows, channels) to a flat [panel][row][DENSE_PANEL], zeros behind the last channel."""
+    count, channels = rows.shape
+    whole = np.zeros((count, padded(channels)), np.float32)
+    whole[:, :channels] = rows
+    packed = aligned_zeros(whole.size + PACK_SLACK)
+    panels = whole.reshape(count, -1, DENSE_PANEL).transpose(1, 0, 2)
+    packed[: whole.size] = panels.reshape(-1)
+    return packed
+
+
+def pack_dense(weights: Array, bias: Array, *, gelu: bool = False) -> DenseLayer:
+    """Pack the constants of a dense layer.
+
+    Parameters
+    ----------
+    weights : (inputs, outputs) float32
+    bias : (outputs,) float32
+    gelu : bool
+        Whether GELU follows.
+    """
+    inputs, outputs = weights.shape
+    steps, channels_out = inputs + inputs % UNROLL, padded(outputs)
+    whole = np.zeros((steps, channels_out), np.float32)
+    whole[:inputs, :outputs] = weights
+    packed = aligned_zeros(whole.size + PACK_SLACK)
+    panels = whole.reshape(steps, -1, DENSE_PANEL).transpose(1, 0, 2)
+    packed[: whole.size] = panels.reshape(-1)
+    biases = aligned_zeros(channels_out)
+    biases[:outputs] = bias
+    return DenseLayer(packed, biases, gelu, steps, channels_out)
+
+
+@kernel
+def dense(x: Image, layer: DenseLayer, y: Image, onto: bool) -> None:
+    """y = act(x W + b), or act(y + x W + b) where `onto` is true.
+
+    x: one row of `x.pixels` tokens, each of layer.steps neighbouring float32; of an odd number of
+        inputs the last is any finite number.
+    layer: from pack_dense.
+    y: one row of as many tokens, each of layer.channels_out neighbouring float32, overlapping not x.
+        What stands behind the outputs proper is written, too.
+    A token's result does not depend on what stands beside it. Real-time safe.
+    """
+    for channel in range(0, layer.channels_out, DENSE_PANEL):
+        panel = DensePanel(
+            layer.weights, layer.bias, layer.gelu, channel * layer.steps, channel
+        )
+        dense_panel(x, panel, y, channel, layer.steps, onto)
+
+
+@kernel
+def dense_panel(
+    x: Image, panel: DensePanel, y: Image, channel: int, steps: int, onto: bool
+) -> None:
+    """One panel of a dense layer, to the outputs from `channel` on: see `dense`.
+
+    panel: its weights are [steps][DENSE_PANEL], what is used next behind them, with PACK_SLACK.
+    steps: even, at least 2.
+    """
+    chunk_steps = -(-steps // -(-steps // DENSE_STEPS))
+    chunk_steps += chunk_steps % UNROLL
+    ahead_step = UNROLL * DENSE_PANEL // min(ASKING_TILES, tiles_of(x.values, x.pixels))
+    target = Image(y.values, y.origin, y.row_stride, y.pixel_stride, 1, x.pixels)
+    for first in range(0, steps, chunk_steps):
+        stop = min(first + chunk_steps, steps)
+        parts = 0
+        if first == 0 and not onto:
+            parts |= FIRST
+        if stop == steps:
+            parts |= LAST
+        chunk = DenseChunk(
+            x_at=x.origin + first,
+            y_at=y.origin + channel,
+            weights_at=panel.weights_at + first * DENSE_PANEL,
+            steps=stop - first,
+            parts=parts,
+            ahead_at=panel.weights_at + stop * DENSE_PANEL,
+            ahead_step=ahead_step,
+        )
+        dense_row(x, panel, target, chunk)
