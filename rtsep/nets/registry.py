@@ -1,9 +1,9 @@
-"""The models rtsep knows, as data: stems, activations, bandwidth.
+"""The models rtsep knows, as data: stems, kind of network, activations, bandwidth.
 
-A model is a set of U-Nets of one shape, one per stem. The 11 kHz and 16 kHz variants share their
-weights: the network is fully convolutional, only the number of frequency bins it is shown differs.
-Configurations after Hennequin et al., "Spleeter: a fast and efficient music source separation tool
-with pre-trained models" (JOSS 2020).
+A model is a set of networks of one kind and shape, one per stem, or one for all of them (kinds.py). The
+11 kHz and 16 kHz variants of Spleeter's share their weights: its U-Net is fully convolutional, only the
+number of frequency bins it is shown differs. Its configurations after Hennequin et al., "Spleeter: a fast
+and efficient music source separation tool with pre-trained models" (JOSS 2020).
 """
 
 from __future__ import annotations
@@ -12,8 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rtsep.errors import UsageError
+from rtsep.nets.player_unet_arrays import PlayerUNetStructure
 
 OFFICIAL_FRAMES = 512
+
+# Spleeter's.
+UNET = "unet"
+PLAYER_UNET = "player-unet"
 
 BINS_11KHZ = 1024
 BINS_16KHZ = 1536
@@ -23,6 +28,10 @@ SUFFIX_16KHZ = "-16kHz"
 WITHOUT = "no_"
 # What several stems without nets of their own are called together.
 REST = "rest"
+
+
+# What the kinds leave open, each a frozen dataclass of numbers and tuples.
+Structure = PlayerUNetStructure
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,10 @@ class ModelConfig:
         Frequency bins the network sees, from 0 Hz up (a multiple of 64).
     has_rest : bool
         The last stem has no network: it is what the others leave of the sound.
+    kind : str
+        Of the networks, one of kinds.KINDS.
+    structure : Structure or None
+        How large they are, where their kind leaves it open.
     """
 
     name: str
@@ -55,6 +68,8 @@ class ModelConfig:
     output: str
     bins: int = BINS_11KHZ
     has_rest: bool = False
+    kind: str = UNET
+    structure: Structure | None = None
 
     @property
     def net_stems(self) -> tuple[str, ...]:
