@@ -19,11 +19,9 @@ from .blocking import (
     DENSE_STEPS,
     FIRST,
     LAST,
-    PACK_SLACK,
     UNROLL,
 )
 from .jit import kernel
-from .pack import aligned_zeros
 from .products import tiles_of
 from .records import Array, DenseChunk, DenseLayer, DensePanel, Image
 from .tiles import dense_row
@@ -46,26 +44,37 @@ def _by_panels(rows: Array) -> Array:
     return packed
 
 
-def pack_dense(weights: Array, bias: Array, *, gelu: bool = False) -> DenseLayer:
-    """Pack the constants of a dense layer.
+def pack_dense(weights: Array, bias: Array) -> Array:
+    """Pack the constants of a dense layer, for `dense_at`.
 
     Parameters
     ----------
     weights : (inputs, outputs) float32
     bias : (outputs,) float32
-    gelu : bool
-        Whether GELU follows.
+
+    Returns
+    -------
+    (any,) float32
+        [panel][steps][DENSE_PANEL] weights, then biases; zeros where there are none.
     """
     inputs, outputs = weights.shape
     steps, channels_out = inputs + inputs % UNROLL, padded(outputs)
-    whole = np.zeros((steps, channels_out), np.float32)
+    whole = np.zeros((steps + 1, channels_out), np.float32)
     whole[:inputs, :outputs] = weights
-    packed = aligned_zeros(whole.size + PACK_SLACK)
-    panels = whole.reshape(steps, -1, DENSE_PANEL).transpose(1, 0, 2)
-    packed[: whole.size] = panels.reshape(-1)
-    biases = aligned_zeros(channels_out)
-    biases[:outputs] = bias
-    return DenseLayer(packed, biases, gelu, steps, channels_out)
+    whole[steps, :outputs] = bias
+    panels = whole[:steps].reshape(steps, -1, DENSE_PANEL).transpose(1, 0, 2)
+    return np.concatenate([panels.reshape(-1), whole[steps]])
+
+
+@kernel
+def dense_at(values: Array, at: int, inputs: int, outputs: int, gelu: bool) -> DenseLayer:
+    """The dense layer whose constants, from `pack_dense`, stand in `values` from `at` on.
+
+    gelu: whether GELU follows. PACK_SLACK values stand behind the last layer, since weights are asked for
+    ahead.
+    """
+    steps, channels_out = inputs + inputs % UNROLL, padded(outputs)
+    return DenseLayer(values, at, at + steps * channels_out, gelu, steps, channels_out)
 
 
 @kernel
@@ -74,15 +83,14 @@ def dense(x: Image, layer: DenseLayer, y: Image, onto: bool) -> None:
 
     x: one row of `x.pixels` tokens, each of layer.steps neighbouring float32; of an odd number of
         inputs the last is any finite number.
-    layer: from pack_dense.
+    layer: from dense_at.
     y: one row of as many tokens, each of layer.channels_out neighbouring float32, overlapping not x.
         What stands behind the outputs proper is written, too.
     A token's result does not depend on what stands beside it. Real-time safe.
     """
     for channel in range(0, layer.channels_out, DENSE_PANEL):
-        panel = DensePanel(
-            layer.weights, layer.bias, layer.gelu, channel * layer.steps, channel
-        )
+        weights_at, bias_at = layer.weights_at + channel * layer.steps, layer.bias_at + channel
+        panel = DensePanel(layer.values, layer.values, layer.gelu, weights_at, bias_at)
         dense_panel(x, panel, y, channel, layer.steps, onto)
 
 
@@ -92,7 +100,7 @@ def dense_panel(
 ) -> None:
     """One panel of a dense layer, to the outputs from `channel` on: see `dense`.
 
-    panel: its weights are [steps][DENSE_PANEL], what is used next behind them, with PACK_SLACK.
+    panel: its weights are [steps][DENSE_PANEL], what is used next behind them.
     steps: even, at least 2.
     """
     chunk_steps = -(-steps // -(-steps // DENSE_STEPS))

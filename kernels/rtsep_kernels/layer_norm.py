@@ -19,12 +19,13 @@ EPSILON = 1e-5
 def layer_norm(x: Image, norm: Norm, y: Image) -> None:
     """Normalise every token of `x` into `y`; y may be x.
 
-    x, y: one row of `x.pixels` tokens, each of as many neighbouring float32 as the norm has channels.
+    x, y: one row of `x.pixels` tokens, each of as many neighbouring float32 as norm.channels.
     Real-time safe.
     """
     source, target = x.values, y.values
-    scale, shift = norm.scale, norm.shift
-    channels = scale.size
+    channels = norm.channels
+    scale = norm.values[norm.at : norm.at + channels]
+    shift = norm.values[norm.at + channels : norm.at + 2 * channels]
     for token in range(x.pixels):
         x_at, y_at = x.origin + token * x.pixel_stride, y.origin + token * y.pixel_stride
         taken, given = source[x_at : x_at + channels], target[y_at : y_at + channels]

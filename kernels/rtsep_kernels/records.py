@@ -80,13 +80,14 @@ class Layer(NamedTuple):
 
 
 class DenseLayer(NamedTuple):
-    """The constants of one dense layer, from `dense.pack_dense`.
+    """The constants of one dense layer, from `dense.dense_at`.
 
     Attributes
     ----------
-    weights : (any,) float32
-        [panel][steps][DENSE_PANEL].
-    bias : (channels_out,) float32
+    values : (any,) float32
+        Holds [panel][steps][DENSE_PANEL] weights and [channels_out] biases, and whatever else.
+    weights_at, bias_at : int
+        Where they begin.
     gelu : bool
         Whether GELU follows.
     steps : int
@@ -95,15 +96,16 @@ class DenseLayer(NamedTuple):
         Outputs, made up to whole panels with weights of zero.
     """
 
-    weights: Array
-    bias: Array
+    values: Array
+    weights_at: int
+    bias_at: int
     gelu: bool
     steps: int
     channels_out: int
 
 
 class DensePanel(NamedTuple):
-    """One panel of a dense layer: a layer's arrays, and where in them it stands.
+    """One panel of a dense layer.
 
     Attributes
     ----------
@@ -151,11 +153,16 @@ class Norm(NamedTuple):
 
     Attributes
     ----------
-    scale, shift : (channels,) float32
+    values : (any,) float32
+        Holds [2][channels], scales and shifts, and whatever else.
+    at : int
+        Where they begin.
+    channels : int
     """
 
-    scale: Array
-    shift: Array
+    values: Array
+    at: int
+    channels: int
 
 
 class AttentionWork(NamedTuple):
