@@ -28,8 +28,8 @@ from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.live.session import SessionSettings
+from rtsep.nets.kinds import Net
 from rtsep.nets.precision import find_precision
-from rtsep.nets.unet import UNet
 from rtsep.weights.load_nets import load_nets
 from rtsep_bench import options, song_files, spoken, true_stems
 from rtsep_bench.evaluation import si_sdr_db
@@ -232,7 +232,7 @@ def separated(
     mixture: NDArray[np.float32],
     settings: SessionSettings,
     masking: str,
-    nets: Mapping[str, UNet],
+    nets: Mapping[str, Net],
     plan: StreamPlan,
 ) -> dict[str, NDArray[np.float32]]:
     """The outputs of the live engine by name, each (samples, 2) and in time with `mixture`."""

@@ -1,10 +1,10 @@
-"""One stem's worker: waits for a window, runs the net, publishes the masks."""
+"""One net's worker: waits for a window, runs the net, publishes the masks."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 import numpy as np
@@ -14,14 +14,15 @@ from rtsep.live.exchange import FrameHistory, MaskSlots
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.priority import WorkerPriority
 from rtsep.live.stats import Durations
-from rtsep.nets.sliding import SlidingState, SlidingWindow
-from rtsep.nets.unet import UNet
+from rtsep.nets.kinds import Net, kind_of, net_name
+from rtsep.nets.sliding import SlidingWindow
 from rtsep_kernels.denormals import flush_denormals
 
 
 class Worker:
     """Runs one net, one window at a time, in a thread of its own.
 
+    stems: what the net computes, in its order.
     wake: called after each run, and where one has failed.
 
     `submit` is called by the audio thread and never blocks. Windows are taken in their order, as devices
@@ -30,17 +31,19 @@ class Worker:
 
     def __init__(
         self,
-        stem: str,
-        net: UNet,
+        stems: Sequence[str],
+        net: Net,
         plan: StreamPlan,
         history: FrameHistory,
         wake: Callable[[], None],
     ):
-        self.stem, self.net, self.plan, self.history = stem, net, plan, history
-        self.slots = MaskSlots(plan, net.config.bins)
+        self.stems, self.stem = tuple(stems), net_name(stems)
+        self.net, self.plan, self.history = net, plan, history
+        self.slots = MaskSlots(plan, len(stems), net.config.bins)
         self.durations = Durations()
         self.failure: BaseException | None = None
-        self._state = SlidingState(
+        self._state = kind_of(net.config).live_state(
+            net.config,
             SlidingWindow(
                 plan.frames,
                 net.config.bins,
@@ -51,9 +54,12 @@ class Worker:
             ),
             net.precision,
         )
-        shape = (plan.frames, 2, net.config.bins)
+        shape = len(stems), plan.frames, 2, net.config.bins
         # writer: the net; reader: `slots.write`, both in this worker's thread
         self._masks = np.zeros(shape, np.float32)
+        self._heard = self._masks[:, plan.rows]
+        # What the net writes: one that computes a single stem knows no axis of stems.
+        self._written = self._masks if kind_of(net.config).together else self._masks[0]
         # SimpleQueue: put never blocks and is re-entrant. Items: numbers of runs, None to end.
         self._inbox: SimpleQueue[int | None] = SimpleQueue()
         self._wake = wake
@@ -72,7 +78,7 @@ class Worker:
         flushing.join()
         for run in range(-self._state.phases, 0):
             self._run(run)
-        check_masks(self._masks[self.plan.rows], self.stem)
+        check_masks(self._heard, self.stem)
 
     def start(self) -> None:
         """Begin to work."""
@@ -97,9 +103,8 @@ class Worker:
             while (run := self._next_job(priority)) is not None:
                 begun = time.perf_counter()
                 if self._run(run):
-                    masks = self._masks[self.plan.rows]
-                    check_masks(masks, self.stem)
-                    self.slots.write(run, masks)
+                    check_masks(self._heard, self.stem)
+                    self.slots.write(run, self._heard)
                     self.durations.add(time.perf_counter() - begun)
                 else:
                     self._state.reset()
@@ -117,7 +122,7 @@ class Worker:
             history.magnitudes,
             history.net_gains,
             self.plan.window_start(run),
-            self._masks,
+            self._written,
         )
         return history.holds(first_read)
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rtsep.nets.structure import Structure
+
 # The widest vector: channels come in whole ones with every kernel set.
 CHANNELS_AT_ONCE = 16
 CHANNELS_MAX = 4096
@@ -20,7 +22,7 @@ LEVELS_MAX = 8
 
 
 @dataclass(frozen=True)
-class PlayerUNetStructure:
+class PlayerUNetStructure(Structure):
     """How wide a player's U-Net is.
 
     Attributes

@@ -2,8 +2,8 @@
 
 A model is a set of networks of one kind and shape, one per stem, or one for all of them (kinds.py). The
 11 kHz and 16 kHz variants of Spleeter's share their weights: its U-Net is fully convolutional, only the
-number of frequency bins it is shown differs. Its configurations after Hennequin et al., "Spleeter: a fast
-and efficient music source separation tool with pre-trained models" (JOSS 2020).
+number of frequency bins it is shown differs. Its configurations after Hennequin et al., "Spleeter: a
+fast and efficient music source separation tool with pre-trained models" (JOSS 2020).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from rtsep.errors import UsageError
 from rtsep.nets.player_unet_arrays import PlayerUNetStructure
+from rtsep.nets.structure import Structure
 
 OFFICIAL_FRAMES = 512
 
@@ -28,10 +29,6 @@ SUFFIX_16KHZ = "-16kHz"
 WITHOUT = "no_"
 # What several stems without nets of their own are called together.
 REST = "rest"
-
-
-# What the kinds leave open, each a frozen dataclass of numbers and tuples.
-Structure = PlayerUNetStructure
 
 
 @dataclass(frozen=True)
@@ -148,10 +145,27 @@ _BASE = (
     ),
 )
 
+# Networks that nobody has published weights of: untrained until some of one's own are imported.
+_UNTRAINED = tuple(
+    ModelConfig(
+        name=kind,
+        weights_name=kind,
+        stems=("vocals", "drums", "bass", "other"),
+        encoder_activation="leaky_relu",
+        decoder_activation="relu",
+        output="sigmoid",
+        kind=kind,
+        structure=structure,
+    )
+    for kind, structure in ((PLAYER_UNET, PlayerUNetStructure()),)
+)
+
 MODELS: dict[str, ModelConfig] = {}
 for _config in _BASE:
     _wide = replace(_config, name=_config.name + SUFFIX_16KHZ, bins=BINS_16KHZ)
     MODELS |= {_config.name: _config, _wide.name: _wide}
+MODELS |= {_config.name: _config for _config in _UNTRAINED}
+UNPUBLISHED = tuple(_config.name for _config in _UNTRAINED)
 
 
 def stem_names(stems: Sequence[str] | None) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from rtsep import __version__
 from rtsep.errors import TrainingError, WeightsError
 from rtsep.training.recipe import Recipe
 from rtsep.training.torch_unet import Nets
-from rtsep.weights.own_models import RUN_FILE, Network
+from rtsep.weights.network import Network
+from rtsep.weights.own_models import RUN_FILE
 from rtsep.weights.store import Provenance, write_weights
 
 UNKNOWN = "unknown"

@@ -17,7 +17,8 @@ from typing import Any
 from rtsep.constants import FRAME_LENGTH, HOP
 from rtsep.errors import UsageError
 from rtsep.nets.registry import BINS_11KHZ, OFFICIAL_FRAMES, REST, ModelConfig
-from rtsep.weights.own_models import ACTIVATIONS, BINS_MAX, OUTPUTS, check_stem_name
+from rtsep.weights.network import ACTIVATIONS, BINS_MAX, OUTPUTS
+from rtsep.weights.own_models import check_stem_name
 
 MAGNITUDE, SPECTRUM, SI_SDR = LOSSES = ("magnitude", "spectrum", "si-sdr")
 DEVICES = ("auto", "cpu", "cuda")
