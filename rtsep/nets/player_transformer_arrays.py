@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 from rtsep.constants import FRAME_LENGTH, SAMPLE_RATE
 from rtsep.nets.player_unet_arrays import PlayerUNetStructure, player_unet_shapes
+from rtsep.nets.structure import Structure
 
 # The stems that one net computes, in order; those of SONG have transformers of full size.
 VOCALS, DRUMS, BASS, OTHER = STEMS = ("vocals", "drums", "bass", "other")
@@ -48,7 +49,7 @@ def bins_below(frequency_hz: float) -> int:
 
 
 @dataclass(frozen=True)
-class PlayerTransformerStructure:
+class PlayerTransformerStructure(Structure):
     """How large a player's transformer is.
 
     Attributes
