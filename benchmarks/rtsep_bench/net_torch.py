@@ -9,7 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from rtsep.nets.registry import ModelConfig
+from rtsep.nets.registry import UNET, ModelConfig
+from rtsep.training.torch_nets import TWINS
+from rtsep.training.warm_start import layers_of
 from rtsep_bench.contenders import Contender, from_nchw, to_nchw
 from rtsep_bench.net_case import read_arrays
 
@@ -83,14 +85,48 @@ class TorchUNet:
         return {len(tensor) for name, tensor in self._tensors.items() if name.endswith("/scale")}
 
 
+class TorchTwin:
+    """A net of another kind: the twin that it is trained as, with these arrays; as TorchUNet."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        arrays: Mapping[str, np.ndarray],
+        dtype: torch.dtype = torch.float32,
+    ):
+        net = TWINS[config.kind](config, 0.0, torch.Generator())
+        net.take(arrays, layers_of(config))
+        self._net = net.eval().to(dtype=dtype, memory_format=torch.channels_last)
+        self._dtype = dtype
+        self._logits_only = config.output == "softmax"
+
+    def __call__(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        """(1, 2, frames, bins) to masks or logits, (1, 2, frames, bins) or (1, stems, 2, ...)."""
+        logits: torch.Tensor = self._net(magnitudes)
+        return logits if self._logits_only else torch.sigmoid(logits)
+
+    def masks(self, magnitudes: np.ndarray) -> np.ndarray:
+        """(frames, bins, 2) to (frames, 2, bins), or (stems, frames, 2, bins)."""
+        with torch.inference_mode():
+            x = torch.from_numpy(to_nchw(magnitudes)).to(self._dtype)
+            return self(x)[0].transpose(-3, -2).numpy()
+
+
+def torch_net(
+    config: ModelConfig, arrays: Mapping[str, np.ndarray], dtype: torch.dtype = torch.float32
+) -> TorchUNet | TorchTwin:
+    """A net of any kind, with its canonical arrays."""
+    made = TorchUNet if config.kind == UNET else TorchTwin
+    return made(config, arrays, dtype)
+
+
 class TorchContender(Contender):
     """torch as one would use it: eager, inference mode, channels last, one thread per net."""
 
     def __init__(self, folder: Path):
         super().__init__(folder)
-        self._nets = [
-            TorchUNet(self.case.config, read_arrays(folder, stem)) for stem in self.case.nets
-        ]
+        config = self.case.config
+        self._nets = [torch_net(config, read_arrays(folder, name)) for name in self.case.nets]
         x = torch.from_numpy(to_nchw(self.magnitudes))
         self._magnitudes = x.contiguous(memory_format=torch.channels_last)
         self._masks = [x for _ in self._nets]
@@ -106,4 +142,4 @@ class TorchContender(Contender):
 
     def masks(self, net: int) -> np.ndarray:
         """See Contender."""
-        return from_nchw(self._masks[net].numpy())
+        return self._masks[net][0].transpose(-3, -2).numpy()

@@ -34,7 +34,7 @@ def unet_onnx(
 
     arrays: canonical arrays (rtsep/nets/arrays.py).
     """
-    graph = _Graph(arrays)
+    graph = Graph(arrays)
     skips = []
     x = INPUT
     for level in range(1, 7):
@@ -54,10 +54,10 @@ def unet_onnx(
             x = graph.add("Concat", f"{layer}/concat", [skips[5 - step], x], axis=1)
     x = graph.convolve("Conv", "mask", x, pads=SAME_OF_MASK, dilations=[2, 2])
     graph.add("Identity" if config.output == "softmax" else "Sigmoid", OUTPUT, [x])
-    return graph.serialise([1, 2, frames, bins])
+    return graph.serialise([1, 2, frames, bins], [1, 2, frames, bins])
 
 
-class _Graph:
+class Graph:
     """Nodes and constants, collected in order; every method returns the name of what it gives."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
@@ -96,13 +96,13 @@ class _Graph:
         }[activation]
         return self.add(operator, f"{layer}/activated", [x], **attributes)
 
-    def serialise(self, shape: list[int]) -> bytes:
-        """The model from INPUT to OUTPUT, both of this shape, checked."""
+    def serialise(self, shape_in: list[int], shape_out: list[int]) -> bytes:
+        """The model from INPUT to OUTPUT, of these shapes, checked."""
         graph = helper.make_graph(
             self.nodes,
-            "unet",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)],
+            "net",
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape_in)],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape_out)],
             [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
         )
         opset = helper.make_opsetid("", OPSET)

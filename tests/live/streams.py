@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtsep.live.file_session import run_unpaced
-from rtsep.nets.unet import UNetState
+from rtsep.nets.kinds import kind_of
 from rtsep_bench import official
 
 HOP = 1024
@@ -62,7 +62,7 @@ def _masks(config, net, plan, magnitude):
     """(frames, channels, bins) float64, one run of the whole net every plan.stride frames."""
     frames = len(magnitude)
     history = np.concatenate([np.zeros((plan.frames, config.bins, 2), np.float32), magnitude])
-    state = UNetState(plan.frames, config.bins)
+    state = kind_of(config).state(config, plan.frames, "f32")
     masks = np.zeros((plan.frames, 2, config.bins), np.float32)
     out = np.zeros((frames, 2, config.bins))
     for newest in range(plan.stride - 1, frames, plan.stride):
