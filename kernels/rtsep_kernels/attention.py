@@ -106,12 +106,12 @@ def attention(
             queries = Image(q.values, q_at, 0, q.pixel_stride, 1, rows)
             scores = Image(work.scores, 0, 0, row, 1, rows)
             for key in range(0, row, DENSE_PANEL):
-                panel = DensePanel(work.keys, None, False, key * channels, 0)
-                dense_panel(queries, panel, scores, key, channels, False)
+                panel = DensePanel(work.keys, False, key * channels, 0)
+                dense_panel(queries, panel, None, scores, key, channels, False)
             softmax_rows(work.scores, row, rows, keys, scale)
             gathered = Image(work.gathered, 0, 0, width, 1, rows)
             for channel in range(0, width, DENSE_PANEL):
-                panel = DensePanel(work.values, None, False, channel * steps, 0)
-                dense_panel(scores, panel, gathered, channel, steps, False)
+                panel = DensePanel(work.values, False, channel * steps, 0)
+                dense_panel(scores, panel, None, gathered, channel, steps, False)
             y_at = y.origin + block * y.pixel_stride + first
             _give(work.gathered, width, Image(y.values, y_at, 0, y.pixel_stride, 1, rows), channels)

@@ -90,17 +90,24 @@ def dense(x: Image, layer: DenseLayer, y: Image, onto: bool) -> None:
     """
     for channel in range(0, layer.channels_out, DENSE_PANEL):
         weights_at, bias_at = layer.weights_at + channel * layer.steps, layer.bias_at + channel
-        panel = DensePanel(layer.values, layer.values, layer.gelu, weights_at, bias_at)
-        dense_panel(x, panel, y, channel, layer.steps, onto)
+        panel = DensePanel(layer.values, layer.gelu, weights_at, bias_at)
+        dense_panel(x, panel, layer.values, y, channel, layer.steps, onto)
 
 
 @kernel
 def dense_panel(
-    x: Image, panel: DensePanel, y: Image, channel: int, steps: int, onto: bool
+    x: Image,
+    panel: DensePanel,
+    bias: Array | None,
+    y: Image,
+    channel: int,
+    steps: int,
+    onto: bool,
 ) -> None:
     """One panel of a dense layer, to the outputs from `channel` on: see `dense`.
 
     panel: its weights are [steps][DENSE_PANEL], what is used next behind them.
+    bias: the array that holds it; None: the sums are the result, without bias and GELU.
     steps: even, at least 2.
     """
     chunk_steps = -(-steps // -(-steps // DENSE_STEPS))
@@ -123,4 +130,4 @@ def dense_panel(
             ahead_at=panel.weights_at + stop * DENSE_PANEL,
             ahead_step=ahead_step,
         )
-        dense_row(x, panel, target, chunk)
+        dense_row(x, panel, bias, target, chunk)

@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from . import vector as v
-from .blocking import DENSE_PANEL, DENSE_VECTORS, FIRST, LAST, TILE_HEIGHTS, UNROLL, WIDTH
+from .blocking import DENSE_VECTORS, FIRST, LAST, TILE_HEIGHTS, UNROLL, WIDTH
 from .micro import multiply_accumulate
 from .micro_conv_tile import zeros_or_load
 from .vector_epilogue import gelu
@@ -30,18 +30,18 @@ def dense_row(
     typing_context: v.Context,
     x: v.NumbaType,
     panel: v.NumbaType,
+    bias: v.NumbaType,
     y: v.NumbaType,
     chunk: v.NumbaType,
 ) -> v.Intrinsic:
-    """Image x, DensePanel, Image y, DenseChunk: see records.py and docs/kernels.md."""
+    """Image x, DensePanel, biases or None, Image y, DenseChunk: see records.py and docs/kernels.md."""
 
     def generate(
         context: v.Context, builder: v.Builder, signature: Any, args: tuple[v.Value, ...]
     ) -> v.Value:
-        x_type, panel_type, y_type, _ = signature.args
-        x, panel, y, chunk = (
-            v.fields(builder, kind, value) for kind, value in zip(signature.args, args)
-        )
+        x_type, panel_type, bias_type, y_type, chunk_type = signature.args
+        x, panel = v.fields(builder, x_type, args[0]), v.fields(builder, panel_type, args[1])
+        y, chunk = v.fields(builder, y_type, args[3]), v.fields(builder, chunk_type, args[4])
 
         def is_set(flag: int) -> v.Value:
             masked = builder.and_(chunk.parts, v.int64(flag))
@@ -51,12 +51,9 @@ def dense_row(
         weights = v.pointer(context, builder, panel_type[0], panel.weights, chunk.weights_at)
         first, last = is_set(FIRST), is_set(LAST)
         turns = builder.sdiv(chunk.steps, v.int64(UNROLL))
-        has_bias = panel_type[1] != types.none
-        bias = (
-            v.pointer(context, builder, panel_type[1], panel.bias, panel.bias_at)
-            if has_bias
-            else None
-        )
+        bias = None
+        if bias_type != types.none:
+            bias = v.pointer(context, builder, bias_type, args[2], panel.bias_at)
 
         def end(sums: list[v.Value], at: list[v.Value], vector: int) -> None:
             """Bias and activation of one vector of every token, and the store."""
@@ -102,7 +99,7 @@ def dense_row(
             )
             for i in range(DENSE_VECTORS):
                 column, places = [row[i] for row in sums], [row[i] for row in at]
-                if has_bias:
+                if bias is not None:
                     end(column, places, i)
                 else:
                     for total, place in zip(column, places):
@@ -126,7 +123,4 @@ def dense_row(
                 tile(height, builder.sub(y.pixels, left), chunk.weights_at, v.int64(0))
         return context.get_dummy_value()
 
-    return types.void(x, panel, y, chunk), generate
-
-
-__all__ = ["DENSE_PANEL", "dense_row"]
+    return types.void(x, panel, bias, y, chunk), generate

@@ -60,7 +60,7 @@ conv_row_wide = conv_row_narrow = conv_row
 
 
 @kernel(fastmath=FAST_MATH)
-def dense_row(x: Image, panel: DensePanel, y: Image, chunk: DenseChunk) -> None:
+def dense_row(x: Image, panel: DensePanel, bias: Array | None, y: Image, chunk: DenseChunk) -> None:
     """A row of `y.pixels` tokens by one panel of a dense layer."""
     source, sums, w = x.values, y.values, panel.weights
     for token in range(y.pixels):
@@ -76,10 +76,11 @@ def dense_row(x: Image, panel: DensePanel, y: Image, chunk: DenseChunk) -> None:
             for j in range(DENSE_PANEL):
                 out[j] += a0 * w0[j] + a1 * w1[j]
             at += 2 * DENSE_PANEL
-        if panel.bias is not None and chunk.parts & LAST:
-            bias = panel.bias[panel.bias_at : panel.bias_at + DENSE_PANEL]
+        if bias is not None:
+            if not chunk.parts & LAST:
+                continue
             for j in range(DENSE_PANEL):
-                z = out[j] + bias[j]
+                z = out[j] + bias[panel.bias_at + j]
                 out[j] = gelu_f32(z) if panel.gelu else z
 
 

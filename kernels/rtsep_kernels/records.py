@@ -110,15 +110,12 @@ class DensePanel(NamedTuple):
     Attributes
     ----------
     weights : (any,) float32
-    bias : (any,) float32 or None
-        None: the sums are the result.
     gelu : bool
     weights_at, bias_at : int
-        Where [steps][DENSE_PANEL] and [DENSE_PANEL] begin.
+        Where [steps][DENSE_PANEL] begins, and in the array of biases, where there is one, [DENSE_PANEL].
     """
 
     weights: Array
-    bias: Array | None
     gelu: bool
     weights_at: int
     bias_at: int

@@ -160,9 +160,7 @@ class PlayerTransformer:
 
     stems = STEMS
 
-    def __init__(
-        self, config: ModelConfig, arrays: Arrays, precision: Precision = "f32"
-    ):
+    def __init__(self, config: ModelConfig, arrays: Arrays, precision: Precision = "f32"):
         structure = config.structure
         assert isinstance(structure, PlayerTransformerStructure)
         self.config, self.precision = config, precision
@@ -279,7 +277,9 @@ class PlayerTransformerState:
         buffers = self.buffers
         arrays: dict[int, int] = {}
         for tokens in (buffers.vocals, buffers.drums, buffers.bass):
-            held = [field.values for field in tokens if isinstance(field, Image)] + list(tokens.work)
+            held = [field.values for field in tokens if isinstance(field, Image)] + list(
+                tokens.work
+            )
             arrays |= {array.ctypes.data: array.nbytes for array in held}
         unets = buffers_nbytes(buffers.unet) + buffers_nbytes(buffers.other)
         return buffers.roots.values.nbytes + sum(arrays.values()) + unets

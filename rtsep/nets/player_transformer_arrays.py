@@ -151,10 +151,21 @@ class BranchShape:
 
 
 def branches(structure: PlayerTransformerStructure, bins: int) -> tuple[BranchShape, ...]:
-    """The transformers of vocals, drums and bass, for windows of F bins."""
+    """The transformers of vocals, drums and bass, for windows of F bins.
+
+    Raises ValueError where there are fewer than bass is to see.
+    """
+    if structure.bass_bins > bins:
+        raise ValueError(f"bass_bins must be at most bins, {bins}: got {structure.bass_bins}")
     full = (
         BranchShape(
-            stem, structure.channels, structure.heads, structure.layers, bins, structure.widening, True
+            stem,
+            structure.channels,
+            structure.heads,
+            structure.layers,
+            bins,
+            structure.widening,
+            True,
         )
         for stem in FULL
     )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rtsep.errors import UsageError
+from rtsep.nets.player_transformer_arrays import PlayerTransformerStructure
 from rtsep.nets.player_unet_arrays import PlayerUNetStructure
 from rtsep.nets.structure import Structure
 
@@ -20,6 +21,7 @@ OFFICIAL_FRAMES = 512
 # Spleeter's.
 UNET = "unet"
 PLAYER_UNET = "player-unet"
+PLAYER_TRANSFORMER = "player-transformer"
 
 BINS_11KHZ = 1024
 BINS_16KHZ = 1536
@@ -157,7 +159,10 @@ _UNTRAINED = tuple(
         kind=kind,
         structure=structure,
     )
-    for kind, structure in ((PLAYER_UNET, PlayerUNetStructure()),)
+    for kind, structure in (
+        (PLAYER_UNET, PlayerUNetStructure()),
+        (PLAYER_TRANSFORMER, PlayerTransformerStructure()),
+    )
 )
 
 MODELS: dict[str, ModelConfig] = {}

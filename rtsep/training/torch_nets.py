@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from rtsep.nets.kinds import kind_of, nets_of
-from rtsep.nets.registry import PLAYER_UNET, UNET, ModelConfig
+from rtsep.nets.registry import PLAYER_TRANSFORMER, PLAYER_UNET, UNET, ModelConfig
+from rtsep.training.torch_player_transformer import TorchPlayerTransformer
 from rtsep.training.torch_player_unet import TorchPlayerUNet
 from rtsep.training.torch_unet import TorchUNet
 
@@ -43,6 +44,7 @@ class Twin(Protocol):
 TWINS: dict[str, Callable[[ModelConfig, float, torch.Generator], nn.Module]] = {
     UNET: TorchUNet,
     PLAYER_UNET: TorchPlayerUNet,
+    PLAYER_TRANSFORMER: TorchPlayerTransformer,
 }
 
 

@@ -55,7 +55,9 @@ class TorchPlayerTransformer(nn.Module):
         self.layers = nn.ModuleDict()
         for branch in self._branches.values():
             self._make_branch(branch, random)
-        unets = {stem: structure.other if stem == OTHER else structure.unet for stem in (*FULL, OTHER)}
+        unets = {
+            stem: structure.other if stem == OTHER else structure.unet for stem in (*FULL, OTHER)
+        }
         self.unets = nn.ModuleDict(
             {
                 stem: TorchPlayerUNet(replace(config, structure=unet), dropout, random)
@@ -111,7 +113,9 @@ class TorchPlayerTransformer(nn.Module):
                 tokens[stem] = self._block(f"{stem}/layer{n}", tokens[stem], None)
         for n in range(1, self._structure.bass_layers + 1):
             tokens[BASS] = self._block(f"{BASS}/layer{n}", tokens[BASS], None)
-        logits = {stem: self._unembed(branch, tokens[stem]) for stem, branch in self._branches.items()}
+        logits = {
+            stem: self._unembed(branch, tokens[stem]) for stem, branch in self._branches.items()
+        }
         for stem in FULL:
             logits[stem] = logits[stem] + self.unets[stem](magnitudes)
         silent_bins = self._bins - logits[BASS].shape[3]
@@ -172,7 +176,9 @@ class TorchPlayerTransformer(nn.Module):
         for stem, net in self.unets.items():
             prefix = f"{stem}/{UNET}/"
             mine = {name.removeprefix(prefix): array for name, array in arrays.items()}
-            net.take(mine, [name.removeprefix(prefix) for name in layers if name.startswith(prefix)])
+            net.take(
+                mine, [name.removeprefix(prefix) for name in layers if name.startswith(prefix)]
+            )
         with torch.no_grad():
             for name in layers:
                 if name not in self.layers:
@@ -193,7 +199,8 @@ class TorchPlayerTransformer(nn.Module):
         found: dict[str, np.ndarray] = {}
         for name, layer in self.layers.items():
             weight, bias = (
-                tensor.detach().cpu().float().numpy().copy() for tensor in (layer.weight, layer.bias)
+                tensor.detach().cpu().float().numpy().copy()
+                for tensor in (layer.weight, layer.bias)
             )
             if isinstance(layer, nn.LayerNorm):
                 found |= {f"{name}/scale": weight, f"{name}/shift": bias}

@@ -69,7 +69,8 @@ def test_the_next_process_compiles_nothing(cache: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "name"), [("from helpers import double", "double"), ("import helpers", "helpers.double")]
+    ("way", "name"),
+    [("from helpers import double", "double"), ("import helpers", "helpers.double")],
 )
 def test_a_kernel_is_compiled_again_when_one_that_it_calls_has_changed(
     cache: Path, way: str, name: str
