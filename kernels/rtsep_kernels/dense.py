@@ -33,17 +33,6 @@ def padded(channels: int) -> int:
     return (channels + DENSE_PANEL - 1) // DENSE_PANEL * DENSE_PANEL
 
 
-def _by_panels(rows: Array) -> Array:
-    """(rows, channels) to a flat [panel][row][DENSE_PANEL], zeros behind the last channel."""
-    count, channels = rows.shape
-    whole = np.zeros((count, padded(channels)), np.float32)
-    whole[:, :channels] = rows
-    packed = aligned_zeros(whole.size + PACK_SLACK)
-    panels = whole.reshape(count, -1, DENSE_PANEL).transpose(1, 0, 2)
-    packed[: whole.size] = panels.reshape(-1)
-    return packed
-
-
 def pack_dense(weights: Array, bias: Array) -> Array:
     """Pack the constants of a dense layer, for `dense_at`.
 

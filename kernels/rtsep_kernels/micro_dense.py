@@ -26,7 +26,7 @@ _REST_HEIGHTS = [height for height in (4, 2, 1) if height < _HEIGHT]
 
 
 @intrinsic
-def dense_row(
+def _dense_row(
     typing_context: v.Context,
     x: v.NumbaType,
     panel: v.NumbaType,
@@ -124,3 +124,7 @@ def dense_row(
         return context.get_dummy_value()
 
     return types.void(x, panel, bias, y, chunk), generate
+
+
+# Numba gives the typing context: of a function with so many arguments a checker would know better.
+dense_row: Any = _dense_row

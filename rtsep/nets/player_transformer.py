@@ -54,8 +54,8 @@ from rtsep.nets.player_unet import buffers_nbytes, pack_player_unet, player_unet
 from rtsep.nets.player_unet_forward import Constants as UNetConstants
 from rtsep.nets.registry import ModelConfig
 from rtsep_kernels.attention import attention_work
-from rtsep_kernels.dense import pack_dense, padded
 from rtsep_kernels.blocking import PACK_SLACK
+from rtsep_kernels.dense import pack_dense, padded
 from rtsep_kernels.pack import aligned_zeros
 from rtsep_kernels.precision import Precision
 from rtsep_kernels.records import AttentionWork, Image
