@@ -33,26 +33,29 @@ def padded(channels: int) -> int:
     return (channels + DENSE_PANEL - 1) // DENSE_PANEL * DENSE_PANEL
 
 
-def pack_dense(weights: Array, bias: Array) -> Array:
+def dense_size(inputs: int, outputs: int) -> int:
+    """How many values `pack_dense` writes."""
+    return (inputs + inputs % UNROLL + 1) * padded(outputs)
+
+
+def pack_dense(weights: Array, bias: Array, room: Array) -> None:
     """Pack the constants of a dense layer, for `dense_at`.
 
     Parameters
     ----------
     weights : (inputs, outputs) float32
     bias : (outputs,) float32
-
-    Returns
-    -------
-    (any,) float32
-        [panel][steps][DENSE_PANEL] weights, then biases; zeros where there are none.
+    room : (dense_size,) float32, zeros
+        Receives [panel][steps][DENSE_PANEL] weights, then biases; zeros are left where there are none.
     """
     inputs, outputs = weights.shape
-    steps, channels_out = inputs + inputs % UNROLL, padded(outputs)
-    whole = np.zeros((steps + 1, channels_out), np.float32)
-    whole[:inputs, :outputs] = weights
-    whole[steps, :outputs] = bias
-    panels = whole[:steps].reshape(steps, -1, DENSE_PANEL).transpose(1, 0, 2)
-    return np.concatenate([panels.reshape(-1), whole[steps]])
+    size = (inputs + inputs % UNROLL) * DENSE_PANEL
+    for panel, first in enumerate(range(0, outputs, DENSE_PANEL)):
+        columns = weights[:, first : first + DENSE_PANEL]
+        place = room[panel * size : (panel + 1) * size].reshape(-1, DENSE_PANEL)
+        place[:inputs, : columns.shape[1]] = columns
+    at = dense_size(inputs, outputs) - padded(outputs)
+    room[at : at + outputs] = bias
 
 
 @kernel

@@ -55,7 +55,7 @@ from rtsep.nets.player_unet_forward import Constants as UNetConstants
 from rtsep.nets.registry import ModelConfig
 from rtsep_kernels.attention import attention_work
 from rtsep_kernels.blocking import PACK_SLACK
-from rtsep_kernels.dense import pack_dense, padded
+from rtsep_kernels.dense import dense_size, pack_dense, padded
 from rtsep_kernels.pack import aligned_zeros
 from rtsep_kernels.precision import Precision
 from rtsep_kernels.records import AttentionWork, Image
@@ -84,26 +84,48 @@ def _part(arrays: Arrays, prefix: str) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def _pack_branch(arrays: Arrays, shape: BranchShape, heads: int, cross: int) -> Branch:
-    """Everything of one stem's transformer in one array. cross: which block is that one."""
-    stem, channels, widened = shape.stem, shape.channels, shape.widening * shape.channels
-    parts: list[NDArray[np.float32]] = []
-    held = 0
+class _Arena:
+    """Values that are put one behind the other into one array, in the order in which they are used.
 
-    def put(values: NDArray[np.float32]) -> int:
-        nonlocal held
-        at = held
-        room = -(-values.size // LANES_MAX) * LANES_MAX
-        parts.append(np.pad(values.reshape(-1), (0, room - values.size)))
-        held += room
+    What is used next is asked for ahead, so it has to stand behind. Laid out twice: `values` is None while
+    they are only counted, so that no weight is held more than once beside the array.
+    """
+
+    def __init__(self, values: NDArray[np.float32] | None):
+        self.values, self.held = values, 0
+
+    def _take(self, size: int) -> tuple[int, NDArray[np.float32] | None]:
+        """Where the next `size` values go, from the next whole vector on."""
+        at = self.held
+        self.held += -(-size // LANES_MAX) * LANES_MAX
+        return at, None if self.values is None else self.values[at : at + size]
+
+    def put(self, *parts: NDArray[np.float32]) -> int:
+        """Put arrays one behind the other; returns where."""
+        at, room = self._take(sum(part.size for part in parts))
+        if room is not None:
+            np.concatenate([part.reshape(-1) for part in parts], out=room)
         return at
 
+    def dense(self, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> int:
+        """Put a dense layer; returns where."""
+        inputs, outputs = kernel.shape
+        at, room = self._take(dense_size(inputs, outputs))
+        if room is not None:
+            pack_dense(kernel, bias, room)
+        return at
+
+
+def _lay_out(arena: _Arena, arrays: Arrays, shape: BranchShape, heads: int, cross: int) -> Branch:
+    """Put everything of one stem's transformer into the arena. cross: which block is that one."""
+    stem, channels = shape.stem, shape.channels
+
     def norm(name: str) -> int:
-        return put(np.stack([arrays[f"{name}/{part}"] for part in ("scale", "shift")]))
+        return arena.put(arrays[f"{name}/scale"], arrays[f"{name}/shift"])
 
     def dense(name: str, first: int = 0, stop: int | None = None) -> int:
         kernel, bias = arrays[f"{name}/kernel"], arrays[f"{name}/bias"]
-        return put(pack_dense(kernel[:, first:stop], bias[first:stop]))
+        return arena.dense(kernel[:, first:stop], bias[first:stop])
 
     def block(name: str) -> list[int]:
         own = norm(f"{name}/attend/norm")
@@ -119,23 +141,20 @@ def _pack_branch(arrays: Arrays, shape: BranchShape, heads: int, cross: int) -> 
             dense(f"{name}/feed/down"),
         ]
 
-    # In the order in which they are used: what is used next is asked for ahead.
     embed = arrays[f"{stem}/embed/kernel"].reshape(-1, channels)
-    embed_at = put(pack_dense(embed, arrays[f"{stem}/embed/bias"]))
-    start_at, positions_at = norm(f"{stem}/start"), put(positions(channels))
-    blocks = [block(name) for name in shape.blocks(cross)]
+    embed_at = arena.dense(embed, arrays[f"{stem}/embed/bias"])
+    start_at, positions_at = norm(f"{stem}/start"), arena.put(positions(channels))
+    blocks = np.array([block(name) for name in shape.blocks(cross)], np.int64)
     end_at = norm(f"{stem}/end")
     # (F, 2) to the masks' order, (2, F).
     unembed = arrays[f"{stem}/unembed/kernel"][0].transpose(2, 1, 0).reshape(channels, -1)
-    unembed_at = put(pack_dense(unembed, arrays[f"{stem}/unembed/bias"].T.reshape(-1)))
-    values = aligned_zeros(held + PACK_SLACK)
-    np.concatenate(parts, out=values[:held])
+    unembed_at = arena.dense(unembed, arrays[f"{stem}/unembed/bias"].T.reshape(-1))
     return Branch(
-        values,
-        np.array(blocks, np.int64),
+        np.zeros(0, np.float32) if arena.values is None else arena.values,
+        blocks,
         channels,
         heads,
-        widened,
+        shape.widening * channels,
         2 * shape.bins,
         embed_at,
         start_at,
@@ -143,6 +162,13 @@ def _pack_branch(arrays: Arrays, shape: BranchShape, heads: int, cross: int) -> 
         end_at,
         unembed_at,
     )
+
+
+def _pack_branch(arrays: Arrays, shape: BranchShape, heads: int, cross: int) -> Branch:
+    """The constants of one stem's transformer."""
+    counted = _Arena(None)
+    _lay_out(counted, arrays, shape, heads, cross)
+    return _lay_out(_Arena(aligned_zeros(counted.held + PACK_SLACK)), arrays, shape, heads, cross)
 
 
 class PlayerTransformer:

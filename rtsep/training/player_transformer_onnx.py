@@ -146,7 +146,10 @@ class _Transformer(Graph):
         scores = self.add("MatMul", f"{name}/scores", [query, key])
         scale = self.constant(f"{name}/scale", np.array(np.sqrt(heads / channels)))
         shares = self.add(
-            "Softmax", f"{name}/shares", [self.add("Mul", f"{name}/scaled", [scores, scale])], axis=2
+            "Softmax",
+            f"{name}/shares",
+            [self.add("Mul", f"{name}/scaled", [scores, scale])],
+            axis=2,
         )
         gathered = self.add("MatMul", f"{name}/gathered", [shares, value])
         gathered = self.add("Transpose", f"{name}/by token", [gathered], perm=[1, 0, 2])

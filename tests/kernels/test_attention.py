@@ -23,9 +23,10 @@ def _tokens(values, spare=0):
 
 def _layer(weights, bias, gelu, before=0):
     """The layer, in an array where something else stands before and behind it."""
-    packed = dense.pack_dense(weights, bias)
-    values = np.full(before + packed.size + PACK_SLACK, np.nan, np.float32)
-    values[before : before + packed.size] = packed
+    size = dense.dense_size(*weights.shape)
+    values = np.full(before + size + PACK_SLACK, np.nan, np.float32)
+    values[before : before + size] = 0.0
+    dense.pack_dense(weights, bias, values[before : before + size])
     return dense.dense_at(values, before, *weights.shape, gelu)
 
 
