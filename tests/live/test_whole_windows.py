@@ -15,6 +15,7 @@ from rtsep.live.plans.choice import AUTO_FLOOR_DB, HEAD_ROOM, choose, parse_late
 from rtsep.live.plans.ladder import LADDER, WINDOW_LADDER, ladder_of
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS
+from rtsep.live.plans.timing import PlanTiming
 from rtsep.live.session import SessionSettings
 from rtsep.nets.kinds import KINDS, kind_of
 from rtsep.nets.registry import UNPUBLISHED, find_model
@@ -129,3 +130,22 @@ def test_the_next_slower_plan_is_of_the_same_ladder():
         assert longer.frames == 192 and longer.latency_samples > plan.latency_samples
         plan, steps = longer, steps + 1
     assert steps > 3 and math.isclose(plan.deadline_ms, WINDOW_LADDER[-1].plan.deadline_ms)
+
+
+def test_one_timing_serves_every_stride(player, monkeypatch):
+    """A run on a whole window costs the same however often it comes: only one plan is timed."""
+    four_nets = 2 * player[1]
+    timed = []
+
+    def time_engine(engine):
+        timed.append(engine.plan.name)
+        return PlanTiming(500.0, 0.1)
+
+    monkeypatch.setattr("rtsep.live.plans.timing.time_engine", time_engine)
+    monkeypatch.setattr("rtsep.live.plans.timing_cache.TimingCache.get", lambda *_: None)
+    monkeypatch.setattr("rtsep.live.plans.timing_cache.TimingCache.put", lambda *_: None)
+    monkeypatch.setattr("rtsep.weights.load_nets.load_nets", lambda *_: four_nets)
+    engine = EngineMaker(SessionSettings(model="player-unet", masking=RATIO))()
+    assert timed == [max(WINDOW_LADDER, key=lambda rung: rung.plan.stride).plan.name]
+    # 500 ms fit into 70 % of 32 hops, not of 16.
+    assert engine.plan.name == "192/32/8/32/hann"
