@@ -1,4 +1,4 @@
-"""Attention of several heads: softmax(Q K' / sqrt(channels of a head)) V, blocked so that it stays in cache.
+"""Attention of several heads, softmax(Q K' / sqrt(channels of a head)) V, in blocks that stay in cache.
 
     for each head
       pack its keys by panels of keys, its values by panels of channels        48 kB each at T = 192

@@ -33,9 +33,9 @@ MATRIX_HEIGHTS: dict[int, tuple[int, ...]] = (
 # ... and its steps: pairs of channels.
 MATRIX_STEPS = 16
 
-# Vectors of a panel of a dense layer. With AVX-512 8 x 3 = 24 accumulators, 11 loads to 24 FMAs: with 8 x 2
-# the loop gives 85 % of this. Outputs of a dense layer are made up to whole panels, so that no other
-# width is needed; channels of a convolution are rarely a multiple of 3 W.
+# Vectors of a panel of a dense layer. With AVX-512 8 x 3 = 24 accumulators, 11 loads to 24 FMAs; 8 x 2
+# reach 85 % of its speed. Outputs of a dense layer are made up to whole panels, so that no other width
+# is needed; channels of a convolution are rarely a multiple of 3 W.
 DENSE_VECTORS = 3 if WIDTH == 16 else 2
 DENSE_PANEL = DENSE_VECTORS * WIDTH
 
@@ -86,7 +86,7 @@ def panel_width(channels: int) -> int:
 
 
 __all__ = [
-    "ASKING_TILES", "CHUNK_STEPS", "DENSE_PANEL", "DENSE_STEPS", "DENSE_VECTORS", "FIRST", "GEMM_KC", "GEMM_MC", "LAST", "MATRIX_HEIGHTS",
-    "MATRIX_STEPS", "PACK_SLACK", "PANEL", "ROWS_OUTERMOST_BYTES", "THIN_PIXELS", "TILE_HEIGHTS",
-    "UNROLL", "VECTOR", "WIDTH", "panel_width",
+    "ASKING_TILES", "CHUNK_STEPS", "DENSE_PANEL", "DENSE_STEPS", "DENSE_VECTORS", "FIRST", "GEMM_KC",
+    "GEMM_MC", "LAST", "MATRIX_HEIGHTS", "MATRIX_STEPS", "PACK_SLACK", "PANEL", "ROWS_OUTERMOST_BYTES",
+    "THIN_PIXELS", "TILE_HEIGHTS", "UNROLL", "VECTOR", "WIDTH", "panel_width",
 ]  # fmt: skip

@@ -11,8 +11,6 @@ that begin with what stands in y, so the layer adds to it for free.
 
 from __future__ import annotations
 
-import numpy as np
-
 from .blocking import (
     ASKING_TILES,
     DENSE_PANEL,
@@ -62,8 +60,8 @@ def pack_dense(weights: Array, bias: Array, room: Array) -> None:
 def dense_at(values: Array, at: int, inputs: int, outputs: int, gelu: bool) -> DenseLayer:
     """The dense layer whose constants, from `pack_dense`, stand in `values` from `at` on.
 
-    gelu: whether GELU follows. PACK_SLACK values stand behind the last layer, since weights are asked for
-    ahead.
+    gelu: whether GELU follows. Behind the last layer stand PACK_SLACK values more, since weights are
+    asked for ahead.
     """
     steps, channels_out = inputs + inputs % UNROLL, padded(outputs)
     return DenseLayer(values, at, at + steps * channels_out, gelu, steps, channels_out)

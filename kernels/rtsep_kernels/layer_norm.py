@@ -1,7 +1,8 @@
 """Layer norm: each token's channels to mean 0 and variance 1, then scaled and shifted.
 
-(Ba, Kiros, Hinton: "Layer normalization", 2016.) Two passes, since the mean of squares less the square of
-the mean loses what a large mean leaves. Plain Numba in every set: LLVM vectorises the three loops.
+(Ba, Kiros, Hinton: "Layer normalization", 2016.) Two passes, since in the mean of squares less the
+square of the mean a large mean leaves nothing of small differences. Plain Numba in every set: LLVM
+vectorises the three loops.
 """
 
 from __future__ import annotations

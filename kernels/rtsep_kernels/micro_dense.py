@@ -1,8 +1,8 @@
 """The micro-kernel of dense layers: a row of tokens by one panel of outputs, as tiles of MR tokens.
 
 A is the tokens, read in place by broadcast, B a chunk of packed weights; sums stay in registers (see
-micro.py) and end with the bias and GELU, which a convolution's epilogue has not; of that one's affine maps
-a dense layer needs none.
+micro.py). Of a convolution's epilogue they need the bias only, and of activations GELU, which that one
+has not; a shorter epilogue leaves the registers to the sums.
 
 Real-time safe: it allocates nothing, calls nothing and validates nothing.
 """

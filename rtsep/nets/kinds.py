@@ -185,8 +185,8 @@ def check_window(config: ModelConfig, frames: int) -> None:
         )
     if kind.only_stems and (config.stems != kind.only_stems or config.output != "sigmoid"):
         raise UsageError(
-            f"a {kind.name} computes {', '.join(kind.only_stems)}, each with a sigmoid: {config.name} has"
-            f" {', '.join(config.stems)}, {config.output}"
+            f"a {kind.name} computes {', '.join(kind.only_stems)}, each with a sigmoid: {config.name}"
+            f" has {', '.join(config.stems)}, {config.output}"
         )
     longest = frames if kind.frames_max is None else kind.frames_max
     if kind.only_frames and frames not in kind.only_frames:

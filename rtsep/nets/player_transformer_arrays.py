@@ -38,7 +38,7 @@ CROSS = "cross"
 # The window that it is trained for, and the longest that it takes.
 FRAMES_MAX = 192
 BASS_MAX_HZ = 500
-# What `other` sees: the mixture, and what the masks leave of it for each of the three, two channels each.
+# What `other` sees: the mixture, and what each of the three masks leaves of it, two channels each.
 OTHER_INPUTS = 8
 CHANNELS_MAX = 4096
 

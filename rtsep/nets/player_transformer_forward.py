@@ -51,8 +51,9 @@ class Branch(NamedTuple):
     unembed_at: int
 
 
-# The parts of a block: layer norm before the queries; before keys and values, the same where tokens attend
-# to themselves; queries; keys and values; what is gathered to tokens; layer norm, and two dense layers.
+# The parts of a block: layer norm before the queries; before keys and values, the same where tokens
+# attend to themselves; queries; keys and values; what is gathered to tokens; layer norm, and two dense
+# layers.
 NORM, OTHER_NORM, QUERY, KEY_VALUE, OUT, FEED_NORM, UP, DOWN = range(8)
 
 
