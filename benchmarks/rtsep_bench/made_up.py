@@ -2,7 +2,7 @@
 
 Kernels as He et al. ("Delving deep into rectifiers", ICCV 2015) would initialise them, so that
 activations neither die out nor explode: an encoder's sum has 25 x in terms, a decoder's one in four
-of them. Biases and shifts are 0.1 x normal, scales 1 + 0.1 x normal.
+of them, a dense layer's all inputs. Biases and shifts are 0.1 x normal, scales 1 + 0.1 x normal.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def made_up_arrays(seed: int, config: ModelConfig | None = None) -> StemArrays:
     random = np.random.default_rng(seed)
     arrays = {}
     for name, shape in kind_of(config).shapes(config).items():
-        layer, _, part = name.partition("/")
+        layer, part = name.split("/")[-2:]
         values = random.standard_normal(shape, np.float32)
         values *= np.float32(_deviation(layer, part, shape))
         if part == "scale":
@@ -61,5 +61,8 @@ def _deviation(layer: str, part: str, shape: tuple[int, ...]) -> float:
         return PER_PARAMETER
     if layer == "mask":
         return PER_MASK_WEIGHT
-    terms = 25 / 4 * shape[3] if layer.startswith("up") else math.prod(shape[:-1])
+    if layer == "unembed":
+        return (1 / shape[3]) ** 0.5
+    upwards = len(shape) == 4 and layer.startswith("up")
+    terms = 25 / 4 * shape[3] if upwards else math.prod(shape[:-1])
     return (2 / terms) ** 0.5

@@ -53,8 +53,10 @@ def cases_of(config: ModelConfig, bins: int, threads: int) -> dict[str, NetCase]
     if config.kind != UNET:
         frames = kind_of(config).frames
         one = NetCase(f"{config.kind}-T{frames}", frames, (first,), 1, config.name, bins)
-        all_at_once = replace(one, name=f"four-{one.name}", nets=four, threads=threads)
-        return {case.name: case for case in ((one,) if len(names) == 1 else (one, all_at_once))}
+        # One net for all stems is run on as many windows at once as there are threads.
+        several = ("four", four) if len(names) > 1 else ("parallel", (first,) * threads)
+        at_once = replace(one, name=f"{several[0]}-{one.name}", nets=several[1], threads=threads)
+        return {case.name: case for case in (one, at_once)}
     cases = [
         NetCase("unet-T128", 128, (first,), 1, config.name, bins),
         NetCase("four-unets-T128", 128, four, threads, config.name, bins),

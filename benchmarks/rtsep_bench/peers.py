@@ -53,11 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cases", metavar="CASE,...",
         help="of unet-T128, four-unets-T128, unet-T512, unet-T64; of other networks KIND-T192,"
-        " four-KIND-T192 (default: all)",
+        " four-KIND-T192, or parallel-KIND-T192 where one net computes all stems (default: all)",
     )  # fmt: skip
     parser.add_argument(
         "--threads", type=count, default=2, metavar="N",
-        help="nets at the same time in the case of four nets (default: %(default)s)",
+        help="nets at the same time in the case of several (default: %(default)s)",
     )  # fmt: skip
     options.add_bins(parser)
     # Where stems share a softmax a net gives logits, of any size: no tolerance fits them. The nets

@@ -53,7 +53,7 @@ def _taps(
     return [ends[p * nv : (p + 1) * nv] for p in range(mr)]
 
 
-def _zeros_or_load(
+def zeros_or_load(
     builder: v.Builder, zeros: v.Value, places: list[list[v.Value]]
 ) -> list[list[v.Value]]:
     """Emit vectors of zeros where `zeros` is true, else what stands at `places` [p][vector]."""
@@ -142,7 +142,7 @@ def emit_vector_tile(
     rests = [
         [v.advance(builder, pixel, v.int64(i * WIDTH)) for i in range(row.nv)] for pixel in pixels
     ]
-    started = _zeros_or_load(builder, row.first, rests)
+    started = zeros_or_load(builder, row.first, rests)
     sums = _taps(builder, at.x, row.x, row.chunk, row.weights, started, row.kinds, ahead)
     with builder.if_else(row.last) as (ended, unended):
         with ended:

@@ -8,10 +8,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blocking import FIRST, LAST, PANEL, RUN_FIELDS, THIN_PIXELS, TILE_HEIGHTS, WIDTH
-from .epilogue import activate_f32
+from .blocking import (
+    DENSE_PANEL,
+    FIRST,
+    LAST,
+    PANEL,
+    RUN_FIELDS,
+    THIN_PIXELS,
+    TILE_HEIGHTS,
+    WIDTH,
+)
+from .epilogue import activate_f32, gelu_f32
 from .jit import FAST_MATH, kernel
-from .records import Array, Chunk, GemmTile, Image, Ints, Layer, Panel, PlanesRow, ThinTile
+from .records import (
+    Array,
+    Chunk,
+    DenseChunk,
+    DensePanel,
+    GemmTile,
+    Image,
+    Ints,
+    Layer,
+    Panel,
+    PlanesRow,
+    ThinTile,
+)
 from .shapes import thin_taps
 
 GEMM_MR = TILE_HEIGHTS[0]
@@ -57,6 +78,31 @@ def conv_row(
 
 # The panel says how wide it is: one function serves both names of the vector sets.
 conv_row_wide = conv_row_narrow = conv_row
+
+
+@kernel(fastmath=FAST_MATH)
+def dense_row(x: Image, panel: DensePanel, bias: Array | None, y: Image, chunk: DenseChunk) -> None:
+    """A row of `y.pixels` tokens by one panel of a dense layer."""
+    source, sums, w = x.values, y.values, panel.weights
+    for token in range(y.pixels):
+        out_at = chunk.y_at + token * y.pixel_stride
+        out = sums[out_at : out_at + DENSE_PANEL]
+        if chunk.parts & FIRST:
+            for j in range(DENSE_PANEL):
+                out[j] = np.float32(0.0)
+        a, at = chunk.x_at + token * x.pixel_stride, chunk.weights_at
+        for k in range(0, chunk.steps, 2):
+            a0, a1 = source[a + k], source[a + k + 1]
+            w0, w1 = w[at : at + DENSE_PANEL], w[at + DENSE_PANEL : at + 2 * DENSE_PANEL]
+            for j in range(DENSE_PANEL):
+                out[j] += a0 * w0[j] + a1 * w1[j]
+            at += 2 * DENSE_PANEL
+        if bias is not None:
+            if not chunk.parts & LAST:
+                continue
+            for j in range(DENSE_PANEL):
+                z = out[j] + bias[panel.bias_at + j]
+                out[j] = gelu_f32(z) if panel.gelu else z
 
 
 @kernel(fastmath=FAST_MATH)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .blocking import PLANES_CHANNELS
 from .epilogue import ELU, PIECEWISE
+from .layer_norm import EPSILON
 from .records import Activation, Ints, PlanesLayer
 from .shapes import ConvShape
 
@@ -275,3 +276,41 @@ def planes_pool(values: Floats, sources: Ints, layer: PlanesLayer) -> None:
     image = np.concatenate(images, axis=1)
     shape = layer.rows, 2, layer.channels, layer.width, 2
     _put_planes(values, layer, image.reshape(shape).mean(axis=(1, 4)))
+
+
+def gelu(x: Floats) -> Floats:
+    """See epilogue.gelu_f32."""
+    curve: Floats = x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    return curve
+
+
+def dense(x: Floats, kernel: Floats, bias: Floats, act: bool, y: Floats, onto: bool) -> None:
+    """See dense.dense; x (tokens, inputs), kernel (inputs, outputs), y (tokens, outputs)."""
+    sums = x.astype(np.float64) @ kernel + bias
+    sums = sums + y if onto else sums
+    y[:] = gelu(sums) if act else sums
+
+
+def layer_norm(x: Floats, scale: Floats, shift: Floats, y: Floats) -> None:
+    """See layer_norm.layer_norm; x, y (tokens, channels)."""
+    x = x.astype(np.float64)
+    centred = x - x.mean(1, keepdims=True)
+    deviation = np.sqrt((centred**2).mean(1, keepdims=True) + EPSILON)
+    y[:] = centred / deviation * scale + shift
+
+
+def softmax_rows(scores: Floats, scale: float) -> Floats:
+    """See softmax.softmax_rows; (rows, columns), returns what the fast one writes in their place."""
+    scores = scale * scores.astype(np.float64)
+    powers = np.exp(scores - scores.max(1, keepdims=True))
+    shares: Floats = powers / powers.sum(1, keepdims=True)
+    return shares
+
+
+def attention(q: Floats, k: Floats, v: Floats, heads: int, y: Floats) -> None:
+    """See attention.attention; (tokens, heads x channels of a head) each."""
+    size = q.shape[1] // heads
+    for first in range(0, q.shape[1], size):
+        head = slice(first, first + size)
+        scores = q[:, head].astype(np.float64) @ k[:, head].T
+        y[:, head] = softmax_rows(scores, 1 / np.sqrt(size)) @ v[:, head]

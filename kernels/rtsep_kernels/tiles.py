@@ -5,6 +5,7 @@ from .jit import VECTOR
 if VECTOR:
     from .micro import GEMM_MR, GEMM_NR, gemm_tile
     from .micro_conv import conv_row_narrow, conv_row_wide
+    from .micro_dense import dense_row
     from .micro_planes import planes_row
     from .micro_thin import thin_tile
 else:
@@ -13,6 +14,7 @@ else:
         GEMM_NR,
         conv_row_narrow,
         conv_row_wide,
+        dense_row,
         gemm_tile,
         planes_row,
         thin_tile,
@@ -23,6 +25,7 @@ __all__ = [
     "GEMM_NR",
     "conv_row_narrow",
     "conv_row_wide",
+    "dense_row",
     "gemm_tile",
     "planes_row",
     "thin_tile",

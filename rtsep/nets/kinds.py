@@ -18,8 +18,21 @@ from numpy.typing import NDArray
 from rtsep.errors import UsageError
 from rtsep.nets.arrays import stem_shapes
 from rtsep.nets.d3net_steps import PUBLISHED, D3NetStructure, d3net_shapes
+from rtsep.nets.player_transformer_arrays import (
+    FRAMES_MAX,
+    STEMS,
+    PlayerTransformerStructure,
+    player_transformer_shapes,
+)
 from rtsep.nets.player_unet_arrays import PlayerUNetStructure, player_unet_shapes
-from rtsep.nets.registry import D3NET, OFFICIAL_FRAMES, PLAYER_UNET, UNET, ModelConfig
+from rtsep.nets.registry import (
+    D3NET,
+    OFFICIAL_FRAMES,
+    PLAYER_TRANSFORMER,
+    PLAYER_UNET,
+    UNET,
+    ModelConfig,
+)
 from rtsep.nets.structure import Structure
 from rtsep_kernels.precision import Precision
 
@@ -122,6 +135,10 @@ class Kind:
         The windows that it takes, where these are a few; empty for all multiples of the grid.
     published : mapping of str to Structure
         By stem, the structures that were published for nets of that stem alone.
+    frames_max : int or None
+        The longest window that it takes, where there is one.
+    only_stems : tuple of str
+        The stems of a model, where these are a part of the kind; each has its mask, a sigmoid.
     """
 
     name: str
@@ -136,6 +153,8 @@ class Kind:
     keeps_rows: bool = False
     together: bool = False
     only_frames: tuple[int, ...] = ()
+    frames_max: int | None = None
+    only_stems: tuple[str, ...] = ()
     published: Mapping[str, Structure] = field(default_factory=dict)
 
     def structure_for(self, stems: Sequence[str]) -> Structure | None:
@@ -176,10 +195,17 @@ def check_window(config: ModelConfig, frames: int) -> None:
         raise UsageError(
             f"{config.name} has {config.bins} bins, its nets take multiples of {bin_grid}"
         )
+    if kind.only_stems and (config.stems != kind.only_stems or config.output != "sigmoid"):
+        raise UsageError(
+            f"a {kind.name} computes {', '.join(kind.only_stems)}, each with a sigmoid: {config.name}"
+            f" has {', '.join(config.stems)}, {config.output}"
+        )
+    longest = frames if kind.frames_max is None else kind.frames_max
     if kind.only_frames and frames not in kind.only_frames:
         taken = " or ".join(map(str, kind.only_frames))
-    elif frames < frame_grid or frames % frame_grid:
+    elif frames < frame_grid or frames % frame_grid or frames > longest:
         taken = f"multiples of {frame_grid}"
+        taken += "" if kind.frames_max is None else f" up to {kind.frames_max}"
     else:
         return
     raise UsageError(
@@ -246,6 +272,23 @@ def _d3net_state(config: ModelConfig, frames: int, precision: Precision) -> Stat
     return D3NetState(config, frames, config.bins)
 
 
+def _transformer_structure(config: ModelConfig) -> PlayerTransformerStructure:
+    assert isinstance(config.structure, PlayerTransformerStructure)
+    return config.structure
+
+
+def _player_transformer(config: ModelConfig, arrays: Arrays, precision: Precision) -> Net:
+    from rtsep.nets.player_transformer import PlayerTransformer
+
+    return PlayerTransformer(config, arrays, precision)
+
+
+def _player_transformer_state(config: ModelConfig, frames: int, precision: Precision) -> State:
+    from rtsep.nets.player_transformer import PlayerTransformerState
+
+    return PlayerTransformerState(config, frames, config.bins)
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -283,6 +326,22 @@ KINDS = {
             state=_d3net_state,
             live_state=_whole_windows,
             published=PUBLISHED,
+        ),
+        Kind(
+            name=PLAYER_TRANSFORMER,
+            frames=PLAYER_FRAMES,
+            precisions=("f32",),
+            structure=PlayerTransformerStructure,
+            shapes=lambda config: player_transformer_shapes(
+                _transformer_structure(config), config.bins
+            ),
+            window_grid=lambda config: (_transformer_structure(config).grid,) * 2,
+            net=_player_transformer,
+            state=_player_transformer_state,
+            live_state=_whole_windows,
+            together=True,
+            frames_max=FRAMES_MAX,
+            only_stems=STEMS,
         ),
     )
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from rtsep.errors import UsageError
 from rtsep.nets.d3net_steps import D3NetStructure
+from rtsep.nets.player_transformer_arrays import PlayerTransformerStructure
 from rtsep.nets.player_unet_arrays import PlayerUNetStructure
 from rtsep.nets.structure import Structure
 
@@ -22,6 +23,7 @@ OFFICIAL_FRAMES = 512
 UNET = "unet"
 PLAYER_UNET = "player-unet"
 D3NET = "d3net"
+PLAYER_TRANSFORMER = "player-transformer"
 
 BINS_11KHZ = 1024
 BINS_16KHZ = 1536
@@ -159,7 +161,11 @@ _UNTRAINED = tuple(
         kind=kind,
         structure=structure,
     )
-    for kind, structure in ((PLAYER_UNET, PlayerUNetStructure()), (D3NET, D3NetStructure()))
+    for kind, structure in (
+        (PLAYER_UNET, PlayerUNetStructure()),
+        (D3NET, D3NetStructure()),
+        (PLAYER_TRANSFORMER, PlayerTransformerStructure()),
+    )
 )
 
 MODELS: dict[str, ModelConfig] = {}

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from rtsep.errors import MissingLibraryError, UsageError
-from rtsep.nets.registry import D3NET, PLAYER_UNET, UNET, ModelConfig
+from rtsep.nets.registry import D3NET, PLAYER_TRANSFORMER, PLAYER_UNET, UNET, ModelConfig
 from rtsep.training.disk import write_file
 from rtsep.weights.own_models import RUN_FILE, config_of, read_own
 
 # A configuration, the canonical arrays of a net, frames and bins, to the file's content.
 ToOnnx = Callable[[ModelConfig, Mapping[str, np.ndarray], int, int], bytes]
 
-WITH_ONNX = (UNET, PLAYER_UNET, D3NET)
+WITH_ONNX = (UNET, PLAYER_UNET, D3NET, PLAYER_TRANSFORMER)
 
 
 def check_onnx(kind: str) -> None:
@@ -38,6 +38,10 @@ def onnx_writer(kind: str) -> ToOnnx:
             from rtsep.training.unet_onnx import unet_onnx
 
             return unet_onnx
+        if kind == PLAYER_TRANSFORMER:
+            from rtsep.training.player_transformer_onnx import player_transformer_onnx
+
+            return player_transformer_onnx
         if kind == PLAYER_UNET:
             from rtsep.training.player_unet_onnx import player_unet_onnx
 

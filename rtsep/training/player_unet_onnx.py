@@ -20,23 +20,34 @@ def player_unet_onnx(
     """
     structure = config.structure
     assert isinstance(structure, PlayerUNetStructure)
-    graph, levels = Graph(arrays), structure.levels
+    graph = Graph(arrays)
+    logits = add_player_unet(graph, structure, config, INPUT)
+    graph.add("Identity" if config.output == "softmax" else "Sigmoid", OUTPUT, [logits])
+    return graph.serialise(
+        [1, structure.inputs, frames, bins], [1, structure.outputs, frames, bins]
+    )
+
+
+def add_player_unet(
+    graph: Graph, structure: PlayerUNetStructure, config: ModelConfig, x: str, prefix: str = ""
+) -> str:
+    """Add a U-Net that sees `x`, (1, inputs, frames, bins); returns the name of its logits.
+
+    config: has its activations.  prefix: of its arrays' names.
+    """
+    levels = structure.levels
     skips = []
-    x = INPUT
     for level in range(1, levels + 1):
-        layer = f"conv{level}"
+        layer = f"{prefix}conv{level}"
         x = graph.convolve("Conv", layer, x, pads=SAME_OF_STRIDE_2, strides=[2, 2])
         x = graph.normalise(layer, x) if level < levels else x
         x = graph.activate(layer, x, config.encoder_activation)
         if level < levels:
-            skips.append(graph.convolve("Conv", f"skip{level}", x))
+            skips.append(graph.convolve("Conv", f"{prefix}skip{level}", x))
     for step in range(1, levels + 1):
-        layer = f"up{step}"
+        layer = f"{prefix}up{step}"
         x = graph.convolve("ConvTranspose", layer, x, pads=SAME_OF_STRIDE_2, strides=[2, 2])
         if step < levels:
             x = graph.activate(layer, graph.normalise(layer, x), config.decoder_activation)
             x = graph.add("Concat", f"{layer}/concat", [skips[levels - 1 - step], x], axis=1)
-    graph.add("Identity" if config.output == "softmax" else "Sigmoid", OUTPUT, [x])
-    return graph.serialise(
-        [1, structure.inputs, frames, bins], [1, structure.outputs, frames, bins]
-    )
+    return x

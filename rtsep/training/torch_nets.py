@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from rtsep.nets.kinds import kind_of, nets_of
-from rtsep.nets.registry import D3NET, PLAYER_UNET, UNET, ModelConfig
+from rtsep.nets.registry import D3NET, PLAYER_TRANSFORMER, PLAYER_UNET, UNET, ModelConfig
 from rtsep.training.torch_d3net import TorchD3Net
+from rtsep.training.torch_player_transformer import TorchPlayerTransformer
 from rtsep.training.torch_player_unet import TorchPlayerUNet
 from rtsep.training.torch_unet import TorchUNet
 
@@ -45,6 +46,7 @@ TWINS: dict[str, Callable[[ModelConfig, float, torch.Generator], nn.Module]] = {
     UNET: TorchUNet,
     PLAYER_UNET: TorchPlayerUNet,
     D3NET: TorchD3Net,
+    PLAYER_TRANSFORMER: TorchPlayerTransformer,
 }
 
 
