@@ -7,7 +7,8 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from rtsep.nets.kinds import State, kind_of
+from rtsep.nets.kind import State
+from rtsep.nets.kinds import kind_of
 from rtsep.nets.precision import find_precision
 from rtsep_bench.contenders import HALF_TOLERANCE, Contender
 from rtsep_bench.net_case import read_arrays

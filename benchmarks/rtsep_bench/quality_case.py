@@ -15,7 +15,8 @@ from rtsep.files.song_files import SongFiles
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.notation import read_plan
-from rtsep.nets.kinds import Net, net_names
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import net_names
 from rtsep.nets.registry import ModelConfig
 from rtsep.weights.library import model_named
 from rtsep_bench import bss_eval, rivals, true_stems

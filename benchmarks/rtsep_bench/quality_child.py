@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from rtsep.errors import RtsepError
-from rtsep.nets.kinds import Net, net_names
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import net_names
 from rtsep.nets.registry import ModelConfig
 from rtsep.weights.load_nets import load_nets
 from rtsep_bench import child, quality_case

@@ -28,7 +28,8 @@ from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.live.session import SessionSettings
-from rtsep.nets.kinds import Net, net_names
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import net_names
 from rtsep.nets.precision import find_precision
 from rtsep.weights.load_nets import load_nets
 from rtsep_bench import options, song_files, spoken, true_stems

@@ -24,7 +24,8 @@ from rtsep.live.signal_path import SignalPath
 from rtsep.live.stats import Counters, Durations
 from rtsep.live.stream_figures import StreamFigures
 from rtsep.live.worker import Worker
-from rtsep.nets.kinds import Net, check_window, nets_of
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import check_window, nets_of
 from rtsep.nets.registry import ModelConfig
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rtsep.live.plans.plan import StreamPlan
     from rtsep.live.plans.timing import PlanTiming
     from rtsep.live.plans.timing_cache import TimingCache
-    from rtsep.nets.kinds import Net
+    from rtsep.nets.kind import Net
     from rtsep.nets.registry import ModelConfig
     from rtsep.weights.download import ByteProgress
     from rtsep_kernels.precision import ChosenPrecision

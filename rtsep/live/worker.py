@@ -14,7 +14,8 @@ from rtsep.live.exchange import FrameHistory, MaskSlots
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.priority import WorkerPriority
 from rtsep.live.stats import Durations
-from rtsep.nets.kinds import Net, kind_of, net_name
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import kind_of, net_name
 from rtsep.nets.sliding import SlidingWindow
 from rtsep_kernels.denormals import flush_denormals
 

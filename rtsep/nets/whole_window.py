@@ -16,7 +16,7 @@ from rtsep_kernels.jit import kernel
 from rtsep_kernels.records import Array
 
 if TYPE_CHECKING:
-    from rtsep.nets.kinds import State
+    from rtsep.nets.kind import State
 
 NET_CHANNELS = 2
 

@@ -30,7 +30,8 @@ from rtsep.dsp.masking import (
 )
 from rtsep.dsp.stft import Analysis, Synthesis, magnitudes
 from rtsep.dsp.windows import WindowPair, hann_pair
-from rtsep.nets.kinds import Net, State, check_window, kind_of, net_name, nets_of
+from rtsep.nets.kind import Net, State
+from rtsep.nets.kinds import check_window, kind_of, net_name, nets_of
 from rtsep.nets.registry import ModelConfig
 
 # Frames per FFTW call: the batch of a stem (0.5 MB) stays in the second-level cache.

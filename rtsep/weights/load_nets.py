@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from rtsep.nets.kinds import Net, kind_of, net_name, nets_of
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import kind_of, net_name, nets_of
 from rtsep.nets.registry import ModelConfig
 from rtsep.weights import library as weights
 from rtsep.weights.download import ByteProgress
