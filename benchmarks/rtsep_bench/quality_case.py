@@ -15,7 +15,7 @@ from rtsep.files.song_files import SongFiles
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.notation import read_plan
-from rtsep.nets.kinds import Net
+from rtsep.nets.kinds import Net, net_names
 from rtsep.nets.registry import ModelConfig
 from rtsep.weights.library import model_named
 from rtsep_bench import bss_eval, rivals, true_stems
@@ -142,10 +142,10 @@ def separate(nets: Nets, case: Case, song: Song, setting: Setting) -> NDArray[np
     plan = read_plan(setting.contender)
     independent = None if setting.ratio else [stem]
     gain = np.float32(10 ** (setting.level_db / 20))
-    by_stem = nets(config, case.precision)
+    by_name = nets(config, case.precision)
     engine = Engine(
         config,
-        [by_stem[name] for name in independent or config.net_stems],
+        [by_name[name] for name in net_names(config, independent)],
         plan,
         {stem: 1.0},
         independent=independent,

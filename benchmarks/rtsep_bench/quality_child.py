@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from rtsep.errors import RtsepError
-from rtsep.nets.kinds import Net
+from rtsep.nets.kinds import Net, net_names
 from rtsep.nets.registry import ModelConfig
 from rtsep.weights.load_nets import load_nets
 from rtsep_bench import child, quality_case
@@ -152,7 +152,7 @@ _loaded: dict[tuple[str, Precision], dict[str, Net]] = {}
 def _nets(config: ModelConfig, precision: Precision) -> dict[str, Net]:
     if (config.name, precision) not in _loaded:
         loaded = load_nets(config, precision=precision)
-        _loaded[config.name, precision] = dict(zip(config.net_stems, loaded, strict=True))
+        _loaded[config.name, precision] = dict(zip(net_names(config), loaded, strict=True))
     return _loaded[config.name, precision]
 
 

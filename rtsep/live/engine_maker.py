@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rtsep.live.plans.choice import Choice, Option, choose, parse_latency
-from rtsep.live.plans.ladder import Rung, ladder_of
+from rtsep.live.plans.ladder import ladder_of
 from rtsep.live.session import SessionSettings
-from rtsep.nets.kinds import check_window, net_name, nets_of
+from rtsep.nets.kinds import check_window, kind_of, net_names
 
 if TYPE_CHECKING:
     from rtsep.live.engine import Engine
@@ -99,8 +99,7 @@ class EngineMaker:
 
     def _names(self, masking: str) -> tuple[str, ...]:
         """What the nets that run are called."""
-        stems = self._settings.net_stems(masking)
-        return tuple(net_name(net) for net in nets_of(self._settings.config, stems))
+        return net_names(self._settings.config, self._settings.net_stems(masking))
 
     def _loaded(self, masking: str) -> dict[str, Net]:
         """The nets needed, and no others, by name."""
@@ -147,7 +146,7 @@ class EngineMaker:
         from rtsep.live.plans.timing_cache import TimingCache, timing_name
 
         settings = self._settings
-        plan = _representative(option.plan, ladder_of(settings.config))
+        plan = _representative(option.plan, settings.config)
         if granted_ms(option.plan, settings.block_samples) <= 0:
             return math.inf  # and nothing need be timed
         count = len(self._names(option.masking))
@@ -177,14 +176,20 @@ def _described(config: ModelConfig) -> str:
     return config.name if config.structure is None else f"{config.name}, {config.structure}"
 
 
-def _representative(plan: StreamPlan, ladder: Sequence[Rung]) -> StreamPlan:
-    """The plan that is timed for `plan`: of those that run as often on as much, the costliest.
+def _representative(plan: StreamPlan, config: ModelConfig) -> StreamPlan:
+    """The plan that is timed for `plan`: of those of the ladder whose runs cost as much, one.
 
-    That is the one with the most frames behind those heard: fewer of its rows lie at the window's edge.
+    Of nets that keep rows, those that run as often on as much. The costliest is timed: it has the most
+    frames behind those heard, so fewer of its rows lie at the window's edge. A run on a whole window
+    costs the same however often: the plan of the longest stride is timed, for which the fewest runs do.
     """
+    of_the_ladder = [rung.plan for rung in ladder_of(config)]
+    if not kind_of(config).keeps_rows:
+        alike = [other for other in of_the_ladder if other.frames == plan.frames]
+        return max([plan, *alike], key=lambda p: p.stride)
     alike = [
-        rung.plan
-        for rung in ladder
-        if (rung.plan.frames, rung.plan.stride) == (plan.frames, plan.stride)
+        other
+        for other in of_the_ladder
+        if (other.frames, other.stride) == (plan.frames, plan.stride)
     ]
     return max([plan, *alike], key=lambda p: p.look_ahead + p.extrapolated)

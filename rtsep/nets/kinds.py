@@ -163,6 +163,11 @@ def net_name(stems: Sequence[str]) -> str:
     return TOGETHER.join(stems)
 
 
+def net_names(config: ModelConfig, stems: Sequence[str] | None = None) -> tuple[str, ...]:
+    """What the nets that compute `stems`, all for None, are called; see nets_of."""
+    return tuple(net_name(net) for net in nets_of(config, stems))
+
+
 def check_window(config: ModelConfig, frames: int) -> None:
     """Raise UsageError where the nets of a model do not take windows of so many frames."""
     kind = kind_of(config)

@@ -1,12 +1,13 @@
 """The shape of a player's U-Net, as data: its structure, and the arrays that follow from it.
 
-    conv1..convL      /kernel (5, 5, in, out) HWIO   /bias /scale /shift (out,)   stride 2
+    conv1..conv(L-1)  /kernel (5, 5, in, out) HWIO   /bias /scale /shift (out,)   stride 2
+    convL             /kernel (5, 5, in, out) HWIO   /bias (out,)                 stride 2
     skip1..skip(L-1)  /kernel (1, 1, in, out) HWIO   /bias (out,)
     up1..up(L-1)      /kernel (5, 5, out, in) HWOI   /bias /scale /shift (out,)   stride 2, transposed
     upL               /kernel (5, 5, outputs, in) HWOI   /bias (outputs,)
 
-all float32. Batch norm stands before the activation everywhere, folded to `scale` and `shift` per
-channel as in arrays.py.
+all float32. Batch norm stands before the activation, folded to `scale` and `shift` per channel as in
+arrays.py; the lowest level, which may be a single pixel, has none.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def player_unet_shapes(structure: PlayerUNetStructure) -> dict[str, tuple[int, .
     norm = "bias", "scale", "shift"
     for level, (channels_in, channels_out) in enumerate(zip(inputs, structure.widths), 1):
         shapes[f"conv{level}/kernel"] = (5, 5, channels_in, channels_out)
-        shapes |= {f"conv{level}/{name}": (channels_out,) for name in norm}
+        parts = norm if level < structure.levels else ("bias",)
+        shapes |= {f"conv{level}/{name}": (channels_out,) for name in parts}
         if level < structure.levels:
             channels = structure.reduced[level - 1]
             shapes[f"skip{level}/kernel"] = (1, 1, channels_out, channels)

@@ -23,6 +23,8 @@ class Structure:
     @classmethod
     def from_json(cls: type[Self], values: Mapping[str, Any]) -> Self:
         """The structure that `as_json` gave; raises ValueError or TypeError for anything else."""
+        if not isinstance(values, Mapping):
+            raise TypeError(f"{values!r} is no structure")
         return cls(**{name: _whole_numbers(value) for name, value in values.items()})
 
 

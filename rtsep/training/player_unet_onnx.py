@@ -26,7 +26,8 @@ def player_unet_onnx(
     for level in range(1, levels + 1):
         layer = f"conv{level}"
         x = graph.convolve("Conv", layer, x, pads=SAME_OF_STRIDE_2, strides=[2, 2])
-        x = graph.activate(layer, graph.normalise(layer, x), config.encoder_activation)
+        x = graph.normalise(layer, x) if level < levels else x
+        x = graph.activate(layer, x, config.encoder_activation)
         if level < levels:
             skips.append(graph.convolve("Conv", f"skip{level}", x))
     for step in range(1, levels + 1):

@@ -31,9 +31,9 @@ class TorchPlayerUNet(TorchNet):
         inputs = structure.inputs, *structure.widths
         for level, (channels_in, channels_out) in enumerate(zip(inputs, structure.widths), 1):
             self.layers[f"conv{level}"] = nn.Conv2d(channels_in, channels_out, 5, stride=2)
-            self.norm(f"conv{level}", channels_out)
             self.draw(f"conv{level}", 25 * channels_in, random)
             if level < self._levels:
+                self.norm(f"conv{level}", channels_out)
                 self.layers[f"skip{level}"] = nn.Conv2d(
                     channels_out, structure.reduced[level - 1], 1
                 )
@@ -56,10 +56,11 @@ class TorchPlayerUNet(TorchNet):
         x = magnitudes
         for level in range(1, self._levels + 1):
             name = f"conv{level}"
-            x = self.norms[name](self.layers[name](F.pad(x, (1, 2, 1, 2))))
-            x = self._encoder_activation(x)
+            x = self.layers[name](F.pad(x, (1, 2, 1, 2)))
             if level < self._levels:
+                x = self._encoder_activation(self.norms[name](x))
                 skips.append(self.layers[f"skip{level}"](x))
+        x = self._encoder_activation(x)
         for step in range(1, self._levels):
             name = f"up{step}"
             x = self.norms[name](self.layers[name](x)[:, :, :-1, :-1])

@@ -65,6 +65,8 @@ class Network:
     def from_text(cls, text: str) -> Network:
         """The network that `as_text` gave; raises ValueError, TypeError or RecursionError."""
         values: dict[str, Any] = json.loads(text)
+        if not isinstance(values, dict):
+            raise TypeError("no network of rtsep's")
         structure = values.pop("structure", None)
         if structure is not None:
             values["structure"] = structure_of(values.get("kind", UNET), structure)

@@ -59,11 +59,13 @@ def test_fetch_list_and_verify(
     assert main(["list", "--json"], manifest) == 0
     listed = json.loads(capsys.readouterr().out)
     assert listed["folder"] == str(cache)
-    (row,) = listed["models"]
+    row, *untrained = listed["models"]
+    assert [other["name"] for other in untrained] == list(UNPUBLISHED)
     assert row == {
         "name": NAME,
         "stems": ["vocals", "accompaniment"],
         "installed": True,
+        "untrained": False,
         "own": False,
         "genuine": True,
         "path": str(path),
@@ -86,7 +88,7 @@ def test_damaged_weights_are_reported(
     assert main(["list"], manifest) == 0
     assert "damaged: " in capsys.readouterr().out
     assert main(["list", "--json"], manifest) == 0
-    (row,) = json.loads(capsys.readouterr().out)["models"]
+    row = json.loads(capsys.readouterr().out)["models"][0]
     assert row["problem"] and row["genuine"] is None
 
 
