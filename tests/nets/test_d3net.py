@@ -141,17 +141,21 @@ def test_a_step_never_overwrites_what_it_reads() -> None:
     """Nor what a later step reads: from its writing on, an image stands until it is last read."""
     for structure, bins in ((SMALL, SMALL_BINS), (PUBLISHED["bass"], 1024)):
         layout, steps = lay_out(structure, 16, bins), steps_of(structure)
-        holds: dict[tuple[int, int], str] = {}
+        holds: dict[int, str] = {}
         for step, row in zip(steps, layout.operations):
             assert KINDS[row[0]] == step.kind
+            read = set()
             for (tensor, _), source in zip(step.sources, layout.sources[row[1] : row[2]]):
-                for channel in range(tensor.channels):
-                    place = int(source[0] + channel * source[2])
-                    assert holds[place] == tensor.name
+                places = {
+                    int(source[0] + channel * source[2]) for channel in range(tensor.channels)
+                }
+                assert {holds[place] for place in places} == {tensor.name}
+                read |= places
             # The bands join in one image: where the high one's rows go is in the low one's.
             first = row[7] - (row[12] if step.name == "high-out" else 0)
-            for channel in range(step.target.channels):
-                holds[int(first + channel * row[9])] = step.target.name
+            written = {int(first + channel * row[9]) for channel in range(step.target.channels)}
+            assert not read & written
+            holds |= dict.fromkeys(written, step.target.name)
 
 
 def test_size_of_the_published_nets() -> None:
