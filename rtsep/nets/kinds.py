@@ -120,6 +120,8 @@ class Kind:
         One net computes all stems of the model.
     only_frames : tuple of int
         The windows that it takes, where these are a few; empty for all multiples of the grid.
+    least_bins : callable
+        From a configuration to the fewest bins that its nets take.
     published : mapping of str to Structure
         By stem, the structures that were published for nets of that stem alone.
     """
@@ -136,6 +138,7 @@ class Kind:
     keeps_rows: bool = False
     together: bool = False
     only_frames: tuple[int, ...] = ()
+    least_bins: Callable[[ModelConfig], int] = lambda config: 1
     published: Mapping[str, Structure] = field(default_factory=dict)
 
     def structure_for(self, stems: Sequence[str]) -> Structure | None:
@@ -176,6 +179,8 @@ def check_window(config: ModelConfig, frames: int) -> None:
         raise UsageError(
             f"{config.name} has {config.bins} bins, its nets take multiples of {bin_grid}"
         )
+    if config.bins < (least := kind.least_bins(config)):
+        raise UsageError(f"{config.name} has {config.bins} bins, its nets take {least} at least")
     if kind.only_frames and frames not in kind.only_frames:
         taken = " or ".join(map(str, kind.only_frames))
     elif frames < frame_grid or frames % frame_grid:
@@ -282,6 +287,7 @@ KINDS = {
             net=_d3net,
             state=_d3net_state,
             live_state=_whole_windows,
+            least_bins=lambda config: _d3net_structure(config).least_bins,
             published=PUBLISHED,
         ),
     )
