@@ -80,7 +80,7 @@ def test_imported_weights_make_it_a_model(
     assert main(["list"]) == 0
     said = capsys.readouterr().out
     assert "player-unet (vocals, drums, bass, other): your own: made up" in said
-    assert "untrained" not in said
+    assert "player-unet (vocals, drums, bass, other): untrained" not in said
     assert main(["verify"]) == 0
     assert "player-unet: good, your own" in capsys.readouterr().out
     nets = load_nets(PLAYER)
