@@ -29,8 +29,6 @@ from rtsep_kernels.records import Ints
 # first-level cache.
 _LINE = 16
 _PAGE = 1024
-# The kernels take no rows of fewer bins, the widest vector.
-WIDTH_MIN = 16
 
 
 class Layout(NamedTuple):
@@ -186,10 +184,5 @@ def _check(structure: D3NetStructure, frames: int, bins: int) -> None:
     for name, count in (("frames", frames), ("bins", bins)):
         if count < grid or count % grid:
             raise ValueError(f"{name} must be a positive multiple of {grid}: got {name}={count}")
-    for branch in structure.branches:
-        narrowest = structure.bins(branch.name, bins) >> branch.downs
-        if narrowest < WIDTH_MIN:
-            raise ValueError(
-                f"the {branch.name} branch needs {WIDTH_MIN << branch.downs} bins at least: got"
-                f" bins={bins}, of which it has {max(0, structure.bins(branch.name, bins))}"
-            )
+    if bins < structure.least_bins:
+        raise ValueError(f"bins must be at least {structure.least_bins}: got bins={bins}")

@@ -48,6 +48,8 @@ TAPS = {CONV: 3, POINT: 1, UP: 2, MASK: 1}
 # Channels of the sound, and of a mask.
 SIDES = 2
 CHANNELS_MAX = 256
+# The kernels take no rows of fewer bins, the widest vector.
+WIDTH_MIN = 16
 LAYERS_MAX = 10
 
 
@@ -110,6 +112,10 @@ class D3NetStructure(Structure):
                 raise ValueError(
                     f"low_bins must be a multiple of {2**branch.downs}: got {self.low_bins}"
                 )
+        if self.low_bins < WIDTH_MIN << self.branches[0].downs:
+            raise ValueError(
+                f"low_bins must be at least {WIDTH_MIN << self.branches[0].downs}: got {self.low_bins}"
+            )
 
     @property
     def branches(self) -> tuple[Branch, Branch, Branch]:
@@ -124,6 +130,12 @@ class D3NetStructure(Structure):
     def grid(self) -> int:
         """Frames come in multiples of it, and bins."""
         return max(2**branch.downs for branch in self.branches)
+
+    @property
+    def least_bins(self) -> int:
+        """Bins that are enough for every branch, at its lowest level."""
+        _, high, full = self.branches
+        return max(WIDTH_MIN << full.downs, self.low_bins + (WIDTH_MIN << high.downs))
 
     def first_bin(self, branch: str) -> int:
         """The lowest bin that a branch sees."""

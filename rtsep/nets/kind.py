@@ -103,6 +103,8 @@ class Kind:
         One net computes all stems of the model.
     only_frames : tuple of int
         The windows that it takes, where these are a few; empty for all multiples of the grid.
+    least_bins : callable
+        From a configuration to the fewest bins that its nets take.
     published : mapping of str to Structure
         By stem, the structures that were published for nets of that stem alone.
     frames_max : int or None
@@ -125,6 +127,7 @@ class Kind:
     only_frames: tuple[int, ...] = ()
     frames_max: int | None = None
     only_stems: tuple[str, ...] = ()
+    least_bins: Callable[[ModelConfig], int] = lambda config: 1
     published: Mapping[str, Structure] = field(default_factory=dict)
 
     def structure_for(self, stems: Sequence[str]) -> Structure | None:

@@ -73,6 +73,8 @@ def check_window(config: ModelConfig, frames: int) -> None:
         raise UsageError(
             f"{config.name} has {config.bins} bins, its nets take multiples of {bin_grid}"
         )
+    if config.bins < (least := kind.least_bins(config)):
+        raise UsageError(f"{config.name} has {config.bins} bins, its nets take {least} at least")
     if kind.only_stems and (config.stems != kind.only_stems or config.output != "sigmoid"):
         raise UsageError(
             f"a {kind.name} computes {', '.join(kind.only_stems)}, each with a sigmoid: {config.name}"
@@ -203,6 +205,7 @@ KINDS = {
             net=_d3net,
             state=_d3net_state,
             live_state=_whole_windows,
+            least_bins=lambda config: _d3net_structure(config).least_bins,
             published=PUBLISHED,
         ),
         Kind(

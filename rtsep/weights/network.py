@@ -48,9 +48,12 @@ class Network:
             expected is not None and type(self.structure) is not expected
         ):
             raise ValueError(f"a {self.kind} of another structure")
-        _, bin_grid = kind_of(config := self.config("", ("",))).window_grid(config)
+        kind = kind_of(config := self.config("", ("",)))
+        _, bin_grid = kind.window_grid(config)
         if self.bins % bin_grid:
             raise ValueError(f"{self.bins} bins are no multiple of {bin_grid}")
+        if self.bins < kind.least_bins(config):
+            raise ValueError(f"{self.bins} bins are fewer than {kind.least_bins(config)}")
 
     def as_text(self) -> str:
         """As it stands in the header; what Spleeter's U-Net does not need is left out."""

@@ -10,9 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtsep.errors import UsageError
 from rtsep.nets.d3net import D3Net, D3NetState
-from rtsep.nets.d3net_layout import WIDTH_MIN, lay_out
-from rtsep.nets.d3net_steps import KINDS, PUBLISHED, D3NetStructure, d3net_shapes, steps_of
+from rtsep.nets.d3net_layout import lay_out
+from rtsep.nets.d3net_steps import (
+    KINDS,
+    PUBLISHED,
+    WIDTH_MIN,
+    D3NetStructure,
+    d3net_shapes,
+    steps_of,
+)
+from rtsep.nets.kinds import check_window
+from rtsep.weights.network import Network
 from tests.nets.d3net_models import (
     SMALL,
     SMALL_BINS,
@@ -141,17 +151,21 @@ def test_a_step_never_overwrites_what_it_reads() -> None:
     """Nor what a later step reads: from its writing on, an image stands until it is last read."""
     for structure, bins in ((SMALL, SMALL_BINS), (PUBLISHED["bass"], 1024)):
         layout, steps = lay_out(structure, 16, bins), steps_of(structure)
-        holds: dict[tuple[int, int], str] = {}
+        holds: dict[int, str] = {}
         for step, row in zip(steps, layout.operations):
             assert KINDS[row[0]] == step.kind
+            read = set()
             for (tensor, _), source in zip(step.sources, layout.sources[row[1] : row[2]]):
-                for channel in range(tensor.channels):
-                    place = int(source[0] + channel * source[2])
-                    assert holds[place] == tensor.name
+                places = {
+                    int(source[0] + channel * source[2]) for channel in range(tensor.channels)
+                }
+                assert {holds[place] for place in places} == {tensor.name}
+                read |= places
             # The bands join in one image: where the high one's rows go is in the low one's.
             first = row[7] - (row[12] if step.name == "high-out" else 0)
-            for channel in range(step.target.channels):
-                holds[int(first + channel * row[9])] = step.target.name
+            written = {int(first + channel * row[9]) for channel in range(step.target.channels)}
+            assert not read & written
+            holds |= dict.fromkeys(written, step.target.name)
 
 
 def test_size_of_the_published_nets() -> None:
@@ -167,14 +181,19 @@ def test_windows_that_the_net_does_not_take() -> None:
     for frames, bins, message in (
         (7, SMALL_BINS, "frames must be a positive multiple of 2: got frames=7"),
         (8, 129, "bins must be a positive multiple of 2: got bins=129"),
-        (
-            8,
-            64 + WIDTH_MIN,
-            "the high branch needs 32 bins at least: got bins=80, of which it has 16",
-        ),
+        (8, 64 + WIDTH_MIN, "bins must be at least 96: got bins=80"),
     ):
         with pytest.raises(ValueError, match=message):
             D3NetState(config, frames, bins)
+
+
+def test_models_with_too_few_bins() -> None:
+    with pytest.raises(UsageError, match="small has 80 bins, its nets take 96 at least"):
+        check_window(config_of(SMALL, 80), 8)
+    header = Network.of(config_of()).as_text()
+    assert Network.from_text(header).structure == SMALL
+    with pytest.raises(ValueError, match="80 bins are fewer than 96"):
+        Network.from_text(header.replace(f'"bins": {SMALL_BINS}', '"bins": 80'))
 
 
 def test_nets_that_do_not_fit() -> None:
@@ -195,6 +214,7 @@ def test_nets_that_do_not_fit() -> None:
         ({"full_features": 0}, "channels must be 1 to 256: got 0"),
         ({"final_layers": 99}, "layers and blocks must be 1 to 10: got 99"),
         ({"low_bins": 63}, "low_bins must be a multiple of 2: got 63"),
+        ({"low_bins": 16}, "low_bins must be at least 32: got 16"),
     ],
 )
 def test_numbers_that_make_no_structure(change: dict, message: str) -> None:
