@@ -10,10 +10,11 @@
 
 A frame's bins become one token: a dense layer over all bins and both channels (a convolution with a
 kernel of 1024 x 1), of the square roots of the magnitudes, which have half their range of decibels.
-Layer norm takes the loudness out before the positions are added. The transformer is that of Vaswani et al.
-("Attention is all you need", 2017) with layer norm before each part (Xiong et al., 2020) and GELU; its
-positions are sines, so that every frame has one without being trained. The transformer sees harmony and
-rhythm over the whole window but no shapes across bins; those the U-Net sees, and their logits are added.
+Layer norm takes the loudness out before the positions are added. The transformer is that of Vaswani et
+al. ("Attention is all you need", 2017) with layer norm before each part (Xiong et al., 2020) and GELU;
+its positions are sines, so that every frame has one without being trained. The transformer sees harmony
+and rhythm over the whole window but no shapes across bins; those the U-Net sees, and their logits are
+added.
 
 Why these sizes. With four layers and the cross-attention vocals and drums have 10.7 M parameters each,
 as many as Spleeter's U-Net, of which it is known that the ten hours of MUSDB18 suffice to train it. 384
