@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from rtsep.nets.player_transformer import positions
 from rtsep.nets.player_transformer_arrays import (
     BASS,
     CROSS,
@@ -19,6 +18,7 @@ from rtsep.nets.player_transformer_arrays import (
     PlayerTransformerStructure,
     branches,
 )
+from rtsep.nets.player_transformer_packing import positions
 from rtsep.nets.registry import ModelConfig
 from rtsep.training.player_unet_onnx import add_player_unet
 from rtsep.training.unet_onnx import INPUT, OUTPUT, Graph

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rtsep.nets.player_transformer import positions
 from rtsep.nets.player_transformer_arrays import (
     BASS,
     CROSS,
@@ -24,6 +23,7 @@ from rtsep.nets.player_transformer_arrays import (
     branches,
     player_transformer_shapes,
 )
+from rtsep.nets.player_transformer_packing import positions
 from rtsep.nets.registry import ModelConfig
 from rtsep.training.torch_player_unet import TorchPlayerUNet
 from rtsep_kernels.layer_norm import EPSILON

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from rtsep.errors import UsageError
 from rtsep.nets.kinds import check_window
-from rtsep.nets.player_transformer import PlayerTransformer, PlayerTransformerState, positions
+from rtsep.nets.player_transformer import PlayerTransformer, PlayerTransformerState
 from rtsep.nets.player_transformer_arrays import (
     BASS,
     STEMS,
     PlayerTransformerStructure,
     bins_below,
 )
+from rtsep.nets.player_transformer_packing import positions
 from rtsep.nets.registry import ModelConfig, find_model
 from rtsep_bench.made_up import made_up_arrays
 
