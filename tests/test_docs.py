@@ -104,3 +104,16 @@ def test_messages_that_are_explained_are_those_of_the_programs() -> None:
         parts = [part.strip() for part in " ".join(message.split()).split("...")]
         pattern = re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
         assert any(pattern.search(text) for text in texts), message
+
+
+def test_the_way_to_a_new_model_is_that_of_the_code() -> None:
+    """Every file that docs/adding.md names is there, and every line that it quotes stands in it."""
+    page = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:rtsep|tests|kernels|benchmarks|weights)/[^`\s]*)`", page)
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    quoted = re.findall(r"```\n# (\S+)\n(.*?)```", page, re.DOTALL)
+    assert len(quoted) >= 5
+    for path, lines in quoted:
+        source = (ROOT / path).read_text(encoding="utf-8").splitlines()
+        assert [line for line in lines.splitlines() if line not in source] == [], path

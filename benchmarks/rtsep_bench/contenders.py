@@ -95,8 +95,8 @@ class Contender(ABC):
 
 
 def from_nchw(masks: np.ndarray) -> NDArray[np.float32]:
-    """(1, 2, frames, bins) to (frames, 2, bins)."""
-    return np.asarray(masks)[0].transpose(1, 0, 2)
+    """(1, 2, frames, bins) to (frames, 2, bins); of several stems (1, stems, 2, ...) likewise."""
+    return np.asarray(masks)[0].swapaxes(-3, -2)
 
 
 def to_nchw(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.environment import installed_version
-from rtsep.nets.registry import ModelConfig
+from rtsep.errors import MissingLibraryError
+from rtsep.nets.registry import UNET, ModelConfig
 from rtsep.nets.unet import LEVELS
 from rtsep_bench.contenders import RUNTIMES, TORCH
 from rtsep_bench.layers import Layer, unet_layers
@@ -23,16 +24,21 @@ def exact_masks(
 ) -> NDArray[np.float64]:
     """The masks of one window of frames, or the logits where the model's stems share a softmax.
 
-    arrays: canonical arrays of one stem.  magnitudes: (frames, bins, 2), multiples of 64.
-    Returns (frames, 2, bins) float64: by torch, or by NumPy where torch is not installed.
+    arrays: canonical arrays of one net.  magnitudes: (frames, bins, 2).
+    Returns (frames, 2, bins) float64: by torch, or by NumPy where torch is not installed. Raises
+    MissingLibraryError for nets that NumPy has no reference of.
     """
     if RUNTIMES[TORCH].missing:
+        if config.kind != UNET:
+            raise MissingLibraryError(
+                f"a {config.kind} is compared with torch's only: pip install 'rtsep[bench]'"
+            )
         return reference_masks(config, arrays, magnitudes)
     import torch
 
-    from rtsep_bench.net_torch import TorchNet
+    from rtsep_bench.net_torch import torch_net
 
-    return TorchNet(config, arrays, torch.float64).masks(magnitudes)
+    return torch_net(config, arrays, torch.float64).masks(magnitudes)
 
 
 def reference_name() -> str:

@@ -28,9 +28,9 @@ from rtsep.live.plans.plan import PLANS
 from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process
 from rtsep.live.session import SessionSettings
+from rtsep.nets.kinds import kind_of, net_names
 from rtsep.nets.precision import find_precision
 from rtsep.nets.registry import MODELS, ModelConfig, find_model
-from rtsep.nets.unet import UNet
 from rtsep_bench import choose_weights, options
 from rtsep_bench.busy import busy_programs
 from rtsep_bench.live_run import OpenDevices, run_on_devices, run_on_sound
@@ -106,8 +106,9 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     opened = _choose_devices(arguments)
     kind = choose_weights.choose(config, arguments.weights, say)
     arrays = choose_weights.load(config, kind)
-    chosen = find_precision(arguments.precision, paced=True)
-    nets = [UNet(config, arrays.pop(stem), chosen.precision) for stem in session.net_stems(masking)]
+    chosen = find_precision(arguments.precision, paced=True, config=config)
+    names = net_names(config, session.net_stems(masking))
+    nets = [kind_of(config).net(config, arrays.pop(name), chosen.precision) for name in names]
     # Made beforehand: the clock runs once the first block is asked for.
     sound = music(SOUND_S)
     rows = []

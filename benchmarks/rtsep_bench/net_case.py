@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.nets.registry import ModelConfig, find_model
+from rtsep.nets.kinds import kind_of, net_name, nets_of
+from rtsep.nets.registry import UNET, ModelConfig, find_model
 from rtsep.weights.store import StemArrays
 from rtsep_bench.sound import music_magnitudes
 
@@ -25,7 +26,7 @@ CASE_FILE, MAGNITUDES_FILE = "case.json", "magnitudes.npy"
 
 @dataclass(frozen=True)
 class NetCase:
-    """nets: the stem that each of the nets computed belongs to; a stem may come twice.
+    """nets: what each of the nets computed is called (kinds.net_name); one may come twice.
 
     threads: nets computed at the same time, each on one thread.
     """
@@ -39,15 +40,23 @@ class NetCase:
 
     @property
     def config(self) -> ModelConfig:
-        """The model's configuration."""
-        return find_model(self.model)
+        """The model's configuration, with the case's bins."""
+        return replace(find_model(self.model), bins=self.bins)
 
 
 def cases_of(config: ModelConfig, bins: int, threads: int) -> dict[str, NetCase]:
     """The known cases by name; `threads` is for the one with four nets."""
-    first = config.stems[0]
+    names = [net_name(net) for net in nets_of(config)]
+    first = names[0]
     # Four nets of a model with two stems: each twice, with its own copy of the weights.
-    four = tuple(config.stems[index % len(config.stems)] for index in range(4))
+    four = tuple(names[index % len(names)] for index in range(4))
+    if config.kind != UNET:
+        frames = kind_of(config).frames
+        one = NetCase(f"{config.kind}-T{frames}", frames, (first,), 1, config.name, bins)
+        # One net for all stems is run on as many windows at once as there are threads.
+        several = ("four", four) if len(names) > 1 else ("parallel", (first,) * threads)
+        at_once = replace(one, name=f"{several[0]}-{one.name}", nets=several[1], threads=threads)
+        return {case.name: case for case in (one, at_once)}
     cases = [
         NetCase("unet-T128", 128, (first,), 1, config.name, bins),
         NetCase("four-unets-T128", 128, four, threads, config.name, bins),
@@ -67,9 +76,9 @@ def write_case(
         arrays: dict[str, Any] = dict(stems[stem])
         np.savez(weights_file(folder, stem), **arrays)
         if with_onnx:
-            from rtsep.training.unet_onnx import unet_onnx
+            from rtsep.training.onnx_files import onnx_writer
 
-            model = unet_onnx(case.config, stems[stem], case.frames, case.bins)
+            model = onnx_writer(case.config.kind)(case.config, stems[stem], case.frames, case.bins)
             onnx_file(folder, stem).write_bytes(model)
 
 

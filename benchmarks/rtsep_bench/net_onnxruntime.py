@@ -27,7 +27,7 @@ class OnnxRuntimeContender(Contender):
                 onnx_file(folder, stem), options, providers=["CPUExecutionProvider"]
             )
             output = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-                magnitudes.shape(), np.float32
+                session.get_outputs()[0].shape, np.float32
             )
             binding = session.io_binding()
             binding.bind_ortvalue_input(session.get_inputs()[0].name, magnitudes)

@@ -7,27 +7,34 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from rtsep.nets.unet import UNet, UNetState
+from rtsep.nets.kind import State
+from rtsep.nets.kinds import kind_of
+from rtsep.nets.precision import find_precision
 from rtsep_bench.contenders import HALF_TOLERANCE, Contender
 from rtsep_bench.net_case import read_arrays
-from rtsep_kernels.precision import AUTO, choose_precision
+from rtsep_kernels.precision import AUTO
 
 
 class RtsepContender(Contender):
-    """rtsep's own U-Net in float32, as it separates files."""
+    """rtsep's own net in float32, as it separates files."""
 
     asked = "f32"
 
     def __init__(self, folder: Path):
         super().__init__(folder)
-        case, precision = self.case, choose_precision(self.asked).precision
-        self.precision = precision
-        self._nets = [UNet(case.config, read_arrays(folder, stem), precision) for stem in case.nets]
+        case, config = self.case, self.case.config
+        self.precision = find_precision(self.asked, paced=True, config=config).precision
+        kind = kind_of(config)
+        self._nets = [
+            kind.net(config, read_arrays(folder, name), self.precision) for name in case.nets
+        ]
         # A thread takes a state, runs a net in it, and gives it back, as rtsep.offline.segments does.
-        self._states: SimpleQueue[UNetState] = SimpleQueue()
+        self._states: SimpleQueue[State] = SimpleQueue()
         for _ in range(case.threads):
-            self._states.put(UNetState(case.frames, case.bins, precision))
-        self._masks = [np.zeros((case.frames, 2, case.bins), np.float32) for _ in case.nets]
+            self._states.put(kind.state(config, case.frames, self.precision))
+        stems = (len(config.net_stems),) if kind.together else ()
+        shape = *stems, case.frames, 2, case.bins
+        self._masks = [np.zeros(shape, np.float32) for _ in case.nets]
 
     def run_net(self, net: int) -> None:
         """See Contender."""

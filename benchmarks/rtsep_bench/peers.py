@@ -1,4 +1,4 @@
-"""`rtsep-bench peers`: the same U-Net in rtsep and in other runtimes, as far as they are installed.
+"""`rtsep-bench peers`: the same network in rtsep and in other runtimes, as far as they are installed.
 
 For each case, every contender first computes the same magnitudes and is compared with torch in
 float64 (with the NumPy reference in float64 where torch is not installed), so that a difference is
@@ -18,7 +18,9 @@ import numpy as np
 
 from rtsep.cli.numbers import count
 from rtsep.errors import RtsepError, UsageError
+from rtsep.nets.precision import find_precision
 from rtsep.nets.registry import MODELS, find_model
+from rtsep.training.onnx_files import WITH_ONNX
 from rtsep_bench import choose_weights, options
 from rtsep_bench.contenders import (
     RTSEP,
@@ -35,7 +37,7 @@ from rtsep_bench.net_case import NetCase, cases_of, read_arrays, write_case
 from rtsep_bench.plots import caption, grouped_bars
 from rtsep_bench.report import Report, Row, figures_table
 from rtsep_bench.rounds import interleave
-from rtsep_kernels.precision import AUTO, choose_precision
+from rtsep_kernels.precision import AUTO
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,11 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_rounds(parser, 20)
     parser.add_argument(
         "--cases", metavar="CASE,...",
-        help="of unet-T128, four-unets-T128, unet-T512, unet-T64 (default: all)",
+        help="of unet-T128, four-unets-T128, unet-T512, unet-T64; of other networks KIND-T192,"
+        " four-KIND-T192, or parallel-KIND-T192 where one net computes all stems (default: all)",
     )  # fmt: skip
     parser.add_argument(
         "--threads", type=count, default=2, metavar="N",
-        help="nets at the same time in the case of four nets (default: %(default)s)",
+        help="nets at the same time in the case of several (default: %(default)s)",
     )  # fmt: skip
     options.add_bins(parser)
     # Where stems share a softmax a net gives logits, of any size: no tolerance fits them. The nets
@@ -75,7 +78,10 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     cases = _chosen_cases(cases_of(config, arguments.bins, arguments.threads), arguments.cases)
     kind = choose_weights.choose(config, arguments.weights, say)
     stems = choose_weights.load(config, kind)
-    names, chosen = installed_runtimes(), choose_precision(AUTO)
+    names = [
+        name for name in installed_runtimes() if config.kind in WITH_ONNX or not need_onnx([name])
+    ]
+    chosen = find_precision(AUTO, paced=True, config=config)
     missing = missing_runtimes()
     if missing is not None:
         say(missing)
@@ -192,5 +198,5 @@ def plot(report: Report, figure: Figure) -> None:
         grouped_bars(axes, names, {case: best}, "ms, fastest (dash: median)", {case: usual})
         axes.set_title(f"{case}, {rows[0].threads} thread(s)")
     caption(
-        report, figure, f"U-Net of {report.settings['model']}, {report.settings['weights']} weights"
+        report, figure, f"a net of {report.settings['model']}, {report.settings['weights']} weights"
     )

@@ -52,7 +52,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     rivals = quality_options.rivals(arguments.against)
     if rivals and speeds != [1.0]:
         raise UsageError("--against needs songs at their own speed: leave --speeds out")
-    precision = find_precision(arguments.precision, paced=False).precision
+    precision = find_precision(arguments.precision, paced=False, config=config).precision
     settings = quality_options.settings(arguments, config, rivals)
     folder = _results_folder(arguments)
     if arguments.museval:

@@ -15,8 +15,9 @@ from rtsep.files.song_files import SongFiles
 from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.notation import read_plan
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import net_names
 from rtsep.nets.registry import ModelConfig
-from rtsep.nets.unet import UNet
 from rtsep.weights.library import model_named
 from rtsep_bench import bss_eval, rivals, true_stems
 from rtsep_bench.bounds import BOUNDS
@@ -26,7 +27,7 @@ from rtsep_bench.true_stems import Song
 from rtsep_kernels.precision import Precision
 
 # A model's nets by stem in a precision, loaded when they are first asked for.
-Nets = Callable[[ModelConfig, Precision], Mapping[str, UNet]]
+Nets = Callable[[ModelConfig, Precision], Mapping[str, Net]]
 
 
 # How bins are shared: by the ratio mask of all nets, or by the stem's own net alone.
@@ -142,10 +143,10 @@ def separate(nets: Nets, case: Case, song: Song, setting: Setting) -> NDArray[np
     plan = read_plan(setting.contender)
     independent = None if setting.ratio else [stem]
     gain = np.float32(10 ** (setting.level_db / 20))
-    by_stem = nets(config, case.precision)
+    by_name = nets(config, case.precision)
     engine = Engine(
         config,
-        [by_stem[name] for name in independent or config.net_stems],
+        [by_name[name] for name in net_names(config, independent)],
         plan,
         {stem: 1.0},
         independent=independent,

@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from rtsep.errors import RtsepError
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import net_names
 from rtsep.nets.registry import ModelConfig
-from rtsep.nets.unet import UNet
 from rtsep.weights.load_nets import load_nets
 from rtsep_bench import child, quality_case
 from rtsep_bench.quality_case import Case
@@ -146,13 +147,13 @@ def _found(message: dict[str, Any]) -> Row | CaseError:
     return Row.from_json(message["row"]) if "row" in message else CaseError(message["failed"])
 
 
-_loaded: dict[tuple[str, Precision], dict[str, UNet]] = {}
+_loaded: dict[tuple[str, Precision], dict[str, Net]] = {}
 
 
-def _nets(config: ModelConfig, precision: Precision) -> dict[str, UNet]:
+def _nets(config: ModelConfig, precision: Precision) -> dict[str, Net]:
     if (config.name, precision) not in _loaded:
         loaded = load_nets(config, precision=precision)
-        _loaded[config.name, precision] = dict(zip(config.net_stems, loaded, strict=True))
+        _loaded[config.name, precision] = dict(zip(net_names(config), loaded, strict=True))
     return _loaded[config.name, precision]
 
 

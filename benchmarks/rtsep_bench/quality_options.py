@@ -9,9 +9,10 @@ from pathlib import Path
 
 from rtsep.cli.precision_argument import add_precision
 from rtsep.errors import UsageError
-from rtsep.live.plans.ladder import LADDER
+from rtsep.live.plans.ladder import ladder_of
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
+from rtsep.nets.kinds import check_window
 from rtsep.nets.registry import MODELS, ModelConfig
 from rtsep.weights.library import own_models
 from rtsep_bench import options, song_files, song_split
@@ -103,7 +104,7 @@ def settings(
 
     against: from `rivals`.
     """
-    plans = _plans(arguments.plans)
+    plans = _plans(arguments.plans, config)
     masks = options.choices("--masks", arguments.masks, MASKS)
     for kind in masks:
         config.outputs(None if kind == MASKS[0] else [arguments.stem])
@@ -128,12 +129,15 @@ def settings(
     return tuple(found)
 
 
-def _plans(text: str) -> list[StreamPlan]:
+def _plans(text: str, config: ModelConfig) -> list[StreamPlan]:
     if text == NONE:
         return []
     if text == ALL_OF_THE_LADDER:
-        return [rung.plan for rung in LADDER]
-    return [read_plan(name) for name in text.split(",")]
+        return [rung.plan for rung in ladder_of(config)]
+    plans = [read_plan(name) for name in text.split(",")]
+    for plan in plans:
+        check_window(config, plan.frames)
+    return plans
 
 
 def speeds(text: str) -> list[float]:

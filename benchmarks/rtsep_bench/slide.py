@@ -17,7 +17,7 @@ from rtsep.errors import RtsepError
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.nets.precision import find_precision
-from rtsep.nets.registry import MODELS, find_model
+from rtsep.nets.registry import MODELS, UNET, find_model
 from rtsep.nets.rows import rows_for
 from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import LAYERS, UNet, UNetState
@@ -44,7 +44,8 @@ CALLS = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
-    options.add_model(parser, MODELS)
+    # Other kinds keep nothing from run to run.
+    options.add_model(parser, [name for name in MODELS if MODELS[name].kind == UNET])
     options.add_weights(parser)
     options.add_bins(parser)
     options.add_rounds(parser, DEFAULT_ROUNDS)

@@ -28,8 +28,9 @@ from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.live.session import SessionSettings
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import net_names
 from rtsep.nets.precision import find_precision
-from rtsep.nets.unet import UNet
 from rtsep.weights.load_nets import load_nets
 from rtsep_bench import options, song_files, spoken, true_stems
 from rtsep_bench.evaluation import si_sdr_db
@@ -100,9 +101,9 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
         uses[f"dialogue {decibels:g}"] = dialogue(decibels)
     pairs = _pairs(arguments)
     settings = SessionSettings(arguments.model, stems=(VOICES,), paced=False)
-    precision = find_precision(arguments.precision, paced=False).precision
+    precision = find_precision(arguments.precision, paced=False, config=settings.config).precision
     loaded = load_nets(settings.config, precision=precision)
-    nets = dict(zip(settings.config.stems, loaded, strict=True))
+    nets = dict(zip(net_names(settings.config), loaded, strict=True))
     rows = []
     for pair, plan, kind in product(pairs, plans, masks):
         say(f"{pair.name}, {pair.snr_db:+g} dB: {plan.name}, {kind}")
@@ -232,13 +233,13 @@ def separated(
     mixture: NDArray[np.float32],
     settings: SessionSettings,
     masking: str,
-    nets: Mapping[str, UNet],
+    nets: Mapping[str, Net],
     plan: StreamPlan,
 ) -> dict[str, NDArray[np.float32]]:
     """The outputs of the live engine by name, each (samples, 2) and in time with `mixture`."""
     engine = Engine(
         settings.config,
-        [nets[stem] for stem in settings.net_stems(masking)],
+        [nets[name] for name in net_names(settings.config, settings.net_stems(masking))],
         plan,
         settings.mix_gains(masking),
         independent=settings.independent_stems(masking),

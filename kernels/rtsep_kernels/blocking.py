@@ -33,6 +33,15 @@ MATRIX_HEIGHTS: dict[int, tuple[int, ...]] = (
 # ... and its steps: pairs of channels.
 MATRIX_STEPS = 16
 
+# Vectors of a panel of a dense layer. With AVX-512 8 x 3 = 24 accumulators, 11 loads to 24 FMAs; 8 x 2
+# reach 85 % of its speed. Outputs of a dense layer are made up to whole panels, so that no other width
+# is needed; channels of a convolution are rarely a multiple of 3 W.
+DENSE_VECTORS = 3 if WIDTH == 16 else 2
+DENSE_PANEL = DENSE_VECTORS * WIDTH
+
+# ... and its block of k: 24 kB of weights with AVX-512.
+DENSE_STEPS = 128
+
 # Steps that the loop of a micro-kernel takes per turn.
 UNROLL = 2
 
@@ -65,6 +74,27 @@ GEMM_KC = 256
 GEMM_MC = 16 * TILE_HEIGHTS[0]
 
 
+# Planes (micro_planes.py): output channels of a tile at most, bins being in the lanes. A tile of C
+# channels by V vectors takes C V sums, V vectors of bins and a broadcast weight: with AVX-512 14 x 2.
+PLANES_REGISTERS = {16: 32, 8: 16, 4: 16}[WIDTH]
+PLANES_CHANNELS = {16: 14, 8: 6, 4: 6}[WIDTH]
+# Vectors at most: more would be of use to one or two channels only.
+PLANES_VECTORS = 4
+# Bins that pass by at once: a multiple of these, such that what the taps reach of all frames takes about
+# so many float32 of the second-level cache.
+PLANES_BINS = 128
+PLANES_WINDOW = 150_000
+# int64 numbers of a run: where it begins, from channel to channel, channels, its first step, and from
+# where it is read to what is asked for meanwhile.
+RUN_FIELDS = 5
+
+
+def planes_vectors(channels: int) -> tuple[int, ...]:
+    """Vectors of bins of the tiles of so many channels, the widest first; the last is 1."""
+    widest = min(PLANES_VECTORS, (PLANES_REGISTERS - 1) // (channels + 1))
+    return tuple(vectors for vectors in (widest, 2, 1) if vectors == widest or vectors < widest)
+
+
 def panel_width(channels: int) -> int:
     """Width of the panels that `channels` output channels are packed in: 2 W or W.
 
@@ -77,7 +107,8 @@ def panel_width(channels: int) -> int:
 
 
 __all__ = [
-    "ASKING_TILES", "CHUNK_STEPS", "FIRST", "GEMM_KC", "GEMM_MC", "LAST", "MATRIX_HEIGHTS",
-    "MATRIX_STEPS", "PACK_SLACK", "PANEL", "ROWS_OUTERMOST_BYTES", "THIN_PIXELS", "TILE_HEIGHTS",
-    "UNROLL", "VECTOR", "WIDTH", "panel_width",
+    "ASKING_TILES", "CHUNK_STEPS", "DENSE_PANEL", "DENSE_STEPS", "DENSE_VECTORS", "FIRST", "GEMM_KC",
+    "GEMM_MC", "LAST", "MATRIX_HEIGHTS", "MATRIX_STEPS", "PACK_SLACK", "PANEL", "PLANES_BINS",
+    "PLANES_CHANNELS", "PLANES_WINDOW", "ROWS_OUTERMOST_BYTES", "RUN_FIELDS", "THIN_PIXELS",
+    "TILE_HEIGHTS", "UNROLL", "VECTOR", "WIDTH", "panel_width", "planes_vectors",
 ]  # fmt: skip

@@ -17,8 +17,9 @@ import pickle
 import sys
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from numba.core.caching import FunctionCache
@@ -34,15 +35,16 @@ class DiskCache(FunctionCache):
     """Numba's interface to a cache of one function, with files of our own in `folder`.
 
     folder: of one state of the kernels' sources, one version of Numba and one of Python.
-    A key holds the hash of the file that the function stands in, which may be elsewhere: Numba's own
-    key holds the function's instructions, and neither its constants nor what it calls.
+    A key holds the hash of the files of the function and of the kernels that it calls, which may stand
+    elsewhere: Numba's own key holds the function's instructions, and neither its constants nor what it
+    calls.
     """
 
     def __init__(self, function: Callable[..., Any], folder: Path):
         # FunctionCache's own __init__ looks for a folder and would take one beside the sources.
         self._py_func = function
         self._folder = folder
-        self._source = _source_hash(function.__code__.co_filename)
+        self._source = _sources_hash(function)
         self._base = f"{function.__module__}.{function.__qualname__}".replace("<", "").replace(
             ">", ""
         )
@@ -100,6 +102,30 @@ class DiskCache(FunctionCache):
 @functools.cache
 def _source_hash(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _called(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """The kernels that a function names, by themselves or as members of a module."""
+    names = function.__code__.co_names
+    known = [function.__globals__.get(name) for name in names]
+    modules = [value for value in known if isinstance(value, ModuleType)]
+    known += [getattr(module, name, None) for module in modules for name in names]
+    for value in known:
+        called = getattr(value, "py_func", None)
+        if called is not None:
+            yield called
+
+
+def _sources_hash(function: Callable[..., Any]) -> str:
+    """The hash of the files of a function and of all kernels below it."""
+    found, new = {function}, [function]
+    while new:
+        for called in _called(new.pop()):
+            if called not in found:
+                found.add(called)
+                new.append(called)
+    paths = sorted({one.__code__.co_filename for one in found})
+    return hashlib.sha256("".join(map(_source_hash, paths)).encode()).hexdigest()
 
 
 def complain(reason: object) -> None:

@@ -17,6 +17,11 @@ from .records import Activation, Array, Real
 
 PIECEWISE, ELU, SIGMOID = 0, 1, 2
 
+# GELU in its form with tanh (Hendrycks, Gimpel, 2016), x * sigmoid(x * (a + b * x * x)):
+# a = 2 * sqrt(2 / pi), b = 0.044715 * a.
+GELU_LINEAR = 1.5957691216057308
+GELU_CUBIC = 0.044715 * GELU_LINEAR
+
 # name: (code, slope left of zero)
 ACTIVATIONS = {
     "linear": (PIECEWISE, 1.0),
@@ -79,6 +84,16 @@ def exp_f32(x: Real) -> Real:
 def sigmoid_f32(x: Real) -> Real:
     """1 / (1 + exp(-x)), float32."""
     return np.float32(1.0) / (np.float32(1.0) + exp_f32(-x))
+
+
+@kernel(inline="always")
+def gelu_f32(x: Real) -> Real:
+    """GELU in its form with tanh, float32; NaN goes through."""
+    u = x * (np.float32(GELU_LINEAR) + np.float32(GELU_CUBIC) * x * x)
+    positive = u > np.float32(0.0)
+    # The exponent is never positive: no x is too large.
+    power = exp_f32(-u if positive else u)
+    return x * (np.float32(1.0) if positive else power) / (np.float32(1.0) + power)
 
 
 @kernel(inline="always")

@@ -8,10 +8,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blocking import FIRST, LAST, PANEL, THIN_PIXELS, TILE_HEIGHTS, WIDTH
-from .epilogue import activate_f32
+from .blocking import (
+    DENSE_PANEL,
+    FIRST,
+    LAST,
+    PANEL,
+    RUN_FIELDS,
+    THIN_PIXELS,
+    TILE_HEIGHTS,
+    WIDTH,
+)
+from .epilogue import activate_f32, gelu_f32
 from .jit import FAST_MATH, kernel
-from .records import Array, Chunk, GemmTile, Image, Layer, Panel, ThinTile
+from .records import (
+    Array,
+    Chunk,
+    DenseChunk,
+    DensePanel,
+    GemmTile,
+    Image,
+    Ints,
+    Layer,
+    Panel,
+    PlanesRow,
+    ThinTile,
+)
 from .shapes import thin_taps
 
 GEMM_MR = TILE_HEIGHTS[0]
@@ -60,6 +81,31 @@ conv_row_wide = conv_row_narrow = conv_row
 
 
 @kernel(fastmath=FAST_MATH)
+def dense_row(x: Image, panel: DensePanel, bias: Array | None, y: Image, chunk: DenseChunk) -> None:
+    """A row of `y.pixels` tokens by one panel of a dense layer."""
+    source, sums, w = x.values, y.values, panel.weights
+    for token in range(y.pixels):
+        out_at = chunk.y_at + token * y.pixel_stride
+        out = sums[out_at : out_at + DENSE_PANEL]
+        if chunk.parts & FIRST:
+            for j in range(DENSE_PANEL):
+                out[j] = np.float32(0.0)
+        a, at = chunk.x_at + token * x.pixel_stride, chunk.weights_at
+        for k in range(0, chunk.steps, 2):
+            a0, a1 = source[a + k], source[a + k + 1]
+            w0, w1 = w[at : at + DENSE_PANEL], w[at + DENSE_PANEL : at + 2 * DENSE_PANEL]
+            for j in range(DENSE_PANEL):
+                out[j] += a0 * w0[j] + a1 * w1[j]
+            at += 2 * DENSE_PANEL
+        if bias is not None:
+            if not chunk.parts & LAST:
+                continue
+            for j in range(DENSE_PANEL):
+                z = out[j] + bias[panel.bias_at + j]
+                out[j] = gelu_f32(z) if panel.gelu else z
+
+
+@kernel(fastmath=FAST_MATH)
 def gemm_tile(a: Array, b: Array, c: Array, tile: GemmTile) -> None:
     """C[MR][NR] = (or +=) sum over k of a[k][MR] * b[k][NR], both packed."""
     for i in range(GEMM_MR):
@@ -94,3 +140,26 @@ def thin_tile(x: Image, layer: Layer, y: Image, tile: ThinTile) -> None:
                     total += source[start + c] * w[(block * len(_TAPS) + tap) * WIDTH + lane]
             place = (tile.even if phase < 2 else tile.odd) + 2 * i + phase % 2
             out[place] = activate_f32(total + bias, act) * scale + shift
+
+
+@kernel(fastmath=FAST_MATH)
+def planes_row(
+    x: Array, weights: Array, shifts: Array, y: Array, runs: Ints, row: PlanesRow
+) -> None:
+    """A row of bins by some output channels, the sums in y; see micro_planes.py."""
+    for c in range(row.channels):
+        at = row.y_at + c * row.y_stride
+        out = y[at : at + row.width]
+        for f in range(row.width):
+            out[f] = shifts[row.shifts_at + c]
+        for run in range(row.runs):
+            x_at, stride = runs[RUN_FIELDS * run], runs[RUN_FIELDS * run + 1]
+            channels, step = runs[RUN_FIELDS * run + 2], runs[RUN_FIELDS * run + 3]
+            w_at = row.weights_at + step * row.channels + c
+            for k in range(channels):
+                weight = weights[w_at + k * row.channels]
+                bins = x[x_at + k * stride : x_at + k * stride + row.width]
+                for f in range(row.width):
+                    out[f] += weight * bins[f]
+        for f in range(row.width):
+            out[f] = out[f] if out[f] > np.float32(0.0) else out[f] * row.slope

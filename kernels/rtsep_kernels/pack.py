@@ -7,6 +7,8 @@ each other as the input lies in memory, so that a step of the micro-kernel is on
     sub-pixel phase p, q [panel][2 + p rows][2 + q columns][channel in][NR], phase after phase
     thin (1 channel out) [channel block][25 taps, see shapes.thin_taps][W]; for AMX's tiles behind them
                          [3 rows][3 columns][pair of channels in][4 phases]
+    planes               [group of channels out][step][channels of the group]; a step is a channel in
+                         under a tap, source after source
     epilogue             [panel][5][NR]
 
 Packed arrays are one-dimensional float32, 64-byte aligned, with some slack behind them. In 16 bits
@@ -16,11 +18,11 @@ rounding.py says, so that steps count half as many elements (see products.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .blocking import PACK_SLACK, WIDTH, panel_width
+from .blocking import PACK_SLACK, PLANES_CHANNELS, WIDTH, panel_width
 from .jit import TILES
 from .precision import Precision
 from .products import pair_steps
@@ -129,6 +131,22 @@ def pack_thin(weights: np.ndarray, precision: Precision = "f32") -> Elements:
     elements, values = _room(flat.size, precision if pairs else "f32")
     values[: flat.size] = flat
     return elements
+
+
+def pack_planes(weights: np.ndarray) -> np.ndarray:
+    """Pack weights (steps, channels out) for the micro-kernel of planes, flat float32."""
+    groups = -(-weights.shape[1] // PLANES_CHANNELS)
+    parts = np.array_split(weights, groups, axis=1)
+    return np.concatenate([part.reshape(-1) for part in parts]).astype(np.float32)
+
+
+def planes_steps(kernel: np.ndarray, channels: Sequence[int]) -> np.ndarray:
+    """A kernel HWIO as (steps, channels out), in the order of planes_conv: source, row, column, channel.
+
+    channels: of each source, whose sum are the kernel's channels in.
+    """
+    parts = np.split(kernel, np.cumsum(channels)[:-1], axis=2)
+    return np.concatenate([part.reshape(-1, kernel.shape[3]) for part in parts])
 
 
 def pack_epilogue(parameters: np.ndarray) -> np.ndarray:

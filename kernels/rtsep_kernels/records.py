@@ -79,6 +79,110 @@ class Layer(NamedTuple):
     channels_out: int
 
 
+class DenseLayer(NamedTuple):
+    """The constants of one dense layer, from `dense.dense_at`.
+
+    Attributes
+    ----------
+    values : (any,) float32
+        Holds [panel][steps][DENSE_PANEL] weights and [channels_out] biases, and whatever else.
+    weights_at, bias_at : int
+        Where they begin.
+    gelu : bool
+        Whether GELU follows.
+    steps : int
+        Inputs, made up to an even number with weights of zero.
+    channels_out : int
+        Outputs, made up to whole panels with weights of zero.
+    """
+
+    values: Array
+    weights_at: int
+    bias_at: int
+    gelu: bool
+    steps: int
+    channels_out: int
+
+
+class DensePanel(NamedTuple):
+    """One panel of a dense layer.
+
+    Attributes
+    ----------
+    weights : (any,) float32
+    gelu : bool
+    weights_at, bias_at : int
+        Where [steps][DENSE_PANEL] begins, and in the array of biases, where there is one, [DENSE_PANEL].
+    """
+
+    weights: Array
+    gelu: bool
+    weights_at: int
+    bias_at: int
+
+
+class DenseChunk(NamedTuple):
+    """One call of the dense micro-kernel: some steps of a panel on a row of tokens.
+
+    Attributes
+    ----------
+    x_at, y_at, weights_at : int
+        Where the first token's steps, its outputs, and the weights [steps][DENSE_PANEL] begin.
+    steps : int
+        Even, at least 2.
+    parts : int
+        FIRST if the sums begin with these steps, LAST if they end and bias and activation follow.
+    ahead_at, ahead_step : int
+        Weights to ask for meanwhile: from where, and how many per turn of the loop.
+    """
+
+    x_at: int
+    y_at: int
+    weights_at: int
+    steps: int
+    parts: int
+    ahead_at: int
+    ahead_step: int
+
+
+class Norm(NamedTuple):
+    """The constants of one layer norm.
+
+    Attributes
+    ----------
+    values : (any,) float32
+        Holds [2][channels], scales and shifts, and whatever else.
+    at : int
+        Where they begin.
+    channels : int
+    """
+
+    values: Array
+    at: int
+    channels: int
+
+
+class AttentionWork(NamedTuple):
+    """Buffers of the attention, from `attention.attention_work`. Writer and reader: attention.
+
+    Attributes
+    ----------
+    keys : (any,) float32
+        Keys of a head, packed: [panel of keys][channel][DENSE_PANEL].
+    values : (any,) float32
+        Its values, packed: [panel of channels][key][DENSE_PANEL].
+    scores : (any,) float32
+        [query of a block][key].
+    gathered : (any,) float32
+        What the queries of a block gather from a head's values, [query][channel].
+    """
+
+    keys: Array
+    values: Array
+    scores: Array
+    gathered: Array
+
+
 class MaskLayer(NamedTuple):
     """The constants of the mask convolution.
 
@@ -208,3 +312,63 @@ class GemmTile(NamedTuple):
     c_row: int
     steps: int
     add: int
+
+
+class PlanesRow(NamedTuple):
+    """One call of the micro-kernel of planes: a row of bins by some output channels.
+
+    Attributes
+    ----------
+    runs : int
+        How many of the table's runs it sums up; at least 1.
+    y_at, y_stride : int
+        Where the row's first channel begins in y, and from one channel to the next.
+    width : int
+        Bins; W at least.
+    channels : int
+        1 to PLANES_CHANNELS.
+    weights_at, shifts_at : int
+        Where the weights [step][channels] and the shifts [channels] begin.
+    slope : float32
+        Of the activation, left of zero: 0 for ReLU, 1 for none.
+    """
+
+    runs: int
+    y_at: int
+    y_stride: int
+    width: int
+    channels: int
+    weights_at: int
+    shifts_at: int
+    slope: np.float32
+
+
+class PlanesLayer(NamedTuple):
+    """One layer on planes, [frame][channel][bin]: its constants' places, and its result.
+
+    Attributes
+    ----------
+    weights_at, shifts_at : int
+        Where they begin in the packed arrays.
+    steps : int
+        Channels in times taps.
+    channels : int
+        Out.
+    origin, frame_stride, channel_stride : int
+        Where the result's first channel begins, from frame to frame and from channel to channel.
+    rows, width : int
+        Frames of the result, and bins of each.
+    slope : float32
+        Of the activation left of zero.
+    """
+
+    weights_at: int
+    shifts_at: int
+    steps: int
+    channels: int
+    origin: int
+    frame_stride: int
+    channel_stride: int
+    rows: int
+    width: int
+    slope: np.float32

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocking import PLANES_CHANNELS
 from .epilogue import ELU, PIECEWISE
-from .records import Activation, Ints
+from .layer_norm import EPSILON
+from .records import Activation, Ints, PlanesLayer
 from .shapes import ConvShape
 
 # float32 or float64: layers are chained in the precision that they are handed.
@@ -190,3 +192,125 @@ def resample(
     position[0] = newest - len(x)
     history[:, :taps] = history[:, len(x) : len(x) + taps].copy()
     return len(outputs)
+
+
+def _planes(values: Floats, source: Ints, rows: int, width: int) -> Floats:
+    """The image (rows, channels, width) of a source of planes, float64."""
+    at = source[0] + source[1] * np.arange(rows)[:, np.newaxis, np.newaxis]
+    at = at + source[2] * np.arange(source[3])[:, np.newaxis] + np.arange(width)
+    return values[at].astype(np.float64)
+
+
+def _unpacked(weights: Floats, at: int, steps: int, channels: int) -> Floats:
+    """Weights (steps, channels out) of pack.pack_planes."""
+    parts = []
+    for group in np.array_split(np.arange(channels), -(-channels // PLANES_CHANNELS)):
+        part = weights[at + steps * group[0] : at + steps * (group[-1] + 1)]
+        parts.append(part.reshape(steps, len(group)))
+    return np.concatenate(parts, axis=1)
+
+
+def _put_planes(values: Floats, layer: PlanesLayer, sums: Floats) -> None:
+    at = layer.origin + layer.frame_stride * np.arange(layer.rows)[:, np.newaxis, np.newaxis]
+    at = at + layer.channel_stride * np.arange(layer.channels)[:, np.newaxis]
+    values[at + np.arange(layer.width)] = np.where(sums > 0, sums, sums * layer.slope)
+
+
+def _planes_sums(
+    values: Floats, sources: Ints, weights: Floats, layer: PlanesLayer, size: tuple[int, int]
+) -> Floats:
+    rows, width = size
+    sums, step = np.zeros((rows, layer.channels, width)), 0
+    for source in sources:
+        dilation, half = int(source[4]), int(source[5]) // 2
+        around = half * dilation
+        zeros = (around, around), (0, 0), (around, around)
+        image = np.pad(_planes(values, source, rows, width), zeros)
+        for i in range(2 * half + 1):
+            for j in range(2 * half + 1):
+                seen = image[i * dilation :][:rows, :, j * dilation :][..., :width]
+                taps = weights[step : step + source[3]]
+                sums += np.einsum("tcf,co->tof", seen, taps)
+                step += int(source[3])
+    return sums
+
+
+def planes_conv(
+    values: Floats,
+    sources: Ints,
+    weights: Floats,
+    shifts: Floats,
+    layer: PlanesLayer,
+    runs: object = None,
+) -> None:
+    """See planes.planes_conv."""
+    taps = _unpacked(weights, layer.weights_at, layer.steps, layer.channels)
+    sums = _planes_sums(values, sources, taps, layer, (layer.rows, layer.width))
+    shift = shifts[layer.shifts_at : layer.shifts_at + layer.channels]
+    _put_planes(values, layer, sums + shift[:, np.newaxis])
+
+
+def planes_up(
+    values: Floats,
+    sources: Ints,
+    weights: Floats,
+    shifts: Floats,
+    layer: PlanesLayer,
+    scratch: object = None,
+    runs: object = None,
+) -> None:
+    """See planes.planes_up."""
+    sums = np.zeros((layer.rows, layer.channels, layer.width))
+    for phase in range(4):
+        at = layer.weights_at + phase * layer.steps * layer.channels
+        taps = _unpacked(weights, at, layer.steps, layer.channels)
+        half = layer.rows // 2, layer.width // 2
+        sums[phase // 2 :: 2, :, phase % 2 :: 2] = _planes_sums(values, sources, taps, layer, half)
+    shift = shifts[layer.shifts_at : layer.shifts_at + layer.channels]
+    _put_planes(values, layer, sums + shift[:, np.newaxis])
+
+
+def planes_pool(values: Floats, sources: Ints, layer: PlanesLayer) -> None:
+    """See planes.planes_pool."""
+    images = [_planes(values, source, 2 * layer.rows, 2 * layer.width) for source in sources]
+    image = np.concatenate(images, axis=1)
+    shape = layer.rows, 2, layer.channels, layer.width, 2
+    _put_planes(values, layer, image.reshape(shape).mean(axis=(1, 4)))
+
+
+def gelu(x: Floats) -> Floats:
+    """See epilogue.gelu_f32."""
+    curve: Floats = x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    return curve
+
+
+def dense(x: Floats, kernel: Floats, bias: Floats, act: bool, y: Floats, onto: bool) -> None:
+    """See dense.dense; x (tokens, inputs), kernel (inputs, outputs), y (tokens, outputs)."""
+    sums = x.astype(np.float64) @ kernel + bias
+    sums = sums + y if onto else sums
+    y[:] = gelu(sums) if act else sums
+
+
+def layer_norm(x: Floats, scale: Floats, shift: Floats, y: Floats) -> None:
+    """See layer_norm.layer_norm; x, y (tokens, channels)."""
+    x = x.astype(np.float64)
+    centred = x - x.mean(1, keepdims=True)
+    deviation = np.sqrt((centred**2).mean(1, keepdims=True) + EPSILON)
+    y[:] = centred / deviation * scale + shift
+
+
+def softmax_rows(scores: Floats, scale: float) -> Floats:
+    """See softmax.softmax_rows; (rows, columns), returns what the fast one writes in their place."""
+    scores = scale * scores.astype(np.float64)
+    powers = np.exp(scores - scores.max(1, keepdims=True))
+    shares: Floats = powers / powers.sum(1, keepdims=True)
+    return shares
+
+
+def attention(q: Floats, k: Floats, v: Floats, heads: int, y: Floats) -> None:
+    """See attention.attention; (tokens, heads x channels of a head) each."""
+    size = q.shape[1] // heads
+    for first in range(0, q.shape[1], size):
+        head = slice(first, first + size)
+        scores = q[:, head].astype(np.float64) @ k[:, head].T
+        y[:, head] = softmax_rows(scores, 1 / np.sqrt(size)) @ v[:, head]

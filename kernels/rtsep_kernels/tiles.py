@@ -5,6 +5,8 @@ from .jit import VECTOR
 if VECTOR:
     from .micro import GEMM_MR, GEMM_NR, gemm_tile
     from .micro_conv import conv_row_narrow, conv_row_wide
+    from .micro_dense import dense_row
+    from .micro_planes import planes_row
     from .micro_thin import thin_tile
 else:
     from .micro_plain import (
@@ -12,7 +14,9 @@ else:
         GEMM_NR,
         conv_row_narrow,
         conv_row_wide,
+        dense_row,
         gemm_tile,
+        planes_row,
         thin_tile,
     )
 
@@ -21,6 +25,8 @@ __all__ = [
     "GEMM_NR",
     "conv_row_narrow",
     "conv_row_wide",
+    "dense_row",
     "gemm_tile",
+    "planes_row",
     "thin_tile",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from . import vector as v
 from .blocking import WIDTH
-from .epilogue import PIECEWISE
+from .epilogue import GELU_CUBIC, GELU_LINEAR, PIECEWISE
 from .products import store
 from .records import Activation
 
@@ -28,6 +28,22 @@ def elu(builder: v.Builder, x: v.Value) -> v.Value:
     positive = builder.fcmp_ordered(">", x, zero)
     power = v.exp_nonpositive(builder, builder.select(positive, zero, x))
     return builder.select(positive, x, builder.fsub(power, v.constant(1.0, WIDTH)))
+
+
+def gelu(builder: v.Builder, x: v.Value) -> v.Value:
+    """GELU in its form with tanh, as epilogue.gelu_f32: a NaN stays a NaN."""
+    one = v.constant(1.0, WIDTH)
+    curve = affine(
+        builder,
+        builder.fmul(x, x),
+        v.constant(GELU_CUBIC, WIDTH),
+        v.constant(GELU_LINEAR, WIDTH),
+    )
+    u = builder.fmul(x, curve)
+    positive = builder.fcmp_ordered(">", u, v.constant(0.0, WIDTH))
+    power = v.exp_nonpositive(builder, builder.select(positive, builder.fneg(u), u))
+    share = builder.fdiv(builder.select(positive, one, power), builder.fadd(one, power))
+    return builder.fmul(x, share)
 
 
 def store_epilogue(

@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from rtsep.cli.terminal.training_progress import show_decoding, show_training
 from rtsep.cli.train_arguments import PROGRAM, augmentation_of, build_parser
 from rtsep.errors import MissingLibraryError, TrainingError, UsageError
 from rtsep.files.song_files import SongFiles
+from rtsep.nets.kinds import KINDS
+from rtsep.nets.registry import UNET
 from rtsep.system.part_file import write_whole
 from rtsep.training.layouts import Songs, find_songs, parse_stems, stems_of
 from rtsep.training.recipe import DEFAULT_STEPS, Recipe
@@ -46,6 +49,10 @@ def train(arguments: argparse.Namespace, given: Sequence[str]) -> int:
     configuration = None if arguments.spleeter is None else read_configuration(arguments.spleeter)
     songs = _songs(arguments, configuration)
     recipe = _recipe(arguments, configuration, songs)
+    if arguments.onnx:
+        from rtsep.training.onnx_files import check_onnx
+
+        check_onnx(recipe.network)
     training, held_out = _divided(songs, arguments.held_out, recipe)
     from rtsep.training.trainer import Trainer, find_device
 
@@ -129,10 +136,22 @@ def _recipe(
     sources = parse_sources(arguments.sources, [name for name, _ in stems])
     fields: dict[str, Any] = dict(configuration.recipe) if configuration is not None else {}
     config = source_config(sources)
+    network = arguments.network or (UNET if config is None else config.kind)
+    kind = KINDS[network]
+    structure = kind.structure_for([name for name, _ in stems])
+    fields |= {"network": network, "structure": structure}
+    if network != UNET:
+        fields["frames"] = kind.frames
     if config is not None:
+        if config.kind != network:
+            raise UsageError(
+                f"--network {network}: the nets of {config.name} are of kind {config.kind}: leave out"
+                " one of both"
+            )
         fields |= {
             "encoder_activation": config.encoder_activation,
             "decoder_activation": config.decoder_activation,
+            "structure": config.structure,
         }
     if arguments.activations is not None:
         encoder, comma, decoder = arguments.activations.partition(",")
@@ -160,14 +179,18 @@ def _recipe(
     }
     fields |= {name: value for name, value in given.items() if value is not None}
     fields.setdefault("every", min(EVERY_MAX, max(1, fields.get("steps", DEFAULT_STEPS) // 10)))
-    return Recipe(
+    recipe = Recipe(
         stems=stems,
         rest=rest,
         sources=sources,
-        taken=parse_layers(arguments.take) if sources else (),
-        frozen=parse_layers(arguments.freeze),
         augmentation=augmentation_of(arguments),
         **fields,
+    )
+    nets = recipe.config("own")
+    return replace(
+        recipe,
+        taken=parse_layers(arguments.take, nets) if sources else (),
+        frozen=parse_layers(arguments.freeze, nets),
     )
 
 
@@ -227,8 +250,9 @@ def _describe(recipe: Recipe, songs: Sequence[Any], held_out: Sequence[Any], dev
     judged = ", ".join(song.name for song in held_out) or "nobody"
     print(
         f"{len(songs)} songs, {minutes:.0f} min; held out: {judged}\n"
-        f"nets: {', '.join(recipe.names)}{'; the rest has none' if recipe.rest else ''};"
-        f" {recipe.steps} steps of {recipe.batch} windows of {recipe.frames} frames, on {device}",
+        f"nets ({recipe.network}): {', '.join(recipe.names)}"
+        f"{'; the rest has none' if recipe.rest else ''}; {recipe.steps} steps of {recipe.batch}"
+        f" windows of {recipe.frames} frames, on {device}",
         flush=True,
     )
 

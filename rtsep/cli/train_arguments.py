@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.numbers import count, multiple_of, whole_from
+from rtsep.nets.kinds import KINDS
 from rtsep.training.recipe import DEVICES, LOSSES, USUAL_AUGMENTATION, Augmentation
 
 PROGRAM = "rtsep-train"
@@ -93,11 +94,16 @@ def build_parser() -> OneLineParser:
     )  # fmt: skip
 
     recipe = parser.add_argument_group("recipe (by default Spleeter's own)")
+    recipe.add_argument(
+        "--network", choices=list(KINDS),
+        help="kind of the nets, see docs/training.md (default: unet, Spleeter's, or that of --from)",
+    )  # fmt: skip
     recipe.add_argument("--steps", type=count, metavar="N", help="default: 200000")
     recipe.add_argument("--batch", type=count, metavar="N", help="windows per step (default: 4)")
     recipe.add_argument(
         "--frames", type=multiple_of(64), metavar="T",
-        help="of a window, 23 ms each; 64 is what the live plans see (default: 512)",
+        help="of a window, 23 ms each; 64 is what the live plans show a unet (default: 512, of other"
+        " networks 192)",
     )  # fmt: skip
     recipe.add_argument(
         "--bins", type=multiple_of(64), metavar="F",
@@ -136,7 +142,8 @@ def build_parser() -> OneLineParser:
     )  # fmt: skip
     begin.add_argument(
         "--take", default="all", metavar="LAYER,...",
-        help="take over these layers only: encoder, decoder, all, or conv1 .. conv6, up1 .. up6, mask",
+        help="take over these layers only: encoder, decoder, all, or by name, of a unet conv1 .. conv6,"
+        " up1 .. up6, mask",
     )  # fmt: skip
     begin.add_argument(
         "--freeze", default="none", metavar="LAYER,...", help="do not train these layers"

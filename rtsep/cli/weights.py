@@ -13,6 +13,7 @@ from rtsep.cli.common import OneLineParser, run
 from rtsep.cli.surroundings import prepare
 from rtsep.cli.terminal.progress import download_progress
 from rtsep.errors import RtsepError, WeightsError
+from rtsep.nets.registry import MODELS, UNPUBLISHED
 from rtsep.weights import library as weights
 from rtsep.weights.manifest import Manifest, read_manifest
 
@@ -59,7 +60,8 @@ Install weights that you have. PATH is one of
     bass4stems.dat, accompaniment4stems.dat; also without .dat)
   a .safetensors file of rtsep, with its .sha256 beside it
   a folder that rtsep-train has written; NAME is then up to you (letters,
-    digits, _ . -), and every program of rtsep takes it: -m NAME
+    digits, _ . -), and every program of rtsep takes it: -m NAME; or one of
+    rtsep's models that `list` calls untrained
 
 Checkpoints must have the SHA-256 of the genuine ones, unless --allow-unknown.
 SpleeterRT's files have no published SHA-256: their size, layout and values are
@@ -138,7 +140,7 @@ def _run(argv: list[str] | None, known: Manifest) -> int:
 
 
 def _list(known: Manifest, as_json: bool) -> int:
-    names = [*known.models, *weights.own_models()]
+    names = [*known.models, *UNPUBLISHED, *weights.own_models()]
     rows = [_row(name, known) for name in names]
     if as_json:
         print(json.dumps({"folder": str(weights.cache_folder()), "models": rows}, indent=2))
@@ -147,6 +149,8 @@ def _list(known: Manifest, as_json: bool) -> int:
     for row in rows:
         if row["problem"]:
             state = f"damaged: {row['problem']}"
+        elif row["untrained"]:
+            state = f"untrained: `rtsep-train SONGS -o run --network {row['name']}` trains it"
         elif not row["installed"]:
             state = "not installed"
         elif row["genuine"]:
@@ -162,10 +166,13 @@ def _list(known: Manifest, as_json: bool) -> int:
 def _row(name: str, known: Manifest) -> dict[str, Any]:
     """What `list --json` says of one model; facts that only a file could tell are null."""
     entry = known.models.get(name)
+    installed, unpublished = weights.is_installed(name), name in UNPUBLISHED
+    stems = entry.stems if entry else MODELS[name].stems if unpublished else ()
     row: dict[str, Any] = {
         "name": name,
-        "stems": list(entry.stems) if entry else [],
-        "installed": weights.is_installed(name),
+        "stems": list(stems),
+        "installed": installed,
+        "untrained": unpublished and not installed,
         "own": entry is None,
         "genuine": None,
         "path": None,
@@ -210,7 +217,8 @@ def _import(path: Path, name: str, allow_unknown: bool, known: Manifest) -> int:
 
 def _verify(names: list[str], known: Manifest) -> int:
     if not names:
-        names = [name for name in known.models if weights.is_installed(name)]
+        known_names = [*known.models, *UNPUBLISHED]
+        names = [name for name in known_names if weights.is_installed(name)]
         names += weights.own_models()
         if not names:
             raise WeightsError(

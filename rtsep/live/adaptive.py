@@ -35,7 +35,7 @@ from rtsep.live.load_watch import LoadWatch, recent_runs_s
 from rtsep.live.mixer import Mixable
 from rtsep.live.past import Past, heard_hops, past_hops
 from rtsep.live.plans.choice import slower_plan
-from rtsep.live.plans.ladder import LADDER
+from rtsep.live.plans.ladder import ladder_of
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.stats import Counters, Durations
 from rtsep.live.stream_figures import StreamFigures
@@ -90,7 +90,8 @@ class AdaptiveEngine(Mixable, StreamFigures):
         self.failure: BaseException | None = None
 
         hop = plan.hop
-        longest_hops = max(past_hops(rung.plan) for rung in LADDER)
+        self._ladder = ladder_of(self.config)
+        longest_hops = max(past_hops(rung.plan) for rung in self._ladder)
         self._past = Past(longest_hops * hop + ceil(MARGIN_S * SAMPLE_RATE))
         # An engine and the sample it has been fed up to. writers: whoever changes the plan sets it,
         # the audio thread takes it away
@@ -238,7 +239,8 @@ class AdaptiveEngine(Mixable, StreamFigures):
                 why = watch.note(counters.hops, counters.late_masks, load)
                 if why is None:
                     continue
-                plan = slower_plan(engine.plan, 1000 * float(np.percentile(runs_s, 90)))
+                run_ms = 1000 * float(np.percentile(runs_s, 90))
+                plan = slower_plan(engine.plan, run_ms, self._ladder)
                 if plan is not None:
                     self.change_plan(plan, why)
                 elif not ended:

@@ -24,8 +24,9 @@ from rtsep.live.signal_path import SignalPath
 from rtsep.live.stats import Counters, Durations
 from rtsep.live.stream_figures import StreamFigures
 from rtsep.live.worker import Worker
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import check_window, nets_of
 from rtsep.nets.registry import ModelConfig
-from rtsep.nets.unet import UNet
 
 
 class Engine(Mixable, StreamFigures):
@@ -35,8 +36,8 @@ class Engine(Mixable, StreamFigures):
     ----------
     config : ModelConfig
         The model.
-    nets : sequence of UNet
-        One per stem of the model, or of `independent`, in that order.
+    nets : sequence of Net
+        Those that compute the stems of the model, or of `independent`, in that order (kinds.nets_of).
     plan : StreamPlan
         See plans/plan.py.
     gains : mapping of str to float
@@ -62,13 +63,14 @@ class Engine(Mixable, StreamFigures):
     Raises
     ------
     UsageError
-        For an unknown stem, policy or extension, and where nets cannot run without each other.
+        For an unknown stem, policy or extension, where nets cannot run without each other, and for a
+        plan whose windows the nets do not take.
     """
 
     def __init__(
         self,
         config: ModelConfig,
-        nets: Sequence[UNet],
+        nets: Sequence[Net],
         plan: StreamPlan,
         gains: Mapping[str, float],
         *,
@@ -80,6 +82,8 @@ class Engine(Mixable, StreamFigures):
     ):
         if on_late not in ON_LATE:
             raise UsageError(f"on-late must be one of {', '.join(ON_LATE)}: got {on_late!r}")
+        for view in plan.views:
+            check_window(config, view.frames)
         self.config, self.plan = config, plan
         self.stems = config.outputs(independent)
         self.masking = RATIO if independent is None else INDEPENDENT
@@ -92,12 +96,13 @@ class Engine(Mixable, StreamFigures):
         self._meters = Levels(self.stems, plan.windows)
         self._bell = Bell()
         self.history = FrameHistory(plan, config.bins)
+        counted = tuple(independent or config.stems)
         self.workers = [
-            Worker(stem, net, plan, self.history, self._bell.ring)
-            for stem, net in zip(independent or config.stems, nets, strict=True)
+            Worker(stems, net, plan, self.history, self._bell.ring)
+            for stems, net in zip(nets_of(config, counted), nets, strict=True)
         ]
         self._source = MaskSource(
-            config, self.workers, self.history, self.counters, self._bell,
+            config, self.workers, counted, self.history, self.counters, self._bell,
             masking=self.masking, on_late=on_late, extension=find_mask_extension(mask_extension),
         )  # fmt: skip
         self._path = SignalPath(

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rtsep.live.plans.choice import Choice, Option, choose, parse_latency
-from rtsep.live.plans.ladder import LADDER
+from rtsep.live.plans.ladder import ladder_of
 from rtsep.live.session import SessionSettings
+from rtsep.nets.kinds import check_window, kind_of, net_names
 
 if TYPE_CHECKING:
     from rtsep.live.engine import Engine
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from rtsep.live.plans.plan import StreamPlan
     from rtsep.live.plans.timing import PlanTiming
     from rtsep.live.plans.timing_cache import TimingCache
-    from rtsep.nets.unet import UNet
+    from rtsep.nets.kind import Net
+    from rtsep.nets.registry import ModelConfig
     from rtsep.weights.download import ByteProgress
     from rtsep_kernels.precision import ChosenPrecision
 
@@ -44,7 +46,7 @@ class EngineMaker:
     Raises
     ------
     UsageError
-        For a latency that is none.
+        For a latency that is none, and for a plan whose windows the model's nets do not take.
     """
 
     def __init__(
@@ -56,9 +58,13 @@ class EngineMaker:
     ):
         self._settings, self._progress, self._say = settings, progress, say
         self._request = parse_latency(settings.latency)
+        if self._request.plan is not None:
+            for view in self._request.plan.views:
+                check_window(settings.config, view.frames)
         self.why = ""
         self._choice: Choice | None = None
-        self._nets: dict[str, UNet] = {}
+        # By what they are called, kinds.net_name.
+        self._nets: dict[str, Net] = {}
         self._timings: dict[str, PlanTiming] = {}
         self._cache: TimingCache | None = None
 
@@ -85,28 +91,36 @@ class EngineMaker:
     def _choose(self) -> Choice:
         settings = self._settings
         choices = settings.masking_choices
-        count = len(settings.net_stems(choices[-1]))
+        count = len(self._names(choices[-1]))
         nets = f"{count} net{'s' if count > 1 else ''}"
-        return choose(self._request, choices, self._load_of, nets, paced=settings.paced)
+        ladder = ladder_of(settings.config)
+        return choose(
+            self._request, choices, self._load_of, nets, paced=settings.paced, ladder=ladder
+        )
 
-    def _loaded(self, masking: str) -> dict[str, UNet]:
-        """The nets needed, and no others, by stem."""
+    def _names(self, masking: str) -> tuple[str, ...]:
+        """What the nets that run are called."""
+        return net_names(self._settings.config, self._settings.net_stems(masking))
+
+    def _loaded(self, masking: str) -> dict[str, Net]:
+        """The nets needed, and no others, by name."""
         from rtsep.weights.load_nets import load_nets
 
-        stems = self._settings.net_stems(masking)
-        if not set(stems) <= set(self._nets):
+        stems, names = self._settings.net_stems(masking), self._names(masking)
+        if not set(names) <= set(self._nets):
             precision = self.precision.precision
             with self._progress() as progress:
                 loaded = load_nets(self._settings.config, progress, stems, precision)
-                self._nets = dict(zip(stems, loaded))
-        return {stem: self._nets[stem] for stem in stems}
+                self._nets = dict(zip(names, loaded, strict=True))
+        return {name: self._nets[name] for name in names}
 
     @cached_property
     def precision(self) -> ChosenPrecision:
         """The nets' precision, and why; found when it is first asked for, with the kernels loaded."""
         from rtsep.nets.precision import find_precision
 
-        return find_precision(self._settings.precision, paced=self._settings.paced)
+        settings = self._settings
+        return find_precision(settings.precision, paced=settings.paced, config=settings.config)
 
     def _engine(self, plan: StreamPlan, masking: str) -> Engine:
         from rtsep.dsp.fft_wisdom import remembered_plans
@@ -132,11 +146,12 @@ class EngineMaker:
         from rtsep.live.plans.timing import granted_ms
         from rtsep.live.plans.timing_cache import TimingCache, timing_name
 
-        settings, plan = self._settings, _representative(option.plan)
+        settings = self._settings
+        plan = _representative(option.plan, settings.config)
         if granted_ms(option.plan, settings.block_samples) <= 0:
             return math.inf  # and nothing need be timed
-        count = len(settings.net_stems(option.masking))
-        name = timing_name(settings.config.name, count, plan, self.precision.precision)
+        count = len(self._names(option.masking))
+        name = timing_name(_described(settings.config), count, plan, self.precision.precision)
         if name not in self._timings:
             self._cache = self._cache or TimingCache()
             kept = None if settings.retime else self._cache.get(name)
@@ -157,14 +172,23 @@ class EngineMaker:
         return timing
 
 
-def _representative(plan: StreamPlan) -> StreamPlan:
-    """The plan that is timed for `plan`: of those that run as often on as much, the costliest.
+def _described(config: ModelConfig) -> str:
+    """A model, by all that its nets' time depends on."""
+    return config.name if config.structure is None else f"{config.name}, {config.structure}"
 
-    That is the one with the most frames behind those heard: fewer of its rows lie at the window's edge.
+
+def _representative(plan: StreamPlan, config: ModelConfig) -> StreamPlan:
+    """The plan that is timed for `plan`: of those of the ladder whose runs cost as much, one.
+
+    Of nets that keep rows, those that run as often on as much. The costliest is timed: it has the most
+    frames behind those heard, so fewer of its rows lie at the window's edge. A run on a whole window
+    costs the same however often: the plan of the longest stride is timed, for which the fewest runs do.
     """
+    of_the_ladder = [rung.plan for rung in ladder_of(config)]
+    if not kind_of(config).keeps_rows:
+        alike = [other for other in of_the_ladder if other.views == plan.views]
+        return max([plan, *alike], key=lambda p: p.stride)
     alike = [
-        rung.plan
-        for rung in LADDER
-        if (rung.plan.views, rung.plan.stride) == (plan.views, plan.stride)
+        other for other in of_the_ladder if (other.views, other.stride) == (plan.views, plan.stride)
     ]
     return max([plan, *alike], key=lambda p: p.look_ahead + p.extrapolated)

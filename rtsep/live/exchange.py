@@ -65,16 +65,17 @@ class FrameHistory:
 
 
 class MaskSlots:
-    """The masks of one stem's newest runs. Writer: its worker. Reader: audio thread."""
+    """The masks of one net's newest runs. Writer: its worker. Reader: audio thread."""
 
-    def __init__(self, plan: StreamPlan, bins: int):
+    def __init__(self, plan: StreamPlan, stems: int, bins: int):
         self.count = plan.mask_slots
-        # (slot, frames heard of a run, channels, bins) float32
-        self.masks = np.zeros((self.count, plan.stride, NET_CHANNELS, bins), np.float32)
+        # (slot, stems, frames heard of a run, channels, bins) float32
+        shape = self.count, stems, plan.stride, NET_CHANNELS, bins
+        self.masks = np.zeros(shape, np.float32)
         self.runs = [NOT_WRITTEN] * self.count
 
     def write(self, run: int, masks: NDArray[np.float32]) -> None:
-        """Publish the masks of `run`, (stride, channels, bins) float32."""
+        """Publish the masks of `run`, (stems, stride, channels, bins) float32."""
         slot = run % self.count
         self.runs[slot] = NOT_WRITTEN
         self.masks[slot] = masks

@@ -26,8 +26,8 @@ HOLD_HOPS = 8
 class MaskSource:
     """The masks of one stream. One user: the audio thread.
 
-    workers: those of all stems of the model, or of those whose nets are independent, each of which rings
-        `bell` when it has finished a run or failed.
+    workers: those of the nets that run, each of which rings `bell` when it has finished a run or failed.
+    stems: those whose masks count, in order: all of the model, or those whose nets are independent.
     on_late: see engine.Engine. extension: see dsp/masking.py.
     """
 
@@ -35,6 +35,7 @@ class MaskSource:
         self,
         config: ModelConfig,
         workers: Sequence[Worker],
+        stems: Sequence[str],
         history: FrameHistory,
         counters: Counters,
         bell: Bell,
@@ -47,15 +48,23 @@ class MaskSource:
         self._workers, self._history, self._counters = workers, history, counters
         self._bell, self._on_late, self._extension = bell, on_late, extension
         all_bins = self._plan.frame_length // 2 + 1
-        outputs = len(workers) + (1 if masking == INDEPENDENT else 0)
+        outputs = len(stems) + (1 if masking == INDEPENDENT else 0)
         # (outputs, channels, all bins) float32
         self.masks = np.zeros((outputs, NET_CHANNELS, all_bins), np.float32)
-        self._net_masks = np.zeros((len(workers), NET_CHANNELS, config.bins), np.float32)
+        # Of each worker: (row of `_net_masks`, place among the worker's stems) of the masks that count.
+        self._places = [
+            [
+                (row, worker.stems.index(stem))
+                for row, stem in enumerate(stems)
+                if stem in worker.stems
+            ]
+            for worker in workers
+        ]
+        self._net_masks = np.zeros((len(stems), NET_CHANNELS, config.bins), np.float32)
         # A mask of its own would be clipped at 1, and a net alone gains nothing by it.
         underrated = config.underrated if masking == RATIO else ()
         self._weights = [
-            np.float32(self._plan.underrated_weight if worker.stem in underrated else 1)
-            for worker in workers
+            np.float32(self._plan.underrated_weight if stem in underrated else 1) for stem in stems
         ]
         self._only = np.eye(outputs, dtype=bool)
         self._late_hops = 0
@@ -82,12 +91,13 @@ class MaskSource:
         """Bring `masks` up to date for `frame`: the nets', the held ones, or dry or mute."""
         run, row = self._plan.run_of(frame)
         late = False
-        for i, worker in enumerate(self._workers):
+        for worker, places in zip(self._workers, self._places):
             masks = worker.slots.read(run)
             if masks is None:
                 late = True
             else:
-                np.multiply(masks[row], self._weights[i], out=self._net_masks[i])
+                for to, stem in places:
+                    np.multiply(masks[stem, row], self._weights[to], out=self._net_masks[to])
         if not late:
             self._late_hops = 0
             self._have_masks = True

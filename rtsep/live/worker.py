@@ -1,10 +1,10 @@
-"""One stem's worker: waits for a window, runs the net, publishes the masks."""
+"""One net's worker: waits for a window, runs the net, publishes the masks."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 import numpy as np
@@ -15,7 +15,8 @@ from rtsep.live.exchange import FrameHistory, MaskSlots
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.priority import WorkerPriority
 from rtsep.live.stats import Durations
-from rtsep.nets.unet import UNet
+from rtsep.nets.kind import Net
+from rtsep.nets.kinds import net_name
 from rtsep.nets.views import SlidingViews
 from rtsep_kernels.denormals import flush_denormals
 
@@ -23,6 +24,7 @@ from rtsep_kernels.denormals import flush_denormals
 class Worker:
     """Runs one net, one window at a time, in a thread of its own.
 
+    stems: what the net computes, in its order.
     wake: called after each run, and where one has failed.
 
     `submit` is called by the audio thread and never blocks. Windows are taken in their order, as devices
@@ -31,27 +33,28 @@ class Worker:
 
     def __init__(
         self,
-        stem: str,
-        net: UNet,
+        stems: Sequence[str],
+        net: Net,
         plan: StreamPlan,
         history: FrameHistory,
         wake: Callable[[], None],
     ):
-        self.stem, self.net, self.plan, self.history = stem, net, plan, history
-        self.slots = MaskSlots(plan, net.config.bins)
+        self.stems, self.stem = tuple(stems), net_name(stems)
+        self.net, self.plan, self.history = net, plan, history
+        self.slots = MaskSlots(plan, len(stems), net.config.bins)
         self.durations = Durations()
         self.failure: BaseException | None = None
         self._views = SlidingViews(
+            net.config,
             plan.views,
-            net.config.bins,
             plan.stride,
             plan.look_ahead,
             plan.extrapolated,
             net.precision,
         )
-        # (frames heard of a run, channels, bins) float32
+        # (stems, frames heard of a run, channels, bins) float32
         # writer: the views; reader: `slots.write`, both in this worker's thread
-        self._masks = np.zeros((plan.stride, NET_CHANNELS, net.config.bins), np.float32)
+        self._masks = np.zeros((len(stems), plan.stride, NET_CHANNELS, net.config.bins), np.float32)
         # SimpleQueue: put never blocks and is re-entrant. Items: numbers of runs, None to end.
         self._inbox: SimpleQueue[int | None] = SimpleQueue()
         self._wake = wake

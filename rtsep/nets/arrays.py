@@ -58,7 +58,13 @@ def check_stem(arrays: Mapping[str, np.ndarray], what: str) -> None:
     WeightsError
         Naming the first array that is missing, of another shape, not finite or unknown.
     """
-    expected = stem_shapes()
+    check_arrays(arrays, stem_shapes(), what)
+
+
+def check_arrays(
+    arrays: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]], what: str
+) -> None:
+    """As check_stem, for a net of any kind: `expected` are name and shape of each of its arrays."""
     for name, shape in expected.items():
         if name not in arrays:
             raise WeightsError(

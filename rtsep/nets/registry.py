@@ -1,9 +1,9 @@
-"""The models rtsep knows, as data: stems, activations, bandwidth.
+"""The models rtsep knows, as data: stems, kind of network, activations, bandwidth.
 
-A model is a set of U-Nets of one shape, one per stem. The 11 kHz and 16 kHz variants share their
-weights: the network is fully convolutional, only the number of frequency bins it is shown differs.
-Configurations after Hennequin et al., "Spleeter: a fast and efficient music source separation tool
-with pre-trained models" (JOSS 2020).
+A model is a set of networks of one kind and shape, one per stem, or one for all of them (kinds.py). The
+11 kHz and 16 kHz variants of Spleeter's share their weights: its U-Net is fully convolutional, only the
+number of frequency bins it is shown differs. Its configurations after Hennequin et al., "Spleeter: a
+fast and efficient music source separation tool with pre-trained models" (JOSS 2020).
 """
 
 from __future__ import annotations
@@ -12,8 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rtsep.errors import UsageError
+from rtsep.nets.d3net_steps import D3NetStructure
+from rtsep.nets.player_transformer_arrays import PlayerTransformerStructure
+from rtsep.nets.player_unet_arrays import PlayerUNetStructure
+from rtsep.nets.structure import Structure
 
 OFFICIAL_FRAMES = 512
+
+# Spleeter's.
+UNET = "unet"
+PLAYER_UNET = "player-unet"
+D3NET = "d3net"
+PLAYER_TRANSFORMER = "player-transformer"
 
 BINS_11KHZ = 1024
 BINS_16KHZ = 1536
@@ -45,6 +55,10 @@ class ModelConfig:
         Frequency bins the network sees, from 0 Hz up (a multiple of 64).
     has_rest : bool
         The last stem has no network: it is what the others leave of the sound.
+    kind : str
+        Of the networks, one of kinds.KINDS.
+    structure : Structure or None
+        How large they are, where their kind leaves it open.
     underrated : tuple of str
         Stems whose masks are too low where the network has seen little of what comes after; see
         plan.UNDERRATED_WEIGHTS.
@@ -58,6 +72,8 @@ class ModelConfig:
     output: str
     bins: int = BINS_11KHZ
     has_rest: bool = False
+    kind: str = UNET
+    structure: Structure | None = None
     underrated: tuple[str, ...] = ()
 
     @property
@@ -139,10 +155,31 @@ _BASE = (
     ),
 )
 
+# Networks that nobody has published weights of: untrained until some of one's own are imported.
+_UNTRAINED = tuple(
+    ModelConfig(
+        name=kind,
+        weights_name=kind,
+        stems=("vocals", "drums", "bass", "other"),
+        encoder_activation="leaky_relu",
+        decoder_activation="relu",
+        output="sigmoid",
+        kind=kind,
+        structure=structure,
+    )
+    for kind, structure in (
+        (PLAYER_UNET, PlayerUNetStructure()),
+        (D3NET, D3NetStructure()),
+        (PLAYER_TRANSFORMER, PlayerTransformerStructure()),
+    )
+)
+
 MODELS: dict[str, ModelConfig] = {}
 for _config in _BASE:
     _wide = replace(_config, name=_config.name + SUFFIX_16KHZ, bins=BINS_16KHZ)
     MODELS |= {_config.name: _config, _wide.name: _wide}
+MODELS |= {_config.name: _config for _config in _UNTRAINED}
+UNPUBLISHED = tuple(_config.name for _config in _UNTRAINED)
 
 
 def stem_names(stems: Sequence[str] | None) -> tuple[str, ...]:

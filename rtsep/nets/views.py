@@ -14,8 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.nets.sliding import SlidingState, SlidingWindow
-from rtsep.nets.unet import UNet
+from rtsep.nets.kind import LiveState, Net
+from rtsep.nets.kinds import kind_of
+from rtsep.nets.registry import ModelConfig
+from rtsep.nets.sliding import SlidingWindow
 from rtsep_kernels.jit import kernel
 from rtsep_kernels.precision import Precision
 from rtsep_kernels.records import Array
@@ -50,13 +52,24 @@ def views_of(times: Mapping[int, int]) -> tuple[View, ...]:
     )
 
 
+class _Shown(NamedTuple):
+    """A view at work. written: what the net writes; wanted: the rows (stems, stride, 2, F) of it."""
+
+    window: SlidingWindow
+    state: LiveState
+    written: NDArray[np.float32]
+    wanted: NDArray[np.float32]
+
+
 class SlidingViews:
     """The buffers of one net that is shown all of some views. One user at a time.
 
     Parameters
     ----------
+    config : ModelConfig
+        Of the nets that are going to run.
     views : sequence of View
-    bins, stride, extrapolated, precision
+    stride, extrapolated, precision
         As for sliding.SlidingWindow and SlidingState.
     look_ahead : int
         Frames that came in after the newest one whose masks are wanted.
@@ -64,25 +77,35 @@ class SlidingViews:
 
     def __init__(
         self,
+        config: ModelConfig,
         views: Sequence[View],
-        bins: int,
         stride: int,
         look_ahead: int,
         extrapolated: int,
         precision: Precision = "f32",
     ):
         self.views = tuple(views)
-        self._states, self._masks = [], []
+        kind, bins = kind_of(config), config.bins
+        stems = len(config.net_stems) if kind.together else 1
+        self._shown: list[_Shown] = []
         for frames, shift in views:
             stop = frames - extrapolated - look_ahead
             window = SlidingWindow(frames, bins, stride, stop - stride, stop, extrapolated, shift)
-            self._states.append(SlidingState(window, precision))
-            # (T, 2, F) float32; writer: the net; reader: `_add_masks`, both in `run`
-            self._masks.append(np.zeros((frames, 2, bins), np.float32))
+            # writer: the net; reader: `_add_masks`, both in `run`
+            masks = np.zeros((stems, frames, 2, bins), np.float32)
+            self._shown.append(
+                _Shown(
+                    window,
+                    kind.live_state(config, window, precision),
+                    # A net that computes a single stem knows no axis of stems.
+                    masks if kind.together else masks[0],
+                    masks[:, window.first : window.stop],
+                )
+            )
 
     def run(
         self,
-        net: UNet,
+        net: Net,
         magnitudes: NDArray[np.float32],
         gains: NDArray[np.float32],
         stop: int,
@@ -98,7 +121,7 @@ class SlidingViews:
             As for SlidingState.run.
         stop : int
             Grows from run to run.
-        masks : (stride, 2, F) float32
+        masks : (stems, stride, 2, F) float32
             Overwritten: the mean over the views. Where the models' stems share a softmax these are
             logits.
 
@@ -110,27 +133,27 @@ class SlidingViews:
         masks[:] = 0.0
         weight = np.float32(1 / len(self.views))
         first_read = stop
-        for state, view_masks in zip(self._states, self._masks):
-            window = state.window
+        for window, state, written, wanted in self._shown:
             start = stop - window.real_frames
-            first_read = min(first_read, state.run(net, magnitudes, gains, start, view_masks))
-            _add_masks(view_masks[window.first : window.stop], window.shift, weight, masks)
+            first_read = min(first_read, state.run(net, magnitudes, gains, start, written))
+            for stem in range(len(masks)):
+                _add_masks(wanted[stem], window.shift, weight, masks[stem])
         return first_read
 
     def reset(self) -> None:
         """Forget everything, as SlidingState.reset."""
-        for state in self._states:
-            state.reset()
+        for shown in self._shown:
+            shown.state.reset()
 
     @property
     def phases(self) -> int:
         """Runs until only what a slide needs is computed in every view."""
-        return max(state.phases for state in self._states)
+        return max(shown.state.phases for shown in self._shown)
 
     @property
     def nbytes(self) -> int:
         """Memory held by the buffers, in bytes."""
-        return sum(state.nbytes for state in self._states) + sum(m.nbytes for m in self._masks)
+        return sum(shown.state.nbytes + shown.written.nbytes for shown in self._shown)
 
 
 @kernel

@@ -2,10 +2,10 @@
 
     samples -> STFT -> magnitudes -> nets -> ratio masks x spectra -> inverse STFT -> overlap-add
 
-A segment is T = 512 frames: what the nets are shown at once. Frame t of the stream covers samples
-(t - 4) * hop to t * hop: one frame of zeros stands in front, as in Spleeter, so that the first
-samples are covered by four frames like all others. Segments meet without overlap; only the last
-three hops of overlap-add are carried from one to the next.
+A segment is what the nets are shown at once: T = 512 frames with Spleeter's (see kinds.py). Frame t of
+the stream covers samples (t - 4) * hop to t * hop: one frame of zeros stands in front, as in Spleeter,
+so that the first samples are covered by four frames like all others. Segments meet without overlap;
+only the last three hops of overlap-add are carried from one to the next.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from rtsep.dsp.masking import (
 )
 from rtsep.dsp.stft import Analysis, Synthesis, magnitudes
 from rtsep.dsp.windows import WindowPair, hann_pair
+from rtsep.nets.kind import Net, State
+from rtsep.nets.kinds import check_window, kind_of, net_name, nets_of
 from rtsep.nets.registry import ModelConfig
-from rtsep.nets.unet import UNet, UNetState
 
 # Frames per FFTW call: the batch of a stem (0.5 MB) stays in the second-level cache.
 FFT_BATCH = 16
@@ -40,22 +41,25 @@ FFT_BATCH = 16
 class SegmentSeparator:
     """Separates one stream, segment by segment.
 
-    config: the model.  nets: one per stem of the model that has one, in its order.
+    config: the model.  nets: those that compute its stems, in order (kinds.nets_of).
     outputs: name of each output and the stems whose masks are added up for it.
-    extension: see masking.py.  frames: T, a multiple of 64.  jobs: threads at work.
+    extension: see masking.py.  frames: T.  jobs: threads at work.
     auto_level: show the nets a steady level (see dsp/auto_level.py); Spleeter itself does not.
+
+    Raises UsageError where the nets do not take windows of so many frames.
     """
 
     def __init__(
         self,
         config: ModelConfig,
-        nets: Sequence[UNet],
+        nets: Sequence[Net],
         outputs: Mapping[str, Sequence[str]],
         extension: int,
         frames: int,
         jobs: int,
         auto_level: bool,
     ):
+        check_window(config, frames)
         self.config, self.nets, self.extension, self.frames = config, nets, extension, frames
         windows = hann_pair(FRAME_LENGTH, HOP)
         all_bins = FRAME_LENGTH // 2 + 1
@@ -63,9 +67,9 @@ class SegmentSeparator:
         self.tail = FRAME_LENGTH - HOP
         self._pool = ThreadPoolExecutor(jobs, thread_name_prefix="rtsep")
         # A worker takes a state, runs a net in it, and gives it back.
-        self._states: SimpleQueue[UNetState] = SimpleQueue()
+        self._states: SimpleQueue[State] = SimpleQueue()
         for _ in range(min(jobs, len(nets))):
-            self._states.put(UNetState(frames, config.bins, nets[0].precision))
+            self._states.put(kind_of(config).state(config, frames, nets[0].precision))
         # writer: `push` (caller's thread); reader: analysis. The last FRAME_LENGTH - HOP samples of
         # the segment before, then this segment's; at first the frame of zeros.
         self._samples = np.zeros((self.tail + self.samples_per_segment, NET_CHANNELS), np.float32)
@@ -75,7 +79,10 @@ class SegmentSeparator:
         # Each writer fills its own half of the frames, or its own stem, between two joins.
         self._spectra = np.zeros((frames, NET_CHANNELS, all_bins), np.complex64)
         self._magnitudes = np.zeros((frames, config.bins, NET_CHANNELS), np.float32)
-        self._masks = np.zeros((len(nets), frames, NET_CHANNELS, config.bins), np.float32)
+        masks = len(config.net_stems), frames, NET_CHANNELS, config.bins
+        self._masks = np.zeros(masks, np.float32)
+        # What each net writes: all masks, where one net computes them, else those of its stem.
+        self._written = [self._masks] if kind_of(config).together else list(self._masks)
         self._level = NetworkLevel(HOP / SAMPLE_RATE) if auto_level else None
         self._analysis = Analysis(windows, NET_CHANNELS, FFT_BATCH)
         self._outputs = [
@@ -130,10 +137,10 @@ class SegmentSeparator:
     def _run_net(self, index: int) -> None:
         state = self._states.get()
         try:
-            state.run(self.nets[index], self._magnitudes, self._masks[index])
+            state.run(self.nets[index], self._magnitudes, self._written[index])
         finally:
             self._states.put(state)
-        check_masks(self._masks[index], self.config.net_stems[index])
+        check_masks(self._written[index], net_name(nets_of(self.config)[index]))
 
     def _synthesise(self, output: _Output) -> NDArray[np.float32]:
         """Samples of this segment, (samples, 2) float32, less those before the stream's first."""

@@ -18,8 +18,9 @@ from rtsep.dsp.masking import ZEROS
 from rtsep.dsp.masking import mask_extension as find_mask_extension
 from rtsep.environment import usable_cores
 from rtsep.errors import UsageError
+from rtsep.nets.kinds import kind_of
 from rtsep.nets.precision import find_precision
-from rtsep.nets.registry import OFFICIAL_FRAMES, stem_names
+from rtsep.nets.registry import stem_names
 from rtsep.offline.segments import SegmentSeparator
 from rtsep.offline.stream_separator import Stems, StreamSeparator
 from rtsep.weights.download import ByteProgress
@@ -64,7 +65,7 @@ class Separator:
     Raises
     ------
     UsageError
-        For an unknown name, and for a precision that this processor has not.
+        For an unknown name, and for a precision that the model or this processor has not.
     WeightsError
         Where the weights cannot be had.
 
@@ -93,7 +94,7 @@ class Separator:
             raise UsageError(f"jobs must be at least 1: got {jobs}")
         self.jobs = jobs or usable_cores()
         self.auto_level = auto_level
-        self.precision = find_precision(precision, paced=False).precision
+        self.precision = find_precision(precision, paced=False, config=self.model).precision
         self._nets = load_nets(self.model, progress, precision=self.precision)
 
     @property
@@ -158,7 +159,7 @@ class Separator:
             self._nets,
             masked,
             self._extension,
-            OFFICIAL_FRAMES,
+            kind_of(self.model).frames,
             self.jobs,
             self.auto_level,
         )

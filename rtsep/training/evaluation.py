@@ -21,7 +21,7 @@ from rtsep.constants import FRAME_LENGTH, HOP, SAMPLE_RATE
 from rtsep.training.losses import spectra
 from rtsep.training.recipe import Recipe
 from rtsep.training.song_cache import Song, read
-from rtsep.training.torch_unet import Nets
+from rtsep.training.torch_nets import Nets
 
 # Of each song, at most so much is evaluated.
 SECONDS_PER_SONG = 48.0

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from rtsep import __version__
 from rtsep.errors import TrainingError, WeightsError
+from rtsep.nets.kinds import net_name, nets_of
 from rtsep.training.recipe import Recipe
-from rtsep.training.torch_unet import Nets
-from rtsep.weights.own_models import RUN_FILE, Network
+from rtsep.training.torch_nets import Nets
+from rtsep.weights.network import Network
+from rtsep.weights.own_models import RUN_FILE
 from rtsep.weights.store import Provenance, write_weights
 
 UNKNOWN = "unknown"
@@ -39,7 +41,7 @@ def write_model(
         network=Network.of(config).as_text(),
     )
     path = run / RUN_FILE
-    stems = {stem: nets[index].arrays() for index, stem in enumerate(config.net_stems)}
+    stems = {net_name(net): nets[index].arrays() for index, net in enumerate(nets_of(config))}
     try:
         write_weights(path, stems, provenance)
     except WeightsError as error:

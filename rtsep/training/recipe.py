@@ -16,14 +16,15 @@ from typing import Any
 
 from rtsep.constants import FRAME_LENGTH, HOP
 from rtsep.errors import UsageError
-from rtsep.nets.registry import BINS_11KHZ, OFFICIAL_FRAMES, REST, ModelConfig
-from rtsep.weights.own_models import ACTIVATIONS, BINS_MAX, OUTPUTS, check_stem_name
+from rtsep.nets.kinds import KINDS, UNET_GRID, check_window
+from rtsep.nets.registry import BINS_11KHZ, OFFICIAL_FRAMES, REST, UNET, ModelConfig
+from rtsep.nets.structure import Structure
+from rtsep.weights.network import ACTIVATIONS, BINS_MAX, OUTPUTS, structure_of
+from rtsep.weights.own_models import check_stem_name
 
 MAGNITUDE, SPECTRUM, SDR, SI_SDR = LOSSES = ("magnitude", "spectrum", "sdr", "si-sdr")
 DEVICES = ("auto", "cpu", "cuda")
 DEFAULT_STEPS = 200_000
-# A net halves frames and bins six times.
-GRID = 64
 
 
 def _check(name: str, value: float, least: float, most: float, above: bool = False) -> None:
@@ -91,6 +92,10 @@ class Recipe:
         Stems of the songs that no net is for.
     frames, bins : int
         T and F of a window, multiples of 64.
+    network : str
+        Kind of the nets, see nets/kinds.py.
+    structure : Structure or None
+        See ModelConfig.
     encoder_activation, decoder_activation, output : str
         See ModelConfig.
     steps, batch : int
@@ -120,6 +125,8 @@ class Recipe:
     rest: tuple[str, ...] = ()
     frames: int = OFFICIAL_FRAMES
     bins: int = BINS_11KHZ
+    network: str = UNET
+    structure: Structure | None = None
     encoder_activation: str = "leaky_relu"
     decoder_activation: str = "relu"
     output: str = "sigmoid"
@@ -148,8 +155,8 @@ class Recipe:
             )
         for name in ("frames", "bins"):
             value = getattr(self, name)
-            if value < GRID or value % GRID:
-                raise UsageError(f"{name} must be a positive multiple of {GRID}: got {value}")
+            if self.network == UNET and (value < UNET_GRID or value % UNET_GRID):
+                raise UsageError(f"{name} must be a positive multiple of {UNET_GRID}: got {value}")
         if self.bins > BINS_MAX:
             raise UsageError(f"bins must be at most {BINS_MAX}: got {self.bins}")
         for name, known in (
@@ -162,6 +169,11 @@ class Recipe:
                 raise UsageError(
                     f"{name} must be one of {', '.join(known)}: got {getattr(self, name)!r}"
                 )
+        if self.network not in KINDS:
+            raise UsageError(f"network must be one of {', '.join(KINDS)}: got {self.network!r}")
+        if type(self.structure) is not (KINDS[self.network].structure or type(None)):
+            raise UsageError(f"the structure of a {self.network} cannot be {self.structure}")
+        check_window(self.config("this training"), self.frames)
         if self.output == "softmax" and self.rest:
             raise UsageError(
                 f"with a softmax the nets share everything: {', '.join(self.rest)} of the songs must"
@@ -194,6 +206,8 @@ class Recipe:
             self.output,
             self.bins,
             bool(self.rest),
+            self.network,
+            self.structure,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -206,6 +220,8 @@ class Recipe:
         known = {field.name for field in fields(cls)}
         made: dict[str, Any] = {name: _tuples(v) for name, v in values.items() if name in known}
         made["augmentation"] = Augmentation(**values["augmentation"])
+        if made.get("structure") is not None:
+            made["structure"] = structure_of(made["network"], values["structure"])
         return cls(**made)
 
     def differences(self, other: Recipe) -> list[str]:

@@ -33,7 +33,7 @@ from rtsep.training.log import Log
 from rtsep.training.losses import loss_named, spectra
 from rtsep.training.recipe import Recipe
 from rtsep.training.song_cache import Song
-from rtsep.training.torch_unet import Nets
+from rtsep.training.torch_nets import Nets
 from rtsep.training.warm_start import take_over
 from rtsep.weights.download import ByteProgress
 

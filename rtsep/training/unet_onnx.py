@@ -34,7 +34,7 @@ def unet_onnx(
 
     arrays: canonical arrays (rtsep/nets/arrays.py).
     """
-    graph = _Graph(arrays)
+    graph = Graph(arrays)
     skips = []
     x = INPUT
     for level in range(1, 7):
@@ -54,14 +54,14 @@ def unet_onnx(
             x = graph.add("Concat", f"{layer}/concat", [skips[5 - step], x], axis=1)
     x = graph.convolve("Conv", "mask", x, pads=SAME_OF_MASK, dilations=[2, 2])
     graph.add("Identity" if config.output == "softmax" else "Sigmoid", OUTPUT, [x])
-    return graph.serialise([1, 2, frames, bins])
+    return graph.serialise([1, 2, frames, bins], [1, 2, frames, bins])
 
 
-class _Graph:
+class Graph:
     """Nodes and constants, collected in order; every method returns the name of what it gives."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]):
-        self.arrays = arrays
+        self.arrays = dict(arrays)
         self.nodes: list = []
         self.constants: dict[str, np.ndarray] = {}
 
@@ -73,17 +73,17 @@ class _Graph:
     def convolve(self, operator: str, layer: str, x: str, **attributes: Any) -> str:
         """Conv or ConvTranspose with bias. Both HWIO to OIHW and HWOI to IOHW reverse the axes."""
         kernel = np.ascontiguousarray(self.arrays[f"{layer}/kernel"].transpose(3, 2, 0, 1))
-        weights = self._constant(f"{layer}/weights", kernel)
-        bias = self._constant(f"{layer}/bias", self.arrays[f"{layer}/bias"])
+        weights = self.constant(f"{layer}/weights", kernel)
+        bias = self.constant(f"{layer}/bias", self.arrays[f"{layer}/bias"])
         return self.add(operator, f"{layer}/sums", [x, weights, bias], **attributes)
 
     def normalise(self, layer: str, x: str) -> str:
         """Batch norm: x * scale + shift."""
-        scale = self._constant(f"{layer}/scale", self.arrays[f"{layer}/scale"])
-        shift = self._constant(f"{layer}/shift", self.arrays[f"{layer}/shift"])
+        scale = self.constant(f"{layer}/scale", self.arrays[f"{layer}/scale"])
+        shift = self.constant(f"{layer}/shift", self.arrays[f"{layer}/shift"])
         channels = len(self.arrays[f"{layer}/scale"])
-        mean = self._constant(f"zeros{channels}", np.zeros(channels, np.float32))
-        variance = self._constant(f"ones{channels}", np.ones(channels, np.float32))
+        mean = self.constant(f"zeros{channels}", np.zeros(channels, np.float32))
+        variance = self.constant(f"ones{channels}", np.ones(channels, np.float32))
         inputs = [x, scale, shift, mean, variance]
         return self.add("BatchNormalization", f"{layer}/normalised", inputs, epsilon=0.0)
 
@@ -96,20 +96,32 @@ class _Graph:
         }[activation]
         return self.add(operator, f"{layer}/activated", [x], **attributes)
 
-    def serialise(self, shape: list[int]) -> bytes:
-        """The model from INPUT to OUTPUT, both of this shape, checked."""
+    def slice(self, name: str, x: str, first: int, stop: int) -> str:
+        """Bins `first` to `stop` - 1 of an image."""
+        ends = []
+        for end, value in (("first", first), ("stop", stop), ("axis", 3)):
+            ends.append(f"{name}/{end}")
+            self.constants[ends[-1]] = np.array([value], np.int64)
+        return self.add("Slice", name, [x, *ends])
+
+    def serialise(
+        self, shape_in: list[int], shape_out: list[int], opset_version: int = OPSET
+    ) -> bytes:
+        """The model from INPUT to OUTPUT, of these shapes, checked."""
         graph = helper.make_graph(
             self.nodes,
-            "unet",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape)],
+            "net",
+            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape_in)],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shape_out)],
             [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
         )
-        opset = helper.make_opsetid("", OPSET)
+        opset = helper.make_opsetid("", opset_version)
         model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
         checker.check_model(model)
         return model.SerializeToString()
 
-    def _constant(self, name: str, value: np.ndarray) -> str:
-        self.constants[name] = np.ascontiguousarray(value, np.float32)
+    def constant(self, name: str, value: np.ndarray) -> str:
+        """A constant; whole numbers, which are shapes, stay such."""
+        kind = np.int64 if value.dtype.kind == "i" else np.float32
+        self.constants[name] = np.ascontiguousarray(value, kind)
         return name

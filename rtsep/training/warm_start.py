@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtsep.errors import UsageError
+from rtsep.nets.kinds import kind_of
 from rtsep.nets.registry import ModelConfig
-from rtsep.nets.unet import LAYERS
 from rtsep.training.recipe import Recipe
-from rtsep.training.torch_unet import Nets
+from rtsep.training.torch_nets import Nets
 from rtsep.weights import library as weights
 from rtsep.weights.download import ByteProgress
 
-GROUPS = {
-    "all": LAYERS,
-    "none": (),
-    "encoder": tuple(name for name in LAYERS if name.startswith("conv")),
-    "decoder": tuple(name for name in LAYERS if not name.startswith("conv")),
-}
+ALL, NONE = "all", "none"
+
+
+def layers_of(config: ModelConfig) -> tuple[str, ...]:
+    """Names of the layers of a model's nets, in order."""
+    shapes = kind_of(config).shapes(config)
+    return tuple(dict.fromkeys(name.rpartition("/")[0] for name in shapes))
 
 
 def parse_sources(options: Sequence[str], stems: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -44,24 +45,44 @@ def parse_sources(options: Sequence[str], stems: Sequence[str]) -> tuple[tuple[s
     return tuple((stem, sources[stem]) for stem in stems if stem in sources)
 
 
-def parse_layers(text: str) -> tuple[str, ...]:
-    """The layers in a list with commas of their names and of groups, in the network's order."""
+def parse_layers(text: str, config: ModelConfig) -> tuple[str, ...]:
+    """The layers in a list with commas of their names and of groups, in the network's order.
+
+    config: of the nets.  Raises UsageError for layers that they do not have.
+    """
+    layers = layers_of(config)
+    groups = {
+        ALL: layers,
+        NONE: (),
+        "encoder": tuple(name for name in layers if name.startswith("conv")),
+        "decoder": tuple(name for name in layers if not name.startswith("conv")),
+    }
     chosen: set[str] = set()
     for word in text.split(","):
-        if word not in GROUPS and word not in LAYERS:
+        if word not in groups and word not in layers:
             raise UsageError(
-                f"there are no layers {word!r}: choose from {', '.join(GROUPS)}, {', '.join(LAYERS)}"
+                f"there are no layers {word!r}: choose from {', '.join(groups)}, {', '.join(layers)}"
             )
-        chosen.update(GROUPS.get(word, (word,)))
-    return tuple(name for name in LAYERS if name in chosen)
+        chosen.update(groups.get(word, (word,)))
+    return tuple(name for name in layers if name in chosen)
 
 
 def source_config(sources: Sequence[tuple[str, str]]) -> ModelConfig | None:
-    """The model whose activations a training with these sources has to have; None without sources.
+    """The model whose nets those of a training with these sources are like; None without sources.
 
     Raises UsageError where they differ among the sources.
     """
     configs = [weights.model_named(source.partition("/")[0]) for _, source in sources]
+    for config in configs:
+        if kind_of(config).together:
+            raise UsageError(
+                f"{config.name} has one net for all stems: nothing can begin with a part of it"
+            )
+    if len({(config.kind, config.structure) for config in configs}) > 1:
+        raise UsageError(
+            f"{' and '.join(config.name for config in configs)} have different networks: start from"
+            " one of them"
+        )
     kinds = {(config.encoder_activation, config.decoder_activation) for config in configs}
     if len(kinds) > 1:
         raise UsageError(

@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rtsep.errors import UsageError, WeightsError
-from rtsep.nets.registry import MODELS, ModelConfig, find_model
+from rtsep.nets.registry import MODELS, UNPUBLISHED, ModelConfig, find_model
+from rtsep.nets.structure import Structure
 from rtsep.system.part_file import killed_parts
 from rtsep.weights.disk import make_folder, writing
 from rtsep.weights.download import ByteProgress
@@ -24,6 +25,7 @@ from rtsep.weights.fetch import fetch_checkpoint
 from rtsep.weights.importing import SAFETENSORS_SUFFIX, Imported, read_any, read_checkpoint_of
 from rtsep.weights.lock import only_writer
 from rtsep.weights.manifest import Manifest, WeightsEntry, read_manifest
+from rtsep.weights.network import Network
 from rtsep.weights.own_models import check_name, config_of, read_own
 from rtsep.weights.store import (
     Provenance,
@@ -129,7 +131,7 @@ def own_models() -> list[str]:
 def load(
     config: ModelConfig, progress: ByteProgress | None = None, manifest: Manifest | None = None
 ) -> dict[str, StemArrays]:
-    """The canonical arrays (arrays.py) of each stem, in the order of `config.net_stems`.
+    """The canonical arrays of each net, in the order of kinds.nets_of, by its name.
 
     The arrays are read-only and in memory only while they are used (mapped_arrays.py); the file was
     checked against its SHA-256. Weights that are not there are fetched first. Raises WeightsError if
@@ -138,13 +140,51 @@ def load(
     path = weights_path(config.weights_name)
     if not _is_there(path):
         fetch(config.weights_name, progress=progress, manifest=manifest)
-    _, stems = read_weights(path, config.weights_name)
-    if tuple(stems) != config.net_stems:
+    provenance, nets = read_weights(path, config.weights_name)
+    if provenance.network or config.name in UNPUBLISHED:
+        _check_fits(provenance, config, path)
+    elif tuple(nets) != config.net_stems:
         raise WeightsError(
-            f"{path} holds the stems {', '.join(stems)}, {config.name} needs"
+            f"{path} holds the stems {', '.join(nets)}, {config.name} needs"
             f" {', '.join(config.net_stems)}: run `rtsep-weights fetch {config.weights_name} --force`"
         )
-    return stems
+    return nets
+
+
+def _check_fits(provenance: Provenance, config: ModelConfig, path: Path) -> None:
+    """Raise WeightsError where the weights in `path` are of other nets than the model's."""
+    if not provenance.network:
+        raise WeightsError(
+            f"{path} holds nets of Spleeter's, {config.name} is a {config.kind}: import it anew"
+        )
+    stems = ",".join(config.net_stems)
+    if provenance.stems != stems:
+        raise WeightsError(
+            f"{path} holds the stems {provenance.stems}, {config.name} needs {stems}: import it under"
+            " a name of its own"
+        )
+    theirs, mine = Network.from_text(provenance.network), Network.of(config)
+    for name, value in vars(mine).items():
+        if vars(theirs)[name] != value:
+            raise WeightsError(
+                f"{path} holds nets with {name} {_in_words(vars(theirs)[name])}, {config.name} has"
+                f" {_in_words(value)}: import it under a name of its own"
+            )
+
+
+def _in_words(value: object) -> str:
+    """Part of a Network, in a line."""
+    if isinstance(value, Structure):
+        return ", ".join(f"{name} {part}" for name, part in value.as_json().items())
+    return str(value)
+
+
+def untrained(name: str) -> str:
+    """What to tell who asks for a model without weights that none are published of."""
+    return (
+        f"{name} is untrained, no weights of it are published: train them with `rtsep-train SONGS -o run"
+        f" --network {name}`, then `rtsep-weights import run --name {name}` (docs/training.md)"
+    )
 
 
 def fetch(
@@ -164,6 +204,8 @@ def fetch(
         raise UsageError(
             f"{name} is a model of your own: there is nothing to fetch; import it again"
         )
+    if name in UNPUBLISHED:
+        raise WeightsError(untrained(name))
     report = progress or _silent
     path = weights_path(entry.name)
     if not force and _is_intact(path, entry, report):
@@ -193,6 +235,7 @@ def import_path(
     manifest = manifest or read_manifest()
     own = _is_own(name)
     entry = _own_entry(check_name(name)) if own else _entry(name, manifest)
+    trained_here = own or name in UNPUBLISHED
     report = progress or _silent
     try:
         path.stat()
@@ -203,8 +246,10 @@ def import_path(
     stored = weights_path(entry.name)
     with _installing(stored, entry, report) as work:
         report(0, None, f"reading {path}")
-        if own:
+        if trained_here:
             provenance, stems = read_own(path)
+            if not own:
+                _check_fits(provenance, MODELS[name], path)
             imported = Imported(stems, replace(provenance, model=name))
         else:
             imported = read_any(path, entry, manifest, work, allow_unknown)
@@ -219,6 +264,8 @@ def verify(name: str, manifest: Manifest | None = None) -> InstalledWeights:
     if not _is_there(path):
         raise WeightsError(
             f"the weights of {entry.name} are not installed: run `rtsep-weights fetch {entry.name}`"
+            if entry.data_sha256
+            else untrained(entry.name)
         )
     provenance, _ = read_weights(path, entry.name)
     return _describe(path, entry, provenance)
@@ -260,7 +307,8 @@ def remove(name: str) -> Path:
 
 def installed() -> list[str]:
     """The names of the weights that are there, the manifest's first; nothing is checked."""
-    return [name for name in read_manifest().models if is_installed(name)] + own_models()
+    known = [*read_manifest().models, *UNPUBLISHED]
+    return [name for name in known if is_installed(name)] + own_models()
 
 
 def _is_intact(path: Path, entry: WeightsEntry, progress: ByteProgress) -> bool:
@@ -287,7 +335,7 @@ def _entry(name: str, manifest: Manifest) -> WeightsEntry:
     Here alone a model's name, as a person gives it, becomes the name of its weights.
     """
     config = model_named(name)
-    if _is_own(name):
+    if _is_own(name) or name in UNPUBLISHED:
         return _own_entry(name, config.net_stems)
     weights_name = config.weights_name
     if weights_name not in manifest.models:

@@ -1,53 +1,23 @@
 """Models of one's own, trained by rtsep-train: what they are called, and what their file says of them.
 
 The models that rtsep knows stand in `nets/registry.py`. One's own is described by the header of its
-file of weights (store.py, `Provenance.network`), so that nothing else need be kept beside it.
+file of weights (network.py).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rtsep.errors import UsageError, WeightsError
 from rtsep.nets.registry import MODELS, REST, ModelConfig
+from rtsep.weights.network import Network
 from rtsep.weights.store import Provenance, StemArrays, read_provenance, read_weights, sidecar_of
 
 # What rtsep-train writes into its folder, beside the checkpoint.
 RUN_FILE = "model.safetensors"
-ACTIVATIONS = ("leaky_relu", "relu", "elu")
-OUTPUTS = ("sigmoid", "softmax")
-BINS_MAX = 2048
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ -]{0,63}")
-
-
-@dataclass(frozen=True)
-class Network:
-    """What the header of one's own weights says of the nets; see ModelConfig."""
-
-    encoder_activation: str
-    decoder_activation: str
-    output: str
-    bins: int
-    has_rest: bool
-
-    def as_text(self) -> str:
-        """As it stands in the header."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def of(cls, config: ModelConfig) -> Network:
-        """The part of a configuration that stands in the header."""
-        return cls(
-            config.encoder_activation,
-            config.decoder_activation,
-            config.output,
-            config.bins,
-            config.has_rest,
-        )
 
 
 def check_name(name: str) -> str:
@@ -77,37 +47,16 @@ def config_of(name: str, provenance: Provenance, path: Path) -> ModelConfig:
     path: of the file, for messages. Raises WeightsError where the header says nothing usable.
     """
     try:
-        network = Network(**json.loads(provenance.network))
         nets = tuple(check_stem_name(stem) for stem in provenance.stems.split(","))
-        known = (
-            network.encoder_activation in ACTIVATIONS
-            and network.decoder_activation in ACTIVATIONS
-            and network.output in OUTPUTS
-            and type(network.bins) is int
-            and 0 < network.bins <= BINS_MAX
-            and network.bins % 64 == 0
-            and type(network.has_rest) is bool
-            and not (network.has_rest and network.output == "softmax")
-            and len(set(nets)) == len(nets)
-            and (network.has_rest or len(nets) > 1)
-        )
+        config = Network.from_text(provenance.network).config(name, nets)
+        known = len(set(nets)) == len(nets) and len(config.stems) > 1
     except (ValueError, TypeError, RecursionError, UsageError):
         known = False
     if not known:
         raise WeightsError(
             f"{path} does not say what nets it is for: import the folder of its training again"
         )
-    stems = (*nets, REST) if network.has_rest else nets
-    return ModelConfig(
-        name,
-        name,
-        stems,
-        network.encoder_activation,
-        network.decoder_activation,
-        network.output,
-        network.bins,
-        network.has_rest,
-    )
+    return config
 
 
 def read_own(path: Path) -> tuple[Provenance, dict[str, StemArrays]]:

@@ -1,8 +1,9 @@
 """rtsep's own file of weights: one safetensors file per model, used through a memory map.
 
-Arrays are named `{stem}/{array}` (arrays.py), float32, stems and arrays in network order. The
-header's `__metadata__` says where they come from (Provenance, all values text). Beside the file
-stands `{file}.sha256`, one line as `sha256sum` writes it, holding the file's own SHA-256.
+Arrays are named `{net}/{array}` (kinds.py), float32, nets and arrays in network order; a net is called
+like its stem, or `{stem}+{stem}` where it computes several. The header's `__metadata__` says where they
+come from (Provenance, all values text). Beside the file stands `{file}.sha256`, one line as `sha256sum`
+writes it, holding the file's own SHA-256.
 
 The file is written and read here and not by the safetensors package. That one copies every array,
 when it writes and when it reads, and orders the metadata differently each time: the same arrays give
@@ -22,10 +23,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rtsep.errors import WeightsError
-from rtsep.nets.arrays import check_stem
+from rtsep.nets.arrays import check_arrays
 from rtsep.weights.checksum import check_regular, sha256_of
 from rtsep.weights.disk import reading, write_whole
 from rtsep.weights.mapped_arrays import MappedArrays, OpenFile, Place
+from rtsep.weights.network import expected_arrays
 
 FORMAT_VERSION = "1"
 SIDECAR_SUFFIX = ".sha256"
@@ -47,8 +49,8 @@ class Provenance:
 
     model: the weights' name.  stems: comma-separated, in order.  source: in words.
     source_sha256: of the source's data file(s).  licence, copyright: of the weights.
-    format_version: of this file format.  network: what nets they are of, for models of one's own
-    (own_models.py); empty, and not in the file, for those that rtsep knows.
+    format_version: of this file format.  network: what nets they are of (network.py); empty, and not in
+    the file, for Spleeter's.
     """
 
     model: str
@@ -69,14 +71,15 @@ def sidecar_of(path: Path) -> Path:
 def write_weights(
     path: Path, stems: Mapping[str, Mapping[str, np.ndarray]], provenance: Provenance
 ) -> None:
-    """Write the stems' canonical arrays and their sidecar, each complete or not at all.
+    """Write each net's canonical arrays and their sidecar, complete or not at all.
 
     Raises WeightsError if the arrays are not those of the network, if one holds NaN or infinite
     values, or if the disk does not take them.
     """
     named: dict[str, np.ndarray] = {}
+    expected = expected_arrays(provenance.network, tuple(provenance.stems.split(",")))
     for stem, arrays in stems.items():
-        check_stem(arrays, f"{provenance.model}, {stem}")
+        check_arrays(arrays, expected[stem], f"{provenance.model}, {stem}")
         named.update({f"{stem}/{name}": array for name, array in arrays.items()})
     header = _header(named, provenance)
 
@@ -111,7 +114,7 @@ def _header(named: Mapping[str, np.ndarray], provenance: Provenance) -> bytes:
 
 
 def read_weights(path: Path, model: str) -> tuple[Provenance, dict[str, StemArrays]]:
-    """Provenance and arrays (read-only, mapped while they are used) of each stem, all checked.
+    """Provenance and arrays (read-only, mapped while they are used) of each net, all checked.
 
     model: the weights' name, which the file must bear. Raises WeightsError, naming the file, if
     it or its sidecar is missing, its SHA-256 differs from the sidecar's, it is of another model or
@@ -128,7 +131,11 @@ def read_weights(path: Path, model: str) -> tuple[Provenance, dict[str, StemArra
     provenance = header.provenance
     if provenance.model != model:
         raise WeightsError(f"{path} holds the weights of {provenance.model}, not of {model}")
-    places: dict[str, dict[str, Place]] = {stem: {} for stem in provenance.stems.split(",")}
+    try:
+        shapes = expected_arrays(provenance.network, tuple(provenance.stems.split(",")))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise WeightsError(f"{path} does not say what nets it is for: {_renew(model)}") from error
+    places: dict[str, dict[str, Place]] = {stem: {} for stem in shapes}
     for name, place in header.arrays.items():
         stem, _, array_name = name.partition("/")
         if stem not in places:
@@ -138,7 +145,7 @@ def read_weights(path: Path, model: str) -> tuple[Provenance, dict[str, StemArra
         file = OpenFile(path)
     stems: dict[str, StemArrays] = {stem: MappedArrays(file, of) for stem, of in places.items()}
     for stem, arrays in stems.items():
-        check_stem(arrays, f"{model}, {stem}")
+        check_arrays(arrays, shapes[stem], f"{model}, {stem}")
     return provenance, stems
 
 

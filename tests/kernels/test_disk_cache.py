@@ -68,6 +68,29 @@ def test_the_next_process_compiles_nothing(cache: Path) -> None:
     assert not list(cache.glob("*/*.tmp"))
 
 
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [("from helpers import double", "double"), ("import helpers", "helpers.double")],
+)
+def test_a_kernel_is_compiled_again_when_one_that_it_calls_has_changed(
+    cache: Path, way: str, name: str
+) -> None:
+    """Though it stands in another file, and is called by way of a third."""
+    folder = cache.parent
+    helper = "from rtsep_kernels.jit import kernel\n@kernel\ndef half(a):\n    return a + {}\n"
+    (folder / "halves.py").write_text(helper.format(1))
+    double = "from rtsep_kernels.jit import kernel\nfrom halves import half\n"
+    (folder / "helpers.py").write_text(f"{double}@kernel\ndef double(a):\n    return half(a)\n")
+    (folder / "made_up.py").write_text(
+        f"from rtsep_kernels.jit import kernel\n{way}\n"
+        f"@kernel\ndef add(a, b):\n    return {name}(a) + b\n"
+    )
+    assert run(cache)[0] == ["add 6 1"]
+    assert run(cache)[0] == ["add 6 0"]
+    (folder / "halves.py").write_text(helper.format(2))
+    assert run(cache)[0] == ["add 7 1"]
+
+
 def test_a_damaged_file_is_compiled_and_written_again(cache: Path) -> None:
     run(cache)
     path = only_file(cache, "add")

@@ -48,6 +48,34 @@ def test_a_running_net_allocates_nothing():
     assert result.stdout.strip() == "0 0", result.stderr
 
 
+def test_a_players_net_on_a_window_that_slides_allocates_nothing():
+    code = (
+        "import numpy as np\n"
+        "from numba.core.runtime import rtsys\n"
+        "from rtsep.nets.kinds import kind_of\n"
+        "from rtsep.nets.registry import find_model\n"
+        "from rtsep.nets.sliding import SlidingWindow\n"
+        "config = find_model('player-unet')\n"
+        "kind = kind_of(config)\n"
+        "shapes = kind.shapes(config)\n"
+        "net = kind.net(config, {n: np.zeros(s, np.float32) for n, s in shapes.items()}, 'f32')\n"
+        "state = kind.live_state(config, SlidingWindow(64, 1024, 4, 56, 60, 4), 'f32')\n"
+        "ring, gains = np.zeros((70, 1024, 2), np.float32), np.ones(70, np.float32)\n"
+        "masks = np.zeros((64, 2, 1024), np.float32)\n"
+        "state.run(net, ring, gains, 0, masks)\n"
+        "def arrays(x):\n"
+        "    return sum(map(arrays, x)) if isinstance(x, tuple) else isinstance(x, np.ndarray)\n"
+        # The ring, its gains and the window; the window and the masks.
+        "handles = 3 + 2 + arrays(net.constants) + arrays(state._state.buffers)\n"
+        "before = rtsys.get_allocation_stats()\n"
+        "for start in range(5): state.run(net, ring, gains, start, masks)\n"
+        "after = rtsys.get_allocation_stats()\n"
+        "print(after.alloc - before.alloc - 5 * handles, after.alloc - after.free)\n"
+    )
+    result = _python(code, NUMBA_NRT_STATS="1")
+    assert result.stdout.strip() == "0 0", result.stderr
+
+
 def test_the_next_process_finds_the_kernels_compiled():
     code = RUN_A_NET + "print(sum(forward.stats.cache_misses.values()))\n"
     assert _python(code).returncode == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtsep.live.file_session import run_unpaced
-from rtsep.nets.unet import UNetState
+from rtsep.nets.kinds import kind_of
 from rtsep_bench import official
 
 HOP = 1024
@@ -72,7 +72,7 @@ def _view(view, config, net, plan, magnitude):
     moved = magnitude[:, np.clip(bins, 0, config.bins - 1)]
     moved[:, (bins < 0) | (bins >= config.bins)] = 0
     history = np.concatenate([np.zeros((view.frames, config.bins, 2), np.float32), moved])
-    state = UNetState(view.frames, config.bins)
+    state = kind_of(config).state(config, view.frames, "f32")
     masks = np.zeros((view.frames, 2, config.bins), np.float32)
     out = np.zeros((frames, 2, config.bins))
     for newest in range(plan.stride - 1, frames, plan.stride):

@@ -187,7 +187,7 @@ def test_an_overloaded_stream_changes_by_itself_and_recovers(start_adaptive, mon
         return run(state, *arguments)
 
     monkeypatch.setattr(SlidingState, "run", slow)
-    monkeypatch.setattr("rtsep.live.adaptive.slower_plan", lambda plan, run_ms: LONGER)
+    monkeypatch.setattr("rtsep.live.adaptive.slower_plan", lambda plan, run_ms, ladder: LONGER)
     said = []
     engine = start_adaptive(SHORT, {"vocals": 1.0, "accompaniment": 1.0}, watching=True, said=said)
     t = np.arange(330 * HOP) / 44_100
@@ -209,7 +209,7 @@ def test_an_overloaded_stream_changes_by_itself_and_recovers(start_adaptive, mon
 
 
 def test_at_the_end_of_the_ladder_it_says_so_once_and_goes_on(start_adaptive, monkeypatch):
-    monkeypatch.setattr("rtsep.live.adaptive.slower_plan", lambda plan, run_ms: None)
+    monkeypatch.setattr("rtsep.live.adaptive.slower_plan", lambda plan, run_ms, ladder: None)
     monkeypatch.setattr("rtsep.live.adaptive.LOOK_S", 0.01)
     told, said = threading.Event(), []
 
@@ -237,7 +237,7 @@ def test_a_change_that_fails_is_told(start_adaptive, monkeypatch):
     monkeypatch.setattr("rtsep.live.adaptive.LoadWatch", Complaining)
     monkeypatch.setattr("rtsep.live.adaptive.LOOK_S", 0.01)
 
-    def broken(plan, run_ms):
+    def broken(plan, run_ms, ladder):
         raise MemoryError("no room")
 
     monkeypatch.setattr("rtsep.live.adaptive.slower_plan", broken)

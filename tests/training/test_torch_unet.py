@@ -14,7 +14,8 @@ from tests.weights.made_up_weights import made_up_arrays
 
 torch = pytest.importorskip("torch", reason="pip install 'rtsep[train]'")
 
-from rtsep.training.torch_unet import Nets, TorchUNet  # noqa: E402
+from rtsep.training.torch_nets import Nets  # noqa: E402
+from rtsep.training.torch_unet import TorchUNet  # noqa: E402
 
 MODELS = ("spleeter:2stems", "spleeter:4stems")
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rtsep.weights.checksum import sha256_of
+from rtsep.weights.store import sidecar_of
+
 NAME = "spleeter:2stems"
 STORED = "spleeter-2stems.safetensors"
 # The files of a weights folder after a fetch that failed, and after one that did not.
@@ -37,3 +40,14 @@ def failure(capsys: pytest.CaptureFixture[str]) -> str:
     assert sum("error:" in line for line in lines) == 1
     assert lines[-1].startswith("rtsep-weights: error: ")
     return lines[-1]
+
+
+def replace_header(file: Path, old: str, new: str) -> None:
+    """Put `new` in place of `old` in the header of a file of weights, and renew its sidecar."""
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header, arrays = content[8 : 8 + length].decode(), content[8 + length :]
+    assert header.count(old) == 1
+    header = header.replace(old, new)
+    file.write_bytes(len(header).to_bytes(8, "little") + header.encode() + arrays)
+    sidecar_of(file).write_text(f"{sha256_of(file)}  {file.name}\n")

@@ -19,18 +19,18 @@ from rtsep.weights import library as weights
 from rtsep.weights.own_models import RUN_FILE, Network, config_of, read_own
 from rtsep.weights.store import Provenance, read_provenance, write_weights
 from tests.files.sounds import music
-from tests.weights.helpers import failure, tree
+from tests.weights.helpers import failure, replace_header, tree
 from tests.weights.made_up_weights import made_up_arrays
 
 DRUMS = ModelConfig("run", "run", ("drums", "rest"), "elu", "relu", "sigmoid", 512, True)
 TWO = ModelConfig("run", "run", ("choir", "organ"), "leaky_relu", "relu", "sigmoid", 1024)
 
 
-def write_run(folder: Path, config: ModelConfig, network: str | None = None) -> Path:
+def write_run(folder: Path, config: ModelConfig) -> Path:
     """What rtsep-train leaves, with made-up weights."""
     folder.mkdir(parents=True, exist_ok=True)
     stems = {stem: made_up_arrays(seed) for seed, stem in enumerate(config.net_stems)}
-    text = Network.of(config).as_text() if network is None else network
+    text = Network.of(config).as_text()
     provenance = Provenance(
         config.name, ",".join(stems), "a training", "0" * 64, "CC0", "me", network=text
     )
@@ -107,7 +107,9 @@ def test_what_holds_no_model_is_refused(
     ],
 )  # fmt: skip
 def test_a_header_that_says_nothing_usable_is_refused(network: str, tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", DRUMS, network)
+    run = write_run(tmp_path / "run", DRUMS)
+    good = Network.of(DRUMS).as_text()
+    replace_header(run / RUN_FILE, json.dumps(good), json.dumps(network))
     with pytest.raises(WeightsError, match="does not say what nets it is for"):
         read_own(run)
 

@@ -13,7 +13,7 @@ import pytest
 
 from rtsep.cli.weights import main
 from rtsep.nets.arrays import stem_shapes
-from rtsep.nets.registry import MODELS
+from rtsep.nets.registry import MODELS, UNPUBLISHED
 from rtsep.weights import library as weights
 from rtsep.weights.manifest import MANIFEST_FILE, MANIFEST_PACKAGE, Manifest, read_manifest
 from tests.weights.helpers import NAME, MadeUpModel, failure
@@ -23,7 +23,9 @@ from tests.weights.release_server import ReleaseServer
 
 def test_the_manifest_describes_the_models_that_rtsep_knows() -> None:
     manifest = read_manifest()
-    assert set(manifest.models) == {config.weights_name for config in MODELS.values()}
+    assert set(manifest.models) == {
+        config.weights_name for name, config in MODELS.items() if name not in UNPUBLISHED
+    }
     floats_per_stem = 9_826_759  # with gamma, beta, mean, variance and conv6's batch norm
     for name, entry in manifest.models.items():
         assert entry.stems == MODELS[name].stems
@@ -57,11 +59,13 @@ def test_fetch_list_and_verify(
     assert main(["list", "--json"], manifest) == 0
     listed = json.loads(capsys.readouterr().out)
     assert listed["folder"] == str(cache)
-    (row,) = listed["models"]
+    row, *untrained = listed["models"]
+    assert [other["name"] for other in untrained] == list(UNPUBLISHED)
     assert row == {
         "name": NAME,
         "stems": ["vocals", "accompaniment"],
         "installed": True,
+        "untrained": False,
         "own": False,
         "genuine": True,
         "path": str(path),
@@ -84,7 +88,7 @@ def test_damaged_weights_are_reported(
     assert main(["list"], manifest) == 0
     assert "damaged: " in capsys.readouterr().out
     assert main(["list", "--json"], manifest) == 0
-    (row,) = json.loads(capsys.readouterr().out)["models"]
+    row = json.loads(capsys.readouterr().out)["models"][0]
     assert row["problem"] and row["genuine"] is None
 
 

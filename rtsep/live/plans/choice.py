@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.live import RATIO
-from rtsep.live.plans.ladder import LADDER, versions
+from rtsep.live.plans.ladder import LADDER, Rung, versions
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 
@@ -91,6 +91,7 @@ def choose(
     nets: str,
     *,
     paced: bool = True,
+    ladder: Sequence[Rung] = LADDER,
 ) -> Choice:
     """The option that `request` is best served by on this machine.
 
@@ -99,6 +100,7 @@ def choose(
     nets: in words, for messages, what has to run with the fewest nets, like ``4 nets``.
     paced: False for a file that is played as fast as it goes, which any machine sustains, and for
         which latency costs nothing: the best measured quality is chosen.
+    ladder: the plans to choose between.
 
     Raises UsageError where no plan is as short as asked for, RtsepError where this machine does not
     sustain any that is.
@@ -110,7 +112,7 @@ def choose(
         return _named(ways, load_of)
     options = [
         Option(rung.plan, masking, rung.quality_db[masking])
-        for rung in LADDER
+        for rung in ladder
         for masking in maskings
     ]
     bound_ms = math.inf if request.bound_ms is None else request.bound_ms
@@ -242,7 +244,9 @@ def in_words(load: float) -> str:
     return f"a run takes {load:.0%} of its deadline, head-room {1 - load:.0%}"
 
 
-def slower_plan(current: StreamPlan, run_ms: float) -> StreamPlan | None:
+def slower_plan(
+    current: StreamPlan, run_ms: float, ladder: Sequence[Rung] = LADDER
+) -> StreamPlan | None:
     """The next plan of the ladder for a machine that does not keep up with `current`.
 
     run_ms: what a run takes under load. The shortest that gives a run RELIEF times the time and
@@ -250,7 +254,7 @@ def slower_plan(current: StreamPlan, run_ms: float) -> StreamPlan | None:
     """
     relieving = [
         rung.plan
-        for rung in LADDER
+        for rung in ladder
         if rung.plan.latency_samples > current.latency_samples
         and rung.plan.deadline_ms >= RELIEF * current.deadline_ms
     ]

@@ -7,6 +7,10 @@ The figures are those of `rtsep-bench quality --plans ladder`, with `--masks rat
 kept in benchmarks/rtsep_bench/results/quality-ladder.json: the SDR of the vocals, mean over the songs,
 relative to the plan `classic` with ratio masks. A test compares them, so new ones go into those files
 and into MEASURED_DB, and nowhere else. Other stems and models are taken to behave alike.
+
+Nets that run on whole windows have a ladder of their own: long strides, since each run costs as much as
+the whole window. No weights of quality are there to measure them with, so what its plans are worth is
+what Spleeter's nets made of as much look-ahead.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from dataclasses import asdict, dataclass
 from rtsep.live import MASKING
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import StreamPlan
+from rtsep.nets.kinds import kind_of
+from rtsep.nets.registry import ModelConfig
 
 # plan: dB with the ratio mask of all nets, dB with the independent mask of the stem's net.
 MEASURED_DB = {
@@ -51,6 +57,21 @@ MEASURED_DB = {
     "classic": (0.0, -0.22),
 }
 
+# The same of nets that run on whole windows: T = 192, by look-ahead.
+OF_WHOLE_WINDOWS_DB = {
+    "192/1/1/1/asymmetric/4": MEASURED_DB["64/1/1/1/asymmetric/4"],
+    "192/1/2/1/hann/4": MEASURED_DB["64/1/2/1/hann/4"],
+    "192/2/2/2/hann/4": MEASURED_DB["64/1/2/1/hann/4"],
+    "192/2/4/2/hann/2": MEASURED_DB["64/1/4/1/hann/2"],
+    "192/4/2/4/hann/4": MEASURED_DB["64/1/2/1/hann/4"],
+    "192/4/4/4/hann/2": MEASURED_DB["64/1/4/1/hann/2"],
+    "192/8/4/8/hann/2": MEASURED_DB["64/1/4/1/hann/2"],
+    "192/8/8/8/hann": MEASURED_DB["64/1/8/1/hann"],
+    "192/16/8/16/hann": MEASURED_DB["64/1/8/1/hann"],
+    "192/32/8/32/hann": MEASURED_DB["64/1/8/1/hann"],
+    "192/64/8/64/hann": MEASURED_DB["64/1/8/1/hann"],
+}
+
 
 @dataclass(frozen=True)
 class Rung:
@@ -63,16 +84,19 @@ class Rung:
     quality_db: Mapping[str, float]
 
 
-# By latency, the shortest first.
-LADDER = tuple(
-    sorted(
-        (
-            Rung(read_plan(name), dict(zip(MASKING, measured_db)))
-            for name, measured_db in MEASURED_DB.items()
-        ),
-        key=lambda rung: rung.plan.latency_samples,
-    )
-)
+def _ladder(quality_db: Mapping[str, tuple[float, float]]) -> tuple[Rung, ...]:
+    """By latency, the shortest first."""
+    rungs = [Rung(read_plan(name), dict(zip(MASKING, db))) for name, db in quality_db.items()]
+    return tuple(sorted(rungs, key=lambda rung: rung.plan.latency_samples))
+
+
+LADDER = _ladder(MEASURED_DB)
+WINDOW_LADDER = _ladder(OF_WHOLE_WINDOWS_DB)
+
+
+def ladder_of(config: ModelConfig) -> tuple[Rung, ...]:
+    """The plans worth choosing between for the nets of a model, the shortest first."""
+    return LADDER if kind_of(config).keeps_rows else WINDOW_LADDER
 
 
 def versions(plan: StreamPlan) -> tuple[Rung, ...]:
