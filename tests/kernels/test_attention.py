@@ -120,8 +120,9 @@ def test_layer_norm_in_place_and_beside(count, channels, mean, before, seed):
     image, pixels = guarded(1, count, channels)
     layer_norm.layer_norm(_tokens(x, 3), norm, image)
     assert untouched_outside(image, pixels)
-    # What a mean of 300 leaves of a number near 1 is known to 3e-5.
-    atol = 1e-5 if abs(mean) < 10 else 2e-4
+    # Beside 300 a float32 knows a number near 1 to 3e-5; the scale makes some times as much of it. With
+    # the mean of squares it would be some 5e-3.
+    atol = 1e-5 if abs(mean) < 10 else 1e-3
     np.testing.assert_allclose(pixels[0], expected, atol=atol)
     pixels[0] = x
     layer_norm.layer_norm(image, norm, image)
