@@ -57,7 +57,12 @@ def test_a_whole_window_gathers_what_the_plan_says() -> None:
     np.testing.assert_allclose(window[5:], (seen[2] + seen[::-1]) / 2, rtol=1e-6)
     gather(ring, gains, 5, 0, 0, window)
     rows = np.arange(5, 13) % 9
-    np.testing.assert_array_equal(window, ring[rows] * gains[rows, np.newaxis, np.newaxis])
+    expected = ring[rows] * gains[rows, np.newaxis, np.newaxis]
+    np.testing.assert_array_equal(window, expected)
+    for shift, seen_bins, filled in ((1, slice(1, 3), slice(0, 2)), (-1, slice(0, 2), slice(1, 3))):
+        gather(ring, gains, 5, 0, shift, window)
+        np.testing.assert_array_equal(window[:, filled], expected[:, seen_bins])
+        np.testing.assert_array_equal(np.delete(window, filled, axis=1), 0)
 
 
 @pytest.mark.parametrize("frames", [64, 128, 192, 512])
