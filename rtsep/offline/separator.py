@@ -6,7 +6,7 @@ form gives exactly what the whole array gives, whatever the lengths of the block
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,6 +25,7 @@ from rtsep.offline.stream_separator import Stems, StreamSeparator
 from rtsep.weights.download import ByteProgress
 from rtsep.weights.library import model_named
 from rtsep.weights.load_nets import load_nets
+from rtsep.weights.shared_nets import shared_nets
 
 
 class Separator:
@@ -53,6 +54,9 @@ class Separator:
         Spleeter's pipeline to 115 dB.
     progress : callable, optional
         Called while weights are fetched, see rtsep.weights.download.
+    shared : bool
+        Map the packed networks from a file in the cache, so that all processes with the same model and
+        precision hold them in memory once.
 
     Attributes
     ----------
@@ -60,6 +64,8 @@ class Separator:
         Names of what is given out.
     precision : str
         That of the nets.
+    why_not_shared : str or None
+        Why this process holds networks of its own although they were to be shared.
 
     Raises
     ------
@@ -84,6 +90,7 @@ class Separator:
         auto_level: bool = False,
         precision: str | None = None,
         progress: ByteProgress | None = None,
+        shared: bool = False,
     ):
         self.model = model_named(model)
         names = stem_names(stems) or self.model.stems
@@ -94,7 +101,12 @@ class Separator:
         self.jobs = jobs or usable_cores()
         self.auto_level = auto_level
         self.precision = find_precision(precision, paced=False).precision
-        self._nets = load_nets(self.model, progress, precision=self.precision)
+        self.why_not_shared: str | None = None
+        if shared:
+            loaded = shared_nets(self.model, progress, self.precision)
+            self._nets, self.why_not_shared = loaded.nets, loaded.why_not
+        else:
+            self._nets = load_nets(self.model, progress, precision=self.precision)
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -153,7 +165,12 @@ class Separator:
         rests: dict[str, str] = {}
         if rate != SAMPLE_RATE and self._extension != ZEROS:
             masked, rests = self._masked_and_rests()
-        segments = SegmentSeparator(
+        channels = check_channels(channels)
+        return StreamSeparator(self._segments(masked), self.stems, rests, rate, channels)
+
+    def _segments(self, masked: Mapping[str, Sequence[str]]) -> SegmentSeparator:
+        """What computes the outputs that are made by masks, given with their stems, of one stream."""
+        return SegmentSeparator(
             self.model,
             self._nets,
             masked,
@@ -162,7 +179,6 @@ class Separator:
             self.jobs,
             self.auto_level,
         )
-        return StreamSeparator(segments, self.stems, rests, rate, check_channels(channels))
 
     def _masked_and_rests(self) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
         """The outputs to make by masks, with their stems, and which of these leaves which rest.
