@@ -2,8 +2,9 @@
 
 Until it is complete, a file has a temporary name beside its final one, which no other process and no
 earlier run has: `.vocals.wav.1234-5f3a9c0e.part`, with the process's number, or what `name_writer` has
-put in its place. It is made exclusively, so that two runs into one place never write into one file. Who finds at the end that the final name has
-been given to another file since the beginning leaves that file alone and raises an error.
+put in its place. It is made exclusively, so that two runs into one place never write into one file. Who
+finds at the end that the final name has been given to another file since the beginning leaves that file
+alone and raises an error.
 """
 
 from __future__ import annotations
