@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rtsep.batch import storage
-from rtsep.errors import AudioFileError, UsageError
+from rtsep.errors import AudioFileError, RtsepError, UsageError
 
 # What is taken from a folder; a file with another extension is taken when it is named.
 SOUND_EXTENSIONS = frozenset(
@@ -48,9 +48,14 @@ class Input:
 
 @dataclass
 class Found:
-    """What names stand for. left_out: files in folders that are no sound by their extension."""
+    """What names stand for.
+
+    failures: why a name stands for nothing.  left_out: files in folders that are no sound by their
+    extension.
+    """
 
     inputs: list[Input]
+    failures: list[str]
     left_out: int = 0
 
 
@@ -78,18 +83,16 @@ def find_inputs(
     without : str, optional
         A folder that is not looked into: where the results go.
 
-    Raises
-    ------
-    AudioFileError
-        Where a folder or a storage cannot be read, or wildcards meet nothing.
     """
     search = _Search(exclude, without)
-    for name in names:
-        search.add(name)
     base = _common_folder(listed)
-    for name in listed:
-        search.add(name, base)
-    return Found(search.inputs, search.left_out)
+    failures = []
+    for name, of in [*((name, None) for name in names), *((name, base) for name in listed)]:
+        try:
+            search.add(name, of)
+        except RtsepError as error:
+            failures.append(str(error))
+    return Found(search.inputs, failures, search.left_out)
 
 
 def read_list(content: bytes, label: str) -> list[str]:
@@ -143,8 +146,11 @@ class _Search:
             self._take(name, tree, os.path.basename(name))
 
     def _add_folder(self, folder: str, base: str) -> None:
+        sounds = 0
         for path in self._files_below(folder):
-            self._take_from_folder(path, base)
+            sounds += self._take_from_folder(path, base)
+        if not sounds:
+            raise AudioFileError(f"{folder} is a folder without files of sound: name another one")
 
     def _add_wildcards(self, pattern: str) -> None:
         base = _before_wildcards(pattern)
@@ -197,11 +203,13 @@ class _Search:
     def _is_without(self, folder: str) -> bool:
         return self._without is not None and os.path.realpath(folder) == self._without
 
-    def _take_from_folder(self, path: str, base: str) -> None:
-        if _is_sound(path):
-            self._take(path, _tree(os.path.dirname(path), base), os.path.relpath(path, base))
-        else:
+    def _take_from_folder(self, path: str, base: str) -> bool:
+        """Take a file if it is one of sound; return whether it is."""
+        if not _is_sound(path):
             self.left_out += 1
+            return False
+        self._take(path, _tree(os.path.dirname(path), base), os.path.relpath(path, base))
+        return True
 
     def _take(self, name: str, tree: str, within: str) -> None:
         if not self._wanted(os.path.abspath(name) if name else name, within):

@@ -297,37 +297,56 @@ def _values(row: Row) -> tuple[Any, ...]:
     return tuple(values[name.strip()] for name in _COLUMNS.split(","))
 
 
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    """Hold the journal's lock, a file beside it.
-
-    The system drops it with the last process that has it open: this one and its workers, so that none
-    of them is at work any more when another run begins.
-    """
-    lock_path = Path(f"{path}{LOCK_SUFFIX}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = lock_path.open("a+b")
-    except OSError as error:
-        raise RtsepError(f"cannot write the journal {path}: {error.strerror}") from error
-    with file:
-        deadline_s = time.monotonic() + LOCK_WAIT_S
-        while not try_lock(file):
-            if time.monotonic() > deadline_s:
-                raise RtsepError(
-                    f"another run writes to the journal {path}: wait for its end, or name another file"
-                )
-            time.sleep(LOCK_POLL_S)
-        yield file
-
-
 # The workers of a run that was killed end by themselves, within moments.
 LOCK_WAIT_S, LOCK_POLL_S = 5.0, 0.05
 
 
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """Hold the journal's lock: a file beside it, which is removed at the end.
+
+    The system drops the lock with the last process that has the file open: this one and its workers, so
+    that none of them is at work any more when another run begins.
+    """
+    lock_path = _lock_path(path)
+    deadline_s = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = lock_path.open("a+b")
+        except OSError as error:
+            raise RtsepError(f"cannot write the journal {path}: {error.strerror}") from error
+        with file:
+            # Whoever had it may have removed the file that was opened here.
+            if try_lock(file) and _is_file(lock_path, file):
+                try:
+                    yield file
+                finally:
+                    # Windows does not remove a file that is open: it stays, and does no harm.
+                    with contextlib.suppress(OSError):
+                        lock_path.unlink()
+                return
+        if time.monotonic() > deadline_s:
+            raise RtsepError(
+                f"another run writes to the journal {path}: wait for its end, or name another file"
+            )
+        time.sleep(LOCK_POLL_S)
+
+
+def _lock_path(path: Path) -> Path:
+    return Path(f"{path}{LOCK_SUFFIX}")
+
+
+def _is_file(path: Path, file: BinaryIO) -> bool:
+    """Whether `path` still leads to the open file."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    return False
+
+
 def _is_locked(path: Path) -> bool:
     try:
-        with Path(f"{path}{LOCK_SUFFIX}").open("r+b") as file:
+        with _lock_path(path).open("r+b") as file:
             return not try_lock(file)
     except OSError:
         return False

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 20
 # How far a stem's length may be from what is expected of its input: encoders' delays and padding.
-TOLERATED_S = 0.2
+TOLERATED_S = 0.1
 
 # Called with the seconds of sound that a task is about to separate; None where they are not known.
 OnBegin = Callable[["float | None"], None]

@@ -46,8 +46,9 @@ class Lines:
 
     def failed(self, row: Row, source: str, again: bool) -> None:
         """Say why; what is tried again is no error yet."""
-        self._clear()
-        complain(f"warning: {row.error}: it is tried again" if again else f"error: {row.error}")
+        if not again:
+            self._clear()
+            complain(f"error: {row.error}")
 
     def tick(self, totals: Totals) -> None:
         """Say how far it is, if it is time to."""

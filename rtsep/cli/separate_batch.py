@@ -42,7 +42,8 @@ def separate_many(arguments: argparse.Namespace) -> int:
         return merge(arguments.merge, arguments.journal)
     stems = chosen_stems(arguments)
     _check(arguments)
-    planned = _planned(arguments, stems)
+    found = _find(arguments)
+    planned = _planned(found, arguments, stems)
     with Journal(arguments.journal) as journal:
         _fetch_weights(arguments)
         settings = _settings(arguments, stems)
@@ -67,7 +68,7 @@ def separate_many(arguments: argparse.Namespace) -> int:
                     watcher.end(run.totals)
         else:
             watcher.end(run.totals)
-    return 1 if run.totals.failed else 0
+    return 1 if run.totals.failed or found.failures else 0
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -83,27 +84,41 @@ def _check(arguments: argparse.Namespace) -> None:
     check_pattern(arguments.filename)
 
 
-def _planned(arguments: argparse.Namespace, stems: Sequence[str]) -> list[Planned]:
-    """Every input and its files; raises UsageError where two would have the same."""
+def _find(arguments: argparse.Namespace) -> Found:
+    """The inputs that the names stand for; says which names stand for none.
+
+    Raises UsageError where there is no input at all.
+    """
     output = str(arguments.output)
     listed = [name for place in arguments.from_file or () for name in _names_in(place)]
     found = find_inputs(
-        arguments.inputs,
-        listed,
-        arguments.exclude or (),
-        None if has_scheme(output) else output,
+        arguments.inputs, listed, arguments.exclude or (), None if has_scheme(output) else output
     )
+    for failure in found.failures:
+        complain(f"error: {failure}")
     if found.left_out and not arguments.quiet:
-        complain(f"note: {found.left_out} files in folders are left out: they are no sound by name")
-    inputs = found.inputs
+        complain(f"note: {found.left_out:,} files in folders are no sound by their name: left out")
+    if not found.inputs and not found.failures:
+        where = ", ".join([*arguments.inputs, *(arguments.from_file or ())])
+        raise UsageError(f"everything in {where} is excluded: leave out a pattern")
     if arguments.shard is not None:
-        inputs = shard(inputs, *arguments.shard)
-    elif not inputs:
-        raise UsageError(_why_nothing(arguments, found))
-    planned = [Planned(entry, _targets(entry, arguments, stems, output)) for entry in inputs]
+        found.inputs = shard(found.inputs, *arguments.shard)
+    return found
+
+
+def _planned(found: Found, arguments: argparse.Namespace, stems: Sequence[str]) -> list[Planned]:
+    """Every input and its files; raises UsageError where two would have the same."""
+    inputs, output = found.inputs, str(arguments.output)
+    planned = []
+    for entry in inputs:
+        try:
+            planned.append(Planned(entry, _targets(entry, arguments, stems, output)))
+        except UsageError as error:  # of this input alone: the pattern has been checked
+            found.failures.append(str(error))
+            complain(f"error: {error}")
     if not has_scheme(output):
         check_collisions(
-            [Path(entry.name) for entry in inputs if not has_scheme(entry.name)],
+            [Path(one.entry.name) for one in planned if not has_scheme(one.entry.name)],
             [
                 target
                 for one in planned
@@ -123,13 +138,6 @@ def _names_in(place: str) -> list[str]:
         return read_list(Path(place).read_bytes(), place)
     except OSError as error:
         raise RtsepError(f"cannot read the list {place}: {error.strerror}") from error
-
-
-def _why_nothing(arguments: argparse.Namespace, found: Found) -> str:
-    where = ", ".join([*arguments.inputs, *(arguments.from_file or ())])
-    excluded = " that is not excluded" if arguments.exclude else ""
-    others = f", only {found.left_out} files of other kinds" if found.left_out else ""
-    return f"there is no file of sound in {where}{excluded}{others}: name files, or another folder"
 
 
 def _targets(
