@@ -163,6 +163,9 @@ class Journal:
         """End the run and let go of the file."""
         with contextlib.suppress(RtsepError):
             self.end_run()
+        # Without a log beside it, so that who reads it later leaves none; a reader may prevent it.
+        with contextlib.suppress(sqlite3.Error):
+            self._database.execute("PRAGMA journal_mode = DELETE")
         self._life.close()
 
     def rows(self) -> Iterator[Row]:

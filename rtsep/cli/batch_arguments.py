@@ -66,6 +66,14 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
         "--shard", metavar="I/N", type=_shard, help="do part I of N of the inputs, I from 1 to N"
     )
     group.add_argument(
+        "--scheduler", metavar="ADDRESS",
+        help="have a Dask cluster do it (extra `cluster`): tcp://host:8786",
+    )  # fmt: skip
+    group.add_argument(
+        "--fetch", action="store_true",
+        help="with --scheduler: workers cannot write to DIR, their stems come through the network",
+    )  # fmt: skip
+    group.add_argument(
         "--json-lines", action="store_true", help="print what becomes of each input as JSON, a line each"
     )  # fmt: skip
     group.add_argument(
@@ -93,7 +101,7 @@ def asks_for_batch(arguments: argparse.Namespace) -> bool:
     """Whether the inputs are more than some files, or an option is about many."""
     options = (
         "from_file", "exclude", "duplicates", "journal", "skip_existing", "workers", "retries",
-        "time_limit", "memory_limit", "shard", "json_lines", "status", "merge",
+        "time_limit", "memory_limit", "shard", "json_lines", "status", "merge", "scheduler", "fetch",
     )  # fmt: skip
     if any(getattr(arguments, option) not in (None, False) for option in options):
         return True

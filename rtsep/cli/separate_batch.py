@@ -80,6 +80,8 @@ def _check(arguments: argparse.Namespace) -> None:
         )
     if arguments.stdout is not None or arguments.pcm is not None:
         raise UsageError("--stdout and --pcm are about one input: leave them out with many files")
+    if arguments.fetch and arguments.scheduler is None:
+        raise UsageError("--fetch is about a cluster: add --scheduler ADDRESS, or leave it out")
     find_format(arguments.format).bit_depth(arguments.bit_depth)
     check_pattern(arguments.filename)
 
@@ -192,6 +194,14 @@ def _settings(arguments: argparse.Namespace, stems: tuple[str, ...]) -> BatchSet
 def _executor(
     arguments: argparse.Namespace, settings: BatchSettings, journal: Journal, left: int
 ) -> Executor:
+    def note(text: str) -> None:
+        complain(f"note: {text}")
+
+    if arguments.scheduler is not None:
+        from rtsep.batch.dask_cluster import DaskCluster
+
+        there = replace(settings, jobs=arguments.jobs or 1)
+        return DaskCluster(arguments.scheduler, there, journal.identity, arguments.fetch, note)
     workers = min(arguments.workers or default_workers(), left)
     limit = arguments.memory_limit
     return WorkerPool(
@@ -203,5 +213,5 @@ def _executor(
             None if limit is None else limit * 1_000_000,
         ),
         journal.lock,
-        lambda text: complain(f"note: {text}"),
+        note,
     )

@@ -1,4 +1,4 @@
-"""Workers and the run itself are killed at random moments, again and again: nothing is lost or done twice.
+"""Workers and the run itself are killed at random moments, again and again: nothing is lost.
 
     RTSEP_SOAK=10000 RTSEP_SOAK_KILLS=50 RTSEP_SOAK_NETS=1 pytest -s tests/batch/test_soak.py
 
@@ -39,9 +39,9 @@ pytestmark = [
 
 # Beside letters: what shells, terminals, Python and FFmpeg take for something else.
 ODD = [
-    "a b", "tab\t", "new\nline", "*", "[x]", "{y}", "%d", "%s", "$HOME", "'", '"', "\\", "`ls`", "#", "?q=1",
-    "-o", "é", "e\u0301", "日本語", "🎵", "\u202e", "\x1b[31m", "\x07", "c:", "~", "&", "|", ";", "end ", "x" * 120,
-    os.fsdecode(b"\xff\xfe"), "file:", "http:", "NUL", "0",
+    "a b", "tab\t", "new\nline", "*", "[x]", "{y}", "%d", "%s", "$HOME", "'", '"', "\\", "`ls`", "#",
+    "?q=1", "-o", "é", "e\u0301", "日本語", "🎵", "\u202e", "\x1b[31m", "\x07", "c:", "~", "&", "|", ";",
+    "end ", "x" * 120, os.fsdecode(b"\xff\xfe"), "file:", "http:", "NUL", "0",
 ]  # fmt: skip
 
 RUN = f"""
@@ -55,7 +55,7 @@ sys.exit(main())
 
 
 def make_library(folder: Path, count: int) -> set[str]:
-    """Make recordings of 0.5 to 4 s, some damaged, all of another content; return the damaged ones' names.
+    """Make recordings of 0.5 to 4 s, each another, some damaged; return the names of these.
 
     Written by hand: 10,000 files of noise cost a minute in an encoder.
     """
