@@ -82,6 +82,10 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError("--stdout and --pcm are about one input: leave them out with many files")
     if arguments.fetch and arguments.scheduler is None:
         raise UsageError("--fetch is about a cluster: add --scheduler ADDRESS, or leave it out")
+    if arguments.fetch and arguments.skip_existing:
+        raise UsageError(
+            "with --fetch workers do not see the stems: use --journal, not --skip-existing"
+        )
     find_format(arguments.format).bit_depth(arguments.bit_depth)
     check_pattern(arguments.filename)
 
