@@ -2,8 +2,8 @@
 
     python scripts/measure_many_files.py [--songs 8] [--seconds 60] [--rounds 3] [--model M]
 
-Songs are made up. Ways of doing them take turns, and the middle of the rounds counts, so that what else
-the machine does changes all of them alike. Needs the extra `cluster` for the last part; weights are those
+Songs are made up. Ways of doing them take turns, and the middle of the rounds counts, so that what
+else the machine does changes all of them alike. Needs the extra `cluster` for Dask. Weights are those
 that are installed (RTSEP_WEIGHTS).
 """
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import rtsep
-from rtsep.batch.plan import key_of
+from rtsep.batch.plan import key_of, remove_parts
 from rtsep.batch.settings import BatchSettings
 from rtsep.batch.task import Outcome, Task, perform
 from rtsep.errors import MissingLibraryError, RtsepError, one_line
@@ -151,13 +151,16 @@ class DaskCluster:
         self._looked_s = time.monotonic()
 
     def _check_versions(self) -> None:
-        try:
-            versions = set(self._client.run(_version).values())
-        except ImportError as error:
-            raise RtsepError(
-                f"workers of the cluster at {self._address} have no rtsep: install it there, {error}"
-            ) from error
-        if others := versions - {rtsep.__version__}:
+        """Raise RtsepError where a worker lacks rtsep; one that is just dying says nothing."""
+        answers = self._client.run(_version, on_error="return").values()
+        for answer in answers:
+            if isinstance(answer, ImportError):
+                raise RtsepError(
+                    f"workers of the cluster at {self._address} have no rtsep ({answer}): install it"
+                    " there"
+                )
+        others = {answer for answer in answers if isinstance(answer, str)} - {rtsep.__version__}
+        if others:
             raise RtsepError(
                 f"workers of the cluster at {self._address} have rtsep {', '.join(sorted(others))},"
                 f" here it is {rtsep.__version__}: install the same"
@@ -173,6 +176,8 @@ class DaskCluster:
             return Outcome(error=f"{task.source}: every worker that had it has died")
         except Exception as error:
             return Outcome(error=f"{task.source}: {one_line(error)}")
+        # Of workers that were killed at it, after which the scheduler gave it to another.
+        remove_parts(task.targets.values(), self._writer)
         return _stored(task, outcome, contents) if contents else outcome
 
     def _gone(self) -> RtsepError:

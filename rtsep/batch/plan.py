@@ -66,7 +66,7 @@ def make_plan(planned: Sequence[Planned], journal: Journal, settings: str) -> Pl
         asked_for.add(row.name)
         old = before.get(row.name)
         if old is not None and old.state == RUNNING:
-            remove_parts(old, journal.identity)
+            remove_parts(_files(old).values(), journal.identity)
         if old is not None and _is_done(old, row):
             plan.done.append(old)
         else:
@@ -80,13 +80,12 @@ def make_plan(planned: Sequence[Planned], journal: Journal, settings: str) -> Pl
     return plan
 
 
-def remove_parts(row: Row, writer: str) -> None:
-    """Remove what a killed process of this journal has left of an input's stems, and empty folders."""
-    for target, _size in row.outputs.values():
-        if storage.has_scheme(target):
-            continue
-        for part in killed_parts(Path(target), writer):
-            part.unlink(missing_ok=True)
+def remove_parts(targets: Iterable[str], writer: str) -> None:
+    """Remove what killed processes have left half written of these files. writer: their name."""
+    for target in targets:
+        if not storage.has_scheme(target):
+            for part in killed_parts(Path(target), writer):
+                part.unlink(missing_ok=True)
 
 
 def _is_done(old: Row, new: Row) -> bool:

@@ -250,7 +250,7 @@ class Run:
     def _failed(self, item: Item, error: str) -> None:
         row = item.row
         row.state, row.ended_s, row.error = FAILED, time.time(), error
-        remove_parts(row, self._journal.identity)
+        remove_parts((target for target, _ in row.outputs.values()), self._journal.identity)
         self._journal.put([row])
         again = row.attempts <= self._retries
         if again:
