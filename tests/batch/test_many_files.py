@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,9 @@ import pytest
 from rtsep.batch.journal import read_journal
 from rtsep.cli import separate
 from rtsep.cli.separate import main
-from tests.batch.conftest import files_below
+from tests.batch.conftest import GAIN_WORKER, files_below
 from tests.files.sounds import music, read_file, signal_to_noise_db, write_file
+from tests.signal_programs import end, start
 
 THREE = sorted(
     f"{name}/{stem}.wav"
@@ -152,6 +155,33 @@ def test_lists_and_shards_and_journals_that_merge(library, gains, capsys, monkey
     assert (summed["done"], summed["failed"], summed["waiting"]) == (3, 0, 0)
     assert main(["--from-file", "list", "-o", "out", "--journal", "all", "--json-lines"]) == 0
     assert [e["event"] for e in events(capsys)] == ["separated", "end"]
+
+
+SLOW = f"""
+import sys
+from rtsep.batch import worker_process
+from rtsep.cli.separate import main
+worker_process.command = lambda module: [sys.executable, "-c", {GAIN_WORKER!r}]
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_with_nothing_half_done(
+    library, made_up_weights, monkeypatch, number, status
+):
+    monkeypatch.setenv("GAIN_WORKER_PAUSE_S", "0.5")
+    words = ["library", "-o", "out", "--journal", "j", "--workers", "1", "--json-lines"]
+    process = start(SLOW, *words)
+    assert process.stdout is not None
+    assert '"separated"' in process.stdout.readline()
+    process.send_signal(number)
+    assert end(process)[0] == status
+    assert sorted(path.name for path in Path().iterdir()) == ["j", "library", "out"]
+    states = sorted(row.state for row in read_journal(Path("j"))[0])
+    assert states.count("done") >= 1 and set(states) <= {"done", "waiting"}
+    assert len(files_below(Path("out"))) == 2 * states.count("done")
 
 
 IMPOSSIBLE = {

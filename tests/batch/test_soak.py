@@ -98,7 +98,8 @@ class Collector:
     def __init__(self, journal: Path) -> None:
         self.journal = journal
         self.hashes: dict[tuple[str, str], str] = {}
-        self.resident_kb: list[int] = []
+        # By how many inputs were done: memory of its own of each worker that is at work.
+        self.private_kb: list[tuple[int, int]] = []
 
     def take(self) -> list[Row]:
         try:
@@ -115,14 +116,18 @@ class Collector:
                     os.truncate(target, size)
         return rows
 
-    def watch(self, run: subprocess.Popen) -> None:
+    def watch(self, run: subprocess.Popen, done: int) -> None:
         for pid in children_of(run.pid):
             try:
                 status = Path(f"/proc/{pid}/status").read_text()
             except OSError:
                 continue
             kb = [int(line.split()[1]) for line in status.splitlines() if "RssAnon" in line]
-            self.resident_kb.append(kb[0] if kb else 0)
+            self.private_kb.append((done, kb[0] if kb else 0))
+
+    def memory_mb(self, first: int, stop: int) -> float:
+        """The middle of what workers had while inputs `first` to `stop` were done."""
+        return float(np.median([kb for done, kb in self.private_kb if first <= done < stop])) / 1e3
 
 
 def test_kills_lose_nothing(tmp_path, made_up_weights, monkeypatch):
@@ -150,7 +155,7 @@ def test_kills_lose_nothing(tmp_path, made_up_weights, monkeypatch):
     moments = sorted(dice.sample(range(1, FILES - len(damaged) - 2), min(KILLS, FILES // 4)))
     while run.poll() is None:
         done = sum(row.state == DONE for row in collector.take())
-        collector.watch(run)
+        collector.watch(run, done)
         if moments and done >= moments[0]:
             moments.pop(0)
             time.sleep(dice.uniform(0.0, 0.3))
@@ -188,6 +193,10 @@ def test_kills_lose_nothing(tmp_path, made_up_weights, monkeypatch):
     assert len(single.take()) == len(some)
     for key, value in single.hashes.items():
         assert collector.hashes[key] == value
+    middle = FILES // 2
+    memory = [collector.memory_mb(FILES // 10, middle), collector.memory_mb(middle, FILES)]
+    if FILES >= 1000:
+        assert memory[1] <= 1.05 * memory[0]
     print(
         json.dumps(
             {
@@ -195,9 +204,7 @@ def test_kills_lose_nothing(tmp_path, made_up_weights, monkeypatch):
                 "damaged": len(damaged),
                 "killed": kills,
                 "minutes": round((time.monotonic() - began_s) / 60, 1),
-                "worker_mb": [
-                    round(np.percentile(collector.resident_kb, p) / 1e3) for p in (5, 50, 95)
-                ],
+                "worker_mb": [round(mb) for mb in memory],
             }
         )
     )
