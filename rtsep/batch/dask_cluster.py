@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import logging
 import queue
 import tempfile
@@ -17,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import rtsep
 from rtsep.batch.plan import key_of, remove_parts
@@ -25,7 +24,7 @@ from rtsep.batch.settings import BatchSettings
 from rtsep.batch.task import Outcome, Task, perform
 from rtsep.errors import MissingLibraryError, RtsepError, one_line
 from rtsep.files.pipe_writer import PipeTarget
-from rtsep.system.part_file import name_writer, write_whole
+from rtsep.system.part_file import PartFile, commit_together, name_writer
 
 if TYPE_CHECKING:
     from rtsep.batch.warm_separator import WarmSeparator
@@ -76,12 +75,8 @@ class DaskCluster:
                 "a cluster takes Dask: run `pip install 'rtsep[cluster]'`"
             ) from None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        self._address, self._settings, self._writer, self._fetch = (
-            address,
-            settings,
-            writer,
-            fetch,
-        )
+        self._address, self._fetch = address, fetch
+        self._settings, self._writer = settings, writer
         self._killed, self._cancelled = distributed.KilledWorker, distributed.CancelledError
         try:
             self._client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
@@ -186,10 +181,6 @@ class DaskCluster:
         )
 
 
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
-
-
 def _duplicated(task: Task) -> Outcome:
     """Make stems of those of a recording with the same content, in this process."""
 
@@ -200,13 +191,19 @@ def _duplicated(task: Task) -> Outcome:
 
 
 def _stored(task: Task, outcome: Outcome, contents: dict[str, bytes]) -> Outcome:
-    """Write the stems that came through the network."""
+    """Write the stems that came through the network, all or none of them."""
+    parts: list[PartFile] = []
     try:
         for stem, content in contents.items():
-            write_whole(Path(task.targets[stem]), functools.partial(_write, content))
+            parts.append(PartFile(Path(task.targets[stem])))
+            parts[-1].temporary.write_bytes(content)
+        commit_together(parts)
     except OSError as error:
         reason = error.strerror or one_line(error)
         return Outcome(error=f"cannot write {error.filename or task.source}: {reason}")
+    finally:
+        for part in parts:
+            part.discard()
     sizes = {stem: len(content) for stem, content in contents.items()}
     return dataclasses.replace(outcome, sizes_bytes=sizes)
 

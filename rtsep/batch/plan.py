@@ -1,7 +1,8 @@
 """What is left to do of what was asked for, by what the journal knows.
 
 An input is done if its row says so, with the same settings and the same files for its stems, if every
-one of them is there with the length that was recorded, and if the input itself was not changed since.
+one of them is there with the length that was recorded, and if the input itself has the content that it
+had. One that bears another time, and is as long as it was, is hashed to find that out.
 """
 
 from __future__ import annotations
@@ -27,10 +28,15 @@ class Planned:
 
 @dataclass(slots=True)
 class Item:
-    """An input that is left to do. source: its name as it was given; row: in the journal."""
+    """An input that is left to do.
+
+    source: its name as it was given.  row: in the journal.  before: the row of when it was done, which
+    counts if the content is still the same.
+    """
 
     source: str
     row: Row
+    before: Row | None = None
 
 
 @dataclass
@@ -67,10 +73,12 @@ def make_plan(planned: Sequence[Planned], journal: Journal, settings: str) -> Pl
         old = before.get(row.name)
         if old is not None and old.state == RUNNING:
             remove_parts(_files(old).values(), journal.identity)
-        if old is not None and _is_done(old, row):
-            plan.done.append(old)
-        else:
+        if old is None or not _is_done(old, row):
             plan.left.append(Item(one.entry.name, row))
+        elif old.modified_ns != row.modified_ns:
+            plan.left.append(Item(one.entry.name, row, old))
+        else:
+            plan.done.append(old)
     # The longest first, so that at the end no worker is left alone with it.
     plan.left.sort(key=lambda item: -(item.row.size_bytes or 0))
     journal.put(item.row for item in plan.left)
@@ -89,11 +97,12 @@ def remove_parts(targets: Iterable[str], writer: str) -> None:
 
 
 def _is_done(old: Row, new: Row) -> bool:
+    """Whether an input is done, if its content is what it was."""
     return (
         old.state == DONE
         and old.settings == new.settings
         and _files(old) == _files(new)
-        and (old.size_bytes, old.modified_ns) == (new.size_bytes, new.modified_ns)
+        and old.size_bytes == new.size_bytes
         and all(storage.size_of(target) == size for target, size in old.outputs.values())
     )
 

@@ -1,8 +1,8 @@
 """One run over many inputs: hands tasks to an executor, and writes down what becomes of them.
 
-            +-> hash, if another input is as long --+-> separate --+-> done
-  waiting --+                                       |              +-> failed -> again, up to `retries`
-            +---------------------------------------+-> duplicate (the same content is done) -> done
+            +-> hash, if another is as long,  --+-> separate --+-> done
+  waiting --+   or its time has changed         |              +-> failed -> again, up to `retries`
+            +-----------------------------------+-> duplicate (the same content is done) -> done
 
 The journal is written before a task begins and after it has ended; all of this on one thread.
 """
@@ -172,7 +172,7 @@ class Run:
         if self._waiting:
             item = self._waiting.popleft()
             row = item.row
-            if row.content is None and row.size_bytes in self._to_hash:
+            if row.content is None and (item.before or row.size_bytes in self._to_hash):
                 return _InWork(item, "hash")
             return _InWork(item, "separate")
         if self._again:
@@ -212,6 +212,9 @@ class Run:
             self._failed(item, outcome.error or "")
             return
         row.content = outcome.content
+        if item.before is not None and item.before.content == row.content:
+            self._unchanged(item, item.before)
+            return
         original = self._originals.get(row.content)
         if original is None:
             self._originals[row.content] = _Original(item)
@@ -222,6 +225,14 @@ class Run:
             self._waiting.appendleft(item)
         else:
             original.waiting.append(item)
+
+    def _unchanged(self, item: Item, before: Row) -> None:
+        """Keep the row of an input that was done, with the time that it bears now."""
+        before.modified_ns = item.row.modified_ns
+        item.row = before
+        self._journal.put([before])
+        self.totals.before += 1
+        self.totals.bytes_left -= before.size_bytes or 0
 
     def _done(self, work: _InWork, outcome: Outcome) -> None:
         row, report = work.item.row, outcome.report

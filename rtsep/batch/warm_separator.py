@@ -39,7 +39,7 @@ class WarmSeparator(Separator):
 
     def warm_up(self) -> None:
         """Run every kernel once, so that they are compiled, or loaded, before the first recording."""
-        with remembered_plans(), self.stream() as stream:
+        with self.stream() as stream:
             stream.push(np.zeros((1, NET_CHANNELS), np.float32))
             stream.flush()
 
@@ -47,15 +47,16 @@ class WarmSeparator(Separator):
         key = tuple(masked)
         kept = self._kept.pop(key, None)
         if kept is None:
-            kept = _KeptSegments(
-                self.model,
-                self._nets,
-                masked,
-                self._extension,
-                self.jobs,
-                self.auto_level,
-                lambda segments: self._kept.update({key: segments}),
-            )
+            with remembered_plans():
+                kept = _KeptSegments(
+                    self.model,
+                    self._nets,
+                    masked,
+                    self._extension,
+                    self.jobs,
+                    self.auto_level,
+                    lambda segments: self._kept.update({key: segments}),
+                )
         return kept
 
     def close(self) -> None:

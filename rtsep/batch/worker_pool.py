@@ -63,12 +63,8 @@ class WorkerPool:
         say: Callable[[str], None] = lambda text: None,
     ):
         self.workers = workers
-        self._orders, self._limits, self._lock, self._say = (
-            Orders(settings, writer),
-            limits,
-            lock,
-            say,
-        )
+        self._orders, self._limits = Orders(settings, writer), limits
+        self._lock, self._say = lock, say
         # Writers: a thread for each process; reader: the caller's thread.
         self._messages: queue.SimpleQueue[tuple[WorkerProcess, Message | None]] = (
             queue.SimpleQueue()

@@ -14,6 +14,11 @@ from rtsep.cli.numbers import count, whole_from
 
 DUPLICATES = ("copy", "link", "separate")
 DEFAULT_RETRIES = 1
+FLAGS = ("skip_existing", "json_lines", "fetch")
+VALUES = (
+    "from_file", "exclude", "duplicates", "journal", "retries", "workers", "time_limit", "memory_limit",
+    "shard", "scheduler", "status", "merge",
+)  # fmt: skip
 DEFAULT_TIME_FACTOR = 4
 
 
@@ -99,11 +104,10 @@ def check_inputs(parser: OneLineParser, arguments: argparse.Namespace) -> None:
 
 def asks_for_batch(arguments: argparse.Namespace) -> bool:
     """Whether the inputs are more than some files, or an option is about many."""
-    options = (
-        "from_file", "exclude", "duplicates", "journal", "skip_existing", "workers", "retries",
-        "time_limit", "memory_limit", "shard", "json_lines", "status", "merge", "scheduler", "fetch",
-    )  # fmt: skip
-    if any(getattr(arguments, option) not in (None, False) for option in options):
+    if any(getattr(arguments, flag) for flag in FLAGS):
+        return True
+    # 0 retries are an option that was given.
+    if any(getattr(arguments, option) is not None for option in VALUES):
         return True
     places = [*arguments.inputs, str(arguments.output)]
     return any(map(has_scheme, places)) or any(

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from rtsep.constants import SAMPLE_RATE
 from rtsep.dsp.array_input import as_samples, check_rate
 from rtsep.dsp.channels import check_channels
+from rtsep.dsp.fft_wisdom import remembered_plans
 from rtsep.dsp.masking import ZEROS
 from rtsep.dsp.masking import mask_extension as find_mask_extension
 from rtsep.environment import usable_cores
@@ -170,15 +171,17 @@ class Separator:
 
     def _segments(self, masked: Mapping[str, Sequence[str]]) -> SegmentSeparator:
         """What computes the outputs that are made by masks, given with their stems, of one stream."""
-        return SegmentSeparator(
-            self.model,
-            self._nets,
-            masked,
-            self._extension,
-            OFFICIAL_FRAMES,
-            self.jobs,
-            self.auto_level,
-        )
+        # The same plans as of all other processes of this machine: another plan rounds otherwise.
+        with remembered_plans():
+            return SegmentSeparator(
+                self.model,
+                self._nets,
+                masked,
+                self._extension,
+                OFFICIAL_FRAMES,
+                self.jobs,
+                self.auto_level,
+            )
 
     def _masked_and_rests(self) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
         """The outputs to make by masks, with their stems, and which of these leaves which rest.

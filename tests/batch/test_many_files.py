@@ -49,6 +49,11 @@ def test_a_folder_keeps_its_tree_and_is_done_once(library, gains, capsys):
     assert [(e["event"], e["before"]) for e in events(capsys)] == [("end", 3)]
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.wav")} == before
 
+    # A copy of the same, with another time, is known by its content.
+    os.utime(library / "a.wav")
+    assert main([*arguments, "--json-lines"]) == 0
+    assert [(e["event"], e["before"]) for e in events(capsys)] == [("end", 3)]
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.wav")} == before
     # A stem that has gone, another setting, an input that was changed: done again, and nothing else.
     (out / "a" / "vocals.wav").unlink()
     write_file(library / "cd 1" / "b.wav", music(0.5, seed=7))
