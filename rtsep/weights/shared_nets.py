@@ -86,7 +86,13 @@ def shared_nets(
                 del own
                 nets = _mapped(path)
     except WeightsError as error:
-        return SharedNets(load_nets(config, progress, precision=precision), str(error))
+        # Weights that cannot be had are told by this once more.
+        own = load_nets(config, progress, precision=precision)
+        reason = getattr(error.__cause__, "strerror", None) or error
+        return SharedNets(
+            own,
+            f"cannot write {path}: {reason}: set RTSEP_KERNEL_CACHE to a folder that can be written",
+        )
     if nets is None:
         return SharedNets(load_nets(config, progress, precision=precision), f"{path} is damaged")
     return SharedNets(nets)
