@@ -115,8 +115,8 @@ class Run:
         self._skip_existing = skip_existing
         self._waiting = deque(plan.left)
         self._copies: deque[tuple[Item, Item]] = deque()
-        # The shortest file first: what takes a worker down by its length comes last.
-        self._again: list[tuple[int, int, Item]] = []
+        # By attempts, then by length: what takes a worker down by its length comes last.
+        self._again: list[tuple[int, int, int, Item]] = []
         self._in_work: dict[int, _InWork] = {}
         self._number = 0
         self._originals: dict[str, _Original] = {}
@@ -176,7 +176,7 @@ class Run:
                 return _InWork(item, "hash")
             return _InWork(item, "separate")
         if self._again:
-            return _InWork(heapq.heappop(self._again)[2], "separate")
+            return _InWork(heapq.heappop(self._again)[-1], "separate")
         return None
 
     def _task(self, work: _InWork) -> Task:
@@ -266,7 +266,7 @@ class Run:
         again = row.attempts <= self._retries
         if again:
             self._number += 1
-            heapq.heappush(self._again, (row.size_bytes or 0, self._number, item))
+            heapq.heappush(self._again, (row.attempts, row.size_bytes or 0, self._number, item))
         else:
             self.totals.failed += 1
             self.totals.bytes_left -= row.size_bytes or 0
