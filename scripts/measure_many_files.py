@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import soundfile
 
 from rtsep.environment import cpu_name, usable_cores
 from rtsep.system.child_program import command
+
+Name = TypeVar("Name", bound=Hashable)
 
 SHORT_S = 0.05
 SHORT_FILES = 40
@@ -45,24 +49,38 @@ def main() -> int:
         os.chdir(folder)
         make_songs(Path("songs"), arguments.songs, arguments.seconds)
         make_songs(Path("short"), SHORT_FILES, SHORT_S)
-        hours = arguments.songs * arguments.seconds / 3600
         options = ["-m", arguments.model, "-o", "out", "--quiet"]
-        pinned = [["songs", *options, "--workers", "1", "--jobs", "1"]]
-        ways: dict[str, Callable[[], float]] = {
-            "one process per file, all cores": lambda: each_alone("songs", options),
-            "1 worker on 1 core": lambda: run(pinned[0], cores=1),
-            f"{cores} workers": lambda: run(["songs", *options, "--workers", str(cores)]),
+        one = ["--workers", "1", "--jobs", "1"]
+        many = ["--workers", str(cores)]
+        ways: dict[str, Callable[[list[str]], float]] = {
+            "one process per file, all cores": lambda songs: each_alone(songs, options),
+            "1 worker on 1 core": lambda songs: run([*songs, *options, *one], cores=1),
+            f"{cores} workers": lambda songs: run([*songs, *options, *many]),
         }
         with cluster(cores) as address:
             if address is not None:
-                there = ["songs", *options, "--scheduler", address]
-                run(there)  # loads the model
-                ways[f"Dask, {cores} workers"] = lambda: run(there)
-            times = in_turns(ways, arguments.rounds)
-        for name, time_s in times.items():
-            print(f"{name:34} {hours / time_s * 3600:8.1f} hours of music per hour")
-        one, many = times["1 worker on 1 core"], times[f"{cores} workers"]
-        print(f"{cores} workers over 1 core: {one / many:.2f} times")
+                there = ["--scheduler", address]
+                run(["songs", *options, *there])  # loads the model
+                ways[f"Dask, {cores} workers"] = lambda songs: run([*songs, *options, *there])
+            songs = sorted(str(path) for path in Path("songs").iterdir())
+            times = in_turns(
+                {
+                    (name, len(part)): functools.partial(way, part)
+                    for name, way in ways.items()
+                    for part in (songs, songs[: len(songs) // 2])
+                },
+                arguments.rounds,
+            )
+        rates = {}
+        for name in ways:
+            # Of the second half of the songs, when all is loaded.
+            whole_s, half_s = times[name, len(songs)], times[name, len(songs) // 2]
+            sound_s = arguments.seconds * (len(songs) - len(songs) // 2)
+            rates[name] = sound_s / (whole_s - half_s)
+            begin_s = whole_s - arguments.seconds * len(songs) / rates[name]
+            print(f"{name:34} {rates[name]:6.1f} hours of music per hour, start {begin_s:.1f} s")
+        one_rate, many_rate = rates["1 worker on 1 core"], rates[f"{cores} workers"]
+        print(f"{cores} workers over 1 core: {many_rate / one_rate:.2f} times")
         short = in_turns(
             {
                 "whole": lambda: run(["short", *options, "--workers", "1", "--jobs", "1"]),
@@ -100,14 +118,14 @@ def run(arguments: list[str], cores: int | None = None) -> float:
     return time.perf_counter() - began_s
 
 
-def each_alone(folder: str, options: list[str]) -> float:
+def each_alone(songs: list[str], options: list[str]) -> float:
     """One process after the other, as from a loop in a shell."""
-    return sum(run([str(path), *options]) for path in sorted(Path(folder).iterdir()))
+    return sum(run([song, *options]) for song in songs)
 
 
-def in_turns(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+def in_turns(ways: dict[Name, Callable[[], float]], rounds: int) -> dict[Name, float]:
     """Seconds that each way takes: the middle of some rounds, in which they take turns."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[Name, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             times[name].append(way())
