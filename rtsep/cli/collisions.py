@@ -40,13 +40,14 @@ def check_collisions(inputs: Sequence[Path], outputs: Sequence[Output]) -> None:
     Symbolic and hard links, folders under several names, and names that a file system takes for the
     same though their letters differ in case are seen through.
     """
+    places = _Places()
     read: dict[Key | None, Path] = {}
     for path in inputs:
-        read |= {_place(path): path, _file(path): path}
+        read |= {places.key(path): path, _file(path): path}
     read.pop(None, None)
     taken: dict[Key, Output] = {}
     for output in outputs:
-        place = _place(output.path)
+        place = places.key(output.path)
         replaced = read.get(place) or read.get(_file(output.path))
         if replaced is not None:
             raise UsageError(
@@ -95,27 +96,50 @@ def check_folder(folder: Path, target: Path | None = None) -> None:
 
 def check_given_once(inputs: Sequence[Path]) -> None:
     """Raise UsageError if two of the inputs are one file under one name, however it is spelt."""
+    places = _Places()
     seen: dict[Key, Path] = {}
     for path in inputs:
-        if seen.setdefault(_place(path), path) is not path:
+        if seen.setdefault(places.key(path), path) is not path:
             raise UsageError(f"{path} is given twice: name every input once")
 
 
-def _place(path: Path) -> Key:
-    """A key of the name: the deepest folder that exists, by its number, and the names below it."""
-    existing = Path(os.path.realpath(path)).parent
-    names = [Path(os.path.realpath(path)).name]
-    while True:
-        with contextlib.suppress(OSError):
-            status = existing.stat()
-            break
-        if existing == existing.parent:
-            return (os.path.realpath(path),)
-        names.append(existing.name)
-        existing = existing.parent
-    if _ignores_case(existing):
-        names = [unicodedata.normalize("NFC", name).casefold() for name in names]
-    return ((status.st_dev, status.st_ino), *reversed(names))
+class _Places:
+    """Keys of names: the deepest folder that exists, by its number, and the names below it.
+
+    What is found out of a folder is kept: it holds for as long as nothing is touched.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, tuple[Key, bool]] = {}
+
+    def key(self, path: Path) -> Key:
+        """The key of `path`."""
+        folder, name = os.path.split(os.path.realpath(path))
+        key, ignores_case = self._folder(folder)
+        return (*key, _folded(name) if ignores_case else name)
+
+    def _folder(self, folder: str) -> tuple[Key, bool]:
+        """The key of a folder, which need not exist, and whether names in it ignore capitals."""
+        if folder not in self._folders:
+            above, name = os.path.split(folder)
+            try:
+                status = os.stat(folder)
+                known: tuple[Key, bool] = (
+                    ((status.st_dev, status.st_ino),),
+                    _ignores_case(Path(folder)),
+                )
+            except OSError:
+                if above == folder:
+                    known = ((folder,), False)
+                else:
+                    key, ignores_case = self._folder(above)
+                    known = (*key, _folded(name) if ignores_case else name), ignores_case
+            self._folders[folder] = known
+        return self._folders[folder]
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _file(path: Path) -> Key | None:

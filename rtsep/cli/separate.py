@@ -13,20 +13,20 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rtsep.cli.batch_arguments import asks_for_batch, check_inputs
 from rtsep.cli.common import run
 from rtsep.cli.separate_arguments import PROGRAM, build_parser, chosen_stems
 from rtsep.cli.separate_jobs import Batch, batch_of, check_stdout_alone, raw_asked_for
+from rtsep.cli.separate_report import complain, print_report, printable, warn
 from rtsep.cli.standard_streams import OUTPUT, standard_output
 from rtsep.cli.surroundings import prepare
-from rtsep.cli.terminal.progress import clock, show_progress
+from rtsep.cli.terminal.progress import show_progress
 from rtsep.errors import RtsepError
-from rtsep.files.formats import OutputFormat
 from rtsep.files.pipe_writer import PipeTarget
 from rtsep.offline.job import SeparationJob
 
 if TYPE_CHECKING:
     from rtsep.files.reader import AudioReader
-    from rtsep.offline.separate_file import SeparationReport
     from rtsep.offline.separator import Separator
     from rtsep.weights.download import ByteProgress
 
@@ -34,12 +34,18 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with these arguments (those of the command line); return its exit status."""
     prepare(PROGRAM)
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    check_inputs(parser, arguments)
     return run(PROGRAM, lambda: separate(arguments))
 
 
 def separate(arguments: argparse.Namespace) -> int:
     """Do what the arguments say; return the exit status."""
+    if asks_for_batch(arguments):
+        from rtsep.cli.separate_batch import separate_many  # here: SQLite, processes
+
+        return separate_many(arguments)
     stems = chosen_stems(arguments)
     with contextlib.ExitStack() as stack:
         pipe = None
@@ -76,7 +82,7 @@ def _separate_all(
     finally:
         failed = [batch.failures[name] for name in dict.fromkeys(names) if name in batch.failures]
         for failure in failed:
-            _complain(f"error: {failure}")
+            complain(f"error: {failure}")
     return 1 if failed else 0
 
 
@@ -108,62 +114,11 @@ def _separate_one(
     """Separate one input and report on it."""
     from rtsep.offline.separate_file import separate_job
 
-    with show_progress(_printable(job.title), quiet) as progress:
+    with show_progress(printable(job.title), quiet) as progress:
         report = separate_job(separator, job, reader, progress)
-    _warn(report, job.format)
+    warn(report, job.format)
     if not quiet:
-        _print_report(report, separator.precision)
-
-
-def _warn(report: SeparationReport, output_format: OutputFormat) -> None:
-    """Say on stderr what was not kept as it was."""
-    name = report.label
-    for remark in report.remarks:
-        _complain(f"{'warning' if remark.damage else 'note'}: {name} {remark}")
-    if report.source_channels > report.channels:
-        _complain(f"note: {name} has {report.source_channels} channels: mixed down to stereo")
-    if report.stored_rate != report.sample_rate:
-        _complain(
-            f"note: {output_format.name} cannot hold {report.sample_rate} Hz: the stems of {name}"
-            f" are at {report.stored_rate} Hz"
-        )
-    if report.clipping:
-        loudest = max(report.clipping.values(), key=lambda clipping: clipping.peak)
-        stems = ", ".join(report.clipping)
-        remedy = (
-            "use --bit-depth float"
-            if "float" in output_format.encodings
-            else "use --format wav --bit-depth float"
-        )
-        _complain(
-            f"warning: {stems} of {name}: peaks at {loudest.peak_dbfs:+.1f} dBFS were clipped:"
-            f" {remedy}"
-        )
-
-
-def _print_report(report: SeparationReport, precision: str) -> None:
-    width = max(len(stem) for stem in report.targets)
-    lines = [
-        f"{report.label}: {clock(report.duration_s)} of sound in {report.elapsed_s:.1f} s,"
-        f" {report.times_real_time:.1f} times faster than real time, nets in {precision}"
-    ]
-    lines += [f"  {stem:{width}}  {target}" for stem, target in report.targets.items()]
-    encoding = sys.stdout.encoding or "utf-8"
-    for line in lines:
-        line = _printable(line).encode(encoding, "backslashreplace").decode(encoding)
-        print(line, flush=True)
-
-
-def _complain(message: str) -> None:
-    print(f"{PROGRAM}: {_printable(message)}", file=sys.stderr, flush=True)
-
-
-def _printable(text: str) -> str:
-    """Escape what would break a line or an encoding: names of files may hold anything."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )
+        print_report(report, separator.precision)
 
 
 if __name__ == "__main__":

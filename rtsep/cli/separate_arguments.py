@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from rtsep.cli.batch_arguments import add_batch_arguments, folder_or_storage
 from rtsep.cli.common import OneLineParser
 from rtsep.cli.numbers import count, positive_seconds, seconds_from
 from rtsep.cli.precision_argument import add_precision
@@ -35,12 +36,12 @@ def build_parser() -> OneLineParser:
     # As text: Path("") would be the working folder.
     parser.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
-        help="audio or video file; - is standard input",
+        help="audio or video file; - is standard input; a folder, with all below it; wildcards; s3://...",
     )
     parser.add_argument(
-        "-o", "--output", metavar="DIR", type=Path, default=Path(DEFAULT_OUTPUT),
+        "-o", "--output", metavar="DIR", type=folder_or_storage, default=Path(DEFAULT_OUTPUT),
         help="folder for the stems (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
@@ -106,6 +107,7 @@ def build_parser() -> OneLineParser:
         "-j", "--jobs", metavar="N", type=count, help="threads (default: one per processor core)"
     )
     add_precision(parser, "f32")
+    add_batch_arguments(parser)
     parser.add_argument(
         "--quiet", action="store_true", help="print nothing but warnings and errors"
     )

@@ -1,4 +1,7 @@
-"""FFTW's plans of this machine kept from one start to the next, which saves half a second at each.
+"""FFTW's plans of this machine kept from one start to the next.
+
+That saves half a second at each, and has all processes of a machine compute the same to the last bit:
+which plan is the fastest is not the same at every try.
 
 FFTW finds the fastest plan of a length by trying (FFTW_MEASURE), and calls what it has learned wisdom.
 The file stands in the folder of the compiled kernels. It is a cache: one that cannot be read or written,

@@ -25,6 +25,7 @@ from rtsep.files.ffmpeg_formats import (
     THAT_MAY_HAVE_GAPS,
     WITH_COARSE_STAMPS,
     names_of,
+    probing_options,
 )
 from rtsep.files.ffmpeg_length import declared_s, known_s
 from rtsep.files.frame_converter import FrameConverter, settings_of
@@ -71,6 +72,8 @@ class FfmpegSource:
         self._file = file
         is_stream = isinstance(file, ByteStream)
         options = {**SAFE_OPTIONS, **(STREAM_OPTIONS if is_stream else FILE_OPTIONS)}
+        if not isinstance(file, ByteStream):
+            options |= probing_options(file)
         try:
             self._container: InputContainer = av.open(
                 file, mode="r", options=options, **_lenient_tags(av)

@@ -73,9 +73,6 @@ class SegmentSeparator:
         # writer: `push` (caller's thread); reader: analysis. The last FRAME_LENGTH - HOP samples of
         # the segment before, then this segment's; at first the frame of zeros.
         self._samples = np.zeros((self.tail + self.samples_per_segment, NET_CHANNELS), np.float32)
-        # The zero frame in front of the stream leaves room for `tail` samples and one hop.
-        self._filled = self.tail + HOP
-        self._to_skip = FRAME_LENGTH
         # Each writer fills its own half of the frames, or its own stem, between two joins.
         self._spectra = np.zeros((frames, NET_CHANNELS, all_bins), np.complex64)
         self._magnitudes = np.zeros((frames, config.bins, NET_CHANNELS), np.float32)
@@ -83,12 +80,23 @@ class SegmentSeparator:
         self._masks = np.zeros(masks, np.float32)
         # What each net writes: all masks, where one net computes them, else those of its stem.
         self._written = [self._masks] if kind_of(config).together else list(self._masks)
-        self._level = NetworkLevel(HOP / SAMPLE_RATE) if auto_level else None
+        self._auto_level = auto_level
         self._analysis = Analysis(windows, NET_CHANNELS, FFT_BATCH)
         self._outputs = [
             _Output(name, [stem in members for stem in config.stems], windows, len(self._samples))
             for name, members in outputs.items()
         ]
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a new stream: what is kept from one segment to the next is as at the first."""
+        self._samples.fill(0.0)
+        # The zero frame in front of the stream leaves room for `tail` samples and one hop.
+        self._filled = self.tail + HOP
+        self._to_skip = FRAME_LENGTH
+        self._level = NetworkLevel(HOP / SAMPLE_RATE) if self._auto_level else None
+        for output in self._outputs:
+            output.samples.fill(0.0)
 
     @property
     def names(self) -> list[str]:

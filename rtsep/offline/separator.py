@@ -6,7 +6,7 @@ form gives exactly what the whole array gives, whatever the lengths of the block
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from rtsep.constants import SAMPLE_RATE
 from rtsep.dsp.array_input import as_samples, check_rate
 from rtsep.dsp.channels import check_channels
+from rtsep.dsp.fft_wisdom import remembered_plans
 from rtsep.dsp.masking import ZEROS
 from rtsep.dsp.masking import mask_extension as find_mask_extension
 from rtsep.environment import usable_cores
@@ -26,6 +27,7 @@ from rtsep.offline.stream_separator import Stems, StreamSeparator
 from rtsep.weights.download import ByteProgress
 from rtsep.weights.library import model_named
 from rtsep.weights.load_nets import load_nets
+from rtsep.weights.shared_nets import shared_nets
 
 
 class Separator:
@@ -54,6 +56,9 @@ class Separator:
         Spleeter's pipeline to 115 dB.
     progress : callable, optional
         Called while weights are fetched, see rtsep.weights.download.
+    shared : bool
+        Map the packed networks from a file in the cache, so that all processes with the same model and
+        precision hold them in memory once.
 
     Attributes
     ----------
@@ -61,6 +66,8 @@ class Separator:
         Names of what is given out.
     precision : str
         That of the nets.
+    why_not_shared : str or None
+        Why this process holds networks of its own although they were to be shared.
 
     Raises
     ------
@@ -85,6 +92,7 @@ class Separator:
         auto_level: bool = False,
         precision: str | None = None,
         progress: ByteProgress | None = None,
+        shared: bool = False,
     ):
         self.model = model_named(model)
         names = stem_names(stems) or self.model.stems
@@ -95,7 +103,12 @@ class Separator:
         self.jobs = jobs or usable_cores()
         self.auto_level = auto_level
         self.precision = find_precision(precision, paced=False, config=self.model).precision
-        self._nets = load_nets(self.model, progress, precision=self.precision)
+        self.why_not_shared: str | None = None
+        if shared:
+            loaded = shared_nets(self.model, progress, self.precision)
+            self._nets, self.why_not_shared = loaded.nets, loaded.why_not
+        else:
+            self._nets = load_nets(self.model, progress, precision=self.precision)
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -154,16 +167,22 @@ class Separator:
         rests: dict[str, str] = {}
         if rate != SAMPLE_RATE and self._extension != ZEROS:
             masked, rests = self._masked_and_rests()
-        segments = SegmentSeparator(
-            self.model,
-            self._nets,
-            masked,
-            self._extension,
-            kind_of(self.model).frames,
-            self.jobs,
-            self.auto_level,
-        )
-        return StreamSeparator(segments, self.stems, rests, rate, check_channels(channels))
+        channels = check_channels(channels)
+        return StreamSeparator(self._segments(masked), self.stems, rests, rate, channels)
+
+    def _segments(self, masked: Mapping[str, Sequence[str]]) -> SegmentSeparator:
+        """What computes the outputs that are made by masks, given with their stems, of one stream."""
+        # The same plans as of all other processes of this machine: another plan rounds otherwise.
+        with remembered_plans():
+            return SegmentSeparator(
+                self.model,
+                self._nets,
+                masked,
+                self._extension,
+                kind_of(self.model).frames,
+                self.jobs,
+                self.auto_level,
+            )
 
     def _masked_and_rests(self) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
         """The outputs to make by masks, with their stems, and which of these leaves which rest.

@@ -1,9 +1,10 @@
 """Files that appear under their names whole or not at all.
 
 Until it is complete, a file has a temporary name beside its final one, which no other process and no
-earlier run has: `.vocals.wav.1234-5f3a9c0e.part`, with the process's number. It is made exclusively, so
-that two runs into one place never write into one file. Who finds at the end that the final name has
-been given to another file since the beginning leaves that file alone and raises an error.
+earlier run has: `.vocals.wav.1234-5f3a9c0e.part`, with the process's number, or what `name_writer` has
+put in its place. It is made exclusively, so that two runs into one place never write into one file. Who
+finds at the end that the final name has been given to another file since the beginning leaves that file
+alone and raises an error.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ FOLDER_ATTEMPTS = 10
 # that would remove it: programs call `remove_leftovers` before they end.
 _unfinished: set[PartFile] = set()
 
+# Who writes, in temporary names; None for the process's number.
+_writer: str | None = None
+
 
 class PartFile:
     """An empty file under a temporary name, to be written and then committed or discarded.
@@ -48,7 +52,7 @@ class PartFile:
         check_replaceable(self._final)
         self._stood_there = _identity(self._final)
         self._made_folders: list[Path] = []
-        unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+        unique = f"{_writer or os.getpid()}-{secrets.token_hex(4)}"
         name = f"{_part_prefix(self._final.name)}{unique}{PART_SUFFIX}"
         self.temporary = self._final.with_name(name)
         self._create()
@@ -147,9 +151,23 @@ def check_replaceable(path: Path) -> None:
             raise PermissionError(None, "it is write-protected")
 
 
-def killed_parts(path: Path) -> list[Path]:
-    """What runs that were killed have left of `path`, and what others are writing right now."""
-    return list(path.parent.glob(f"{glob.escape(_part_prefix(path.name))}*{PART_SUFFIX}"))
+def name_writer(writer: str) -> None:
+    """Put `writer`, letters and digits, in place of this process's number in temporary names.
+
+    So that processes that work for one whole can find what any of them has left.
+    """
+    global _writer
+    _writer = writer
+
+
+def killed_parts(path: Path, writer: str | None = None) -> list[Path]:
+    """What runs that were killed have left of `path`, and what others are writing right now.
+
+    writer: of this one alone, see `name_writer`.
+    """
+    final = Path(os.path.realpath(path))
+    by = "" if writer is None else f"{writer}-"
+    return list(final.parent.glob(f"{glob.escape(_part_prefix(final.name) + by)}*{PART_SUFFIX}"))
 
 
 def remove_leftovers() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from rtsep.system.file_lock import try_lock
 from rtsep.weights.disk import writing
 
 LOCK_POLL_S = 0.2
@@ -33,25 +33,6 @@ def only_writer(lock_path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         yield
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(file: BinaryIO, lock_path: Path) -> bool:
-        # Windows locks a range of bytes, which may lie beyond the end of the file.
-        file.seek(0)
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(file: BinaryIO, lock_path: Path) -> bool:
-        with writing(lock_path):
-            try:
-                fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-        return True
+def _try_lock(file: BinaryIO, lock_path: Path) -> bool:
+    with writing(lock_path):
+        return try_lock(file)

@@ -1,0 +1,1 @@
+"""Thousands of recordings: inputs, a journal, worker processes, clusters."""
