@@ -13,8 +13,8 @@ import numpy as np
 from rtsep.batch.settings import BatchSettings
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.fft_wisdom import remembered_plans
+from rtsep.nets.kind import Net
 from rtsep.nets.registry import OFFICIAL_FRAMES, ModelConfig
-from rtsep.nets.unet import UNet
 from rtsep.offline.segments import SegmentSeparator
 from rtsep.offline.separator import Separator
 
@@ -74,7 +74,7 @@ class _KeptSegments(SegmentSeparator):
     def __init__(
         self,
         config: ModelConfig,
-        nets: Sequence[UNet],
+        nets: Sequence[Net],
         outputs: Mapping[str, Sequence[str]],
         extension: int,
         jobs: int,
