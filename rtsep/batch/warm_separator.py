@@ -14,7 +14,8 @@ from rtsep.batch.settings import BatchSettings
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.fft_wisdom import remembered_plans
 from rtsep.nets.kind import Net
-from rtsep.nets.registry import OFFICIAL_FRAMES, ModelConfig
+from rtsep.nets.kinds import kind_of
+from rtsep.nets.registry import ModelConfig
 from rtsep.offline.segments import SegmentSeparator
 from rtsep.offline.separator import Separator
 
@@ -81,7 +82,8 @@ class _KeptSegments(SegmentSeparator):
         auto_level: bool,
         hand_back: Callable[[_KeptSegments], None],
     ):
-        super().__init__(config, nets, outputs, extension, OFFICIAL_FRAMES, jobs, auto_level)
+        frames = kind_of(config).frames
+        super().__init__(config, nets, outputs, extension, frames, jobs, auto_level)
         self._hand_back = hand_back
 
     def close(self) -> None:
