@@ -135,7 +135,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
                     stats = run_on_devices(
                         engine, opened, arguments.seconds, arguments.display, say
                     )
-            rows.append(_row({**stats, "priority": priority}, config.name, watch))
+            rows.append(_row({**stats, "priority": priority.name}, config.name, watch))
     settings = {
         "model": config.name, "stems": list(gains), "nets": arguments.nets,
         "precision": chosen.precision,
