@@ -225,7 +225,9 @@ def _main_figures() -> Table:
 
     def cpu(stems: int) -> Line:
         figures = each_plan(f"latency-{stems}stems", "cpu_load", 100)
-        return Line(f"CPU of both cores, {stems} stems, float32, one view", of_plans("{:.0f}", "%"), figures)
+        return Line(
+            f"CPU of both cores, {stems} stems, float32, one view", of_plans("{:.0f}", "%"), figures
+        )
 
     latency = each_plan("quality-ladder", "latency_ms")
     file_speed = _fields("offline", "times_real_time", case="offline-2stems")
