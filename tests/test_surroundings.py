@@ -121,6 +121,7 @@ def test_without_home_and_name_the_lack_of_weights_is_said(
 
 @linux
 @pytest.mark.slow
+@pytest.mark.alone  # in a worker's folder of pytest-xdist somebody else may not write
 def test_without_home_and_name_all_programs_work_once_they_have_weights(
     stranger, song: Path, made_up_weights: Path
 ) -> None:

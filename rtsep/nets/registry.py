@@ -194,5 +194,5 @@ def find_model(name: str) -> ModelConfig:
     try:
         return MODELS[name]
     except KeyError:
-        known = ", ".join(sorted(MODELS))
+        known = ", ".join(MODELS)
         raise UsageError(f"unknown model {name!r}: choose one of {known}") from None

@@ -15,7 +15,7 @@ from rtsep.live.mask_source import HOLD_HOPS
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.nets.sliding import SlidingState
-from rtsep.nets.views import views_of
+from rtsep.nets.view import views_of
 from tests.live.streams import HOP, noise, offline, through
 
 CLASSIC = PLANS["classic"]

@@ -9,7 +9,7 @@ from rtsep.live.engine import Engine
 from rtsep.live.mixer import MixControls
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.nets.registry import find_model
-from rtsep.nets.views import views_of
+from rtsep.nets.view import views_of
 from rtsep.weights.load_nets import load_nets
 from tests.live.streams import HOP, noise, offline, through
 

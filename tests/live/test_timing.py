@@ -152,5 +152,5 @@ def test_the_name_tells_everything_that_a_timing_depends_on(monkeypatch):
     names.add(timing_name("spleeter:2stems", 2, low, "f32"))
     assert len(names) == 8
     # What makes no difference to the time makes none to the name.
-    alike = read_plan("64/1/1/0.5/hann/4")
+    alike = read_plan("64x3+128/1/1/0.5/hann/4")
     assert timing_name("m", 2, low, "f32") == timing_name("m", 2, alike, "f32")

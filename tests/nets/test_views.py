@@ -8,7 +8,8 @@ import pytest
 from rtsep.live.plans.plan import PLANS
 from rtsep.nets.registry import find_model
 from rtsep.nets.unet import UNet, UNetState
-from rtsep.nets.views import SlidingViews, View, views_of
+from rtsep.nets.view import View, views_of
+from rtsep.nets.views import SlidingViews
 from tests.weights.made_up_weights import made_up_arrays
 
 BINS = 64

@@ -159,7 +159,7 @@ def test_a_single_song_is_said_to_leave_none(
     assert train.main([str(songs_folder / "song 0"), *options]) == 0
     out, err = capsys.readouterr()
     assert "note: a single song leaves none to judge by" in err
-    assert "nets: bursts; the rest has none" in out
+    assert "nets (unet): bursts; the rest has none" in out
     assert "rtsep-weights import" in out and "step 2 of 2: loss" in err
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from rtsep.errors import UsageError
 from rtsep.live.plans.plan import PLANS, StreamPlan
-from rtsep.nets.views import views_of
+from rtsep.nets.view import views_of
 
 HANN, ASYMMETRIC = "hann", "asymmetric"
 # Between the frames of a window and how often it is shown.

@@ -31,7 +31,7 @@ from math import gcd, inf
 from rtsep.constants import FRAME_LENGTH, HOP, SAMPLE_RATE
 from rtsep.dsp.windows import WindowPair, asymmetric_pair, hann_pair
 from rtsep.errors import UsageError
-from rtsep.nets.views import View, views_of
+from rtsep.nets.view import View, views_of
 
 # A compute delay may be a whole number of quarter hops.
 COMPUTE_DELAY_STEPS = 4
