@@ -61,8 +61,8 @@ class AudioGuard:
         if watched_s < WATCHED_S:
             return
         used_s = time.thread_time()
-        # The first period has no beginning, and one with a pause in it says nothing.
-        if self._began_s and watched_s < 2 * WATCHED_S and not self.gave_way:
+        # The first period has no beginning.
+        if self._began_s and not self.gave_way:
             busy = used_s - self._used_s > MOST_BUSY * watched_s and is_real_time()
             self._busy_periods = self._busy_periods + 1 if busy else 0
             if self._busy_periods >= BUSY_PERIODS:

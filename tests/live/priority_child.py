@@ -7,6 +7,7 @@ prints JSON. burn: the audio thread then runs on without waiting, until it has n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -17,6 +18,8 @@ from collections.abc import Callable
 from rtsep.live import priority
 
 BURN_S = 20.0
+# Rounds that take longer than a thread raised by RealtimeKit may run.
+LONG = 3_000_000
 
 
 def state() -> list[int]:
@@ -53,10 +56,13 @@ class Asked:
 
 
 def burn() -> list[int]:
-    """Run on until this thread is an ordinary one."""
+    """Run on until this thread is an ordinary one.
+
+    Without Python's lock: whoever hands it over waits for a moment, which is all that the limit asks.
+    """
     ends = time.monotonic() + BURN_S
     while os.sched_getparam(0).sched_priority and time.monotonic() < ends:
-        pass
+        hashlib.pbkdf2_hmac("sha256", b"", b"", LONG)
     return state()
 
 
