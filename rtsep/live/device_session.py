@@ -53,8 +53,6 @@ class DeviceSession:
         Those of now.
     returns : int
         How often they have come back.
-    gave_way : bool
-        Whether an audio thread had to be made an ordinary one (audio_guard.py).
 
     Raises
     ------
@@ -75,7 +73,7 @@ class DeviceSession:
         self._live, self._backend = live, backend
         self._recorder, self._patience_s, self._say = recorder, patience_s, say
         self.returns = 0
-        self.gave_way = False
+        self._told_of_guard = False
         self._is_open = False
         self._gone_s = self._retry_s = 0.0
         self._told_latency_s = 0.0
@@ -172,8 +170,8 @@ class DeviceSession:
         self._stream.tell_latency(self._told_latency_s)
 
     def _tell_of_guard(self) -> None:
-        if self._guard.gave_way and not self.gave_way:
-            self.gave_way = True
+        if self._guard.gave_way and not self._told_of_guard:
+            self._told_of_guard = True
             self._say(
                 "the sound system's thread never waits: rtsep goes on with ordinary priority; a longer"
                 " --device-latency (0.1) ends that, or on PulseAudio --backend pulse"

@@ -118,11 +118,6 @@ def _unet_live(config: ModelConfig, window: SlidingWindow, precision: Precision)
     return SlidingState(window, precision)
 
 
-def _player_structure(config: ModelConfig) -> PlayerUNetStructure:
-    assert isinstance(config.structure, PlayerUNetStructure)
-    return config.structure
-
-
 def _player_unet(config: ModelConfig, arrays: Arrays, precision: Precision) -> Net:
     from rtsep.nets.player_unet import PlayerUNet
 
@@ -135,11 +130,6 @@ def _player_unet_state(config: ModelConfig, frames: int, precision: Precision) -
     return PlayerUNetState(config, frames, config.bins)
 
 
-def _d3net_structure(config: ModelConfig) -> D3NetStructure:
-    assert isinstance(config.structure, D3NetStructure)
-    return config.structure
-
-
 def _d3net(config: ModelConfig, arrays: Arrays, precision: Precision) -> Net:
     from rtsep.nets.d3net import D3Net
 
@@ -150,11 +140,6 @@ def _d3net_state(config: ModelConfig, frames: int, precision: Precision) -> Stat
     from rtsep.nets.d3net import D3NetState
 
     return D3NetState(config, frames, config.bins)
-
-
-def _transformer_structure(config: ModelConfig) -> PlayerTransformerStructure:
-    assert isinstance(config.structure, PlayerTransformerStructure)
-    return config.structure
 
 
 def _player_transformer(config: ModelConfig, arrays: Arrays, precision: Precision) -> Net:
@@ -189,8 +174,8 @@ KINDS = {
             frames=PLAYER_FRAMES,
             precisions=("f32",),
             structure=PlayerUNetStructure,
-            shapes=lambda config: player_unet_shapes(_player_structure(config)),
-            window_grid=lambda config: (_player_structure(config).grid,) * 2,
+            shapes=lambda config: player_unet_shapes(PlayerUNetStructure.of(config.structure)),
+            window_grid=lambda config: (PlayerUNetStructure.of(config.structure).grid,) * 2,
             net=_player_unet,
             state=_player_unet_state,
             live_state=_whole_windows,
@@ -200,12 +185,12 @@ KINDS = {
             frames=PLAYER_FRAMES,
             precisions=("f32",),
             structure=D3NetStructure,
-            shapes=lambda config: d3net_shapes(_d3net_structure(config)),
-            window_grid=lambda config: (_d3net_structure(config).grid,) * 2,
+            shapes=lambda config: d3net_shapes(D3NetStructure.of(config.structure)),
+            window_grid=lambda config: (D3NetStructure.of(config.structure).grid,) * 2,
             net=_d3net,
             state=_d3net_state,
             live_state=_whole_windows,
-            least_bins=lambda config: _d3net_structure(config).least_bins,
+            least_bins=lambda config: D3NetStructure.of(config.structure).least_bins,
             published=PUBLISHED,
         ),
         Kind(
@@ -214,9 +199,9 @@ KINDS = {
             precisions=("f32",),
             structure=PlayerTransformerStructure,
             shapes=lambda config: player_transformer_shapes(
-                _transformer_structure(config), config.bins
+                PlayerTransformerStructure.of(config.structure), config.bins
             ),
-            window_grid=lambda config: (_transformer_structure(config).grid,) * 2,
+            window_grid=lambda config: (PlayerTransformerStructure.of(config.structure).grid,) * 2,
             net=_player_transformer,
             state=_player_transformer_state,
             live_state=_whole_windows,

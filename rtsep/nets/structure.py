@@ -16,6 +16,13 @@ class Structure:
     All have defaults, and raise ValueError where their numbers do not fit together.
     """
 
+    @classmethod
+    def of(cls: type[Self], structure: Structure | None) -> Self:
+        """`structure`, of a model of this kind; raises ValueError if it is another kind's, or none."""
+        if not isinstance(structure, cls):
+            raise ValueError(f"{structure!r} is no {cls.__name__}")
+        return structure
+
     def as_json(self) -> dict[str, Any]:
         """As JSON has it; `from_json` reads it back."""
         return asdict(self)
