@@ -36,7 +36,9 @@ def main() -> int:
 
     prepare(PROGRAM)
     parser = OneLineParser(
-        prog=PROGRAM, description="Set up, then separate a song and stream it once."
+        prog=PROGRAM,
+        description="Set up, then separate a song and stream it once.",
+        presets=False,
     )
     parser.add_argument("file", nargs="?", type=Path, help="default: a short song, fetched")
     parser.add_argument(

@@ -1,6 +1,6 @@
 """Measures what docs/many-files.md says of many files: rates, cost of a short file, memory, Dask.
 
-    python scripts/measure_many_files.py [--songs 8] [--seconds 60] [--rounds 3] [--model M]
+    python scripts/measure_many_files.py [--songs 8] [--seconds 60] [--rounds 3] [--workers 2]
 
 Songs are made up. Ways of doing them take turns, and the middle of the rounds counts, so that what
 else the machine does changes all of them alike. Needs the extra `cluster` for Dask. Weights are those
@@ -41,8 +41,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="spleeter:2stems")
+    parser.add_argument("--workers", type=int, default=usable_cores(), metavar="N")
     arguments = parser.parse_args()
-    cores = usable_cores()
+    cores, workers = usable_cores(), arguments.workers
     print(f"{cpu_name()}, {cores} cores; {arguments.model}; {arguments.songs} songs of"
           f" {arguments.seconds:g} s, the middle of {arguments.rounds} rounds")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -51,17 +52,17 @@ def main() -> int:
         make_songs(Path("short"), SHORT_FILES, SHORT_S)
         options = ["-m", arguments.model, "-o", "out", "--quiet"]
         one = ["--workers", "1", "--jobs", "1"]
-        many = ["--workers", str(cores)]
+        many = ["--workers", str(workers)]
         ways: dict[str, Callable[[list[str]], float]] = {
             "one process per file, all cores": lambda songs: each_alone(songs, options),
             "1 worker on 1 core": lambda songs: run([*songs, *options, *one], cores=1),
-            f"{cores} workers": lambda songs: run([*songs, *options, *many]),
+            f"{workers} workers": lambda songs: run([*songs, *options, *many]),
         }
-        with cluster(cores) as address:
+        with cluster(workers) as address:
             if address is not None:
                 there = ["--scheduler", address]
                 run(["songs", *options, *there])  # loads the model
-                ways[f"Dask, {cores} workers"] = lambda songs: run([*songs, *options, *there])
+                ways[f"Dask, {workers} workers"] = lambda songs: run([*songs, *options, *there])
             songs = sorted(str(path) for path in Path("songs").iterdir())
             times = in_turns(
                 {
@@ -79,8 +80,8 @@ def main() -> int:
             rates[name] = sound_s / (whole_s - half_s)
             begin_s = whole_s - arguments.seconds * len(songs) / rates[name]
             print(f"{name:34} {rates[name]:6.1f} hours of music per hour, start {begin_s:.1f} s")
-        one_rate, many_rate = rates["1 worker on 1 core"], rates[f"{cores} workers"]
-        print(f"{cores} workers over 1 core: {many_rate / one_rate:.2f} times")
+        one_rate, many_rate = rates["1 worker on 1 core"], rates[f"{workers} workers"]
+        print(f"{workers} workers over 1 core: {many_rate / one_rate:.2f} times")
         short = in_turns(
             {
                 "whole": lambda: run(["short", *options, "--workers", "1", "--jobs", "1"]),
@@ -93,7 +94,7 @@ def main() -> int:
         print(f"a file of {SHORT_S:g} s in a worker: about"
               f" {1e3 * (short['whole'] - short['half']) / (SHORT_FILES / 2):.0f} ms")  # fmt: skip
         print(
-            f"memory of {cores} workers, shared parts by their share: {memory_mb(options, cores)}"
+            f"memory of {workers} workers, shared parts by their share: {memory_mb(options, workers)}"
         )
     return 0
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rtsep.cli.config_file import FILE_VARIABLE
 from tests.system_programs import NEEDS, NEEDS_LINE, SOUND_SERVERS, why_missing
 
 pytest_plugins = ["tests.fuzz.summary"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let signals end what the tests start, even where they were begun to ignore them.
+    """Let signals end what the tests start, even where they were begun to ignore them; no settings.
 
     A job in the background ignores interrupts, one under `nohup` hang-ups, and so would its children.
+    SIGTERM ends the tests as Ctrl-C does: else the servers and players that they started would play on,
+    some with real-time priority.
     """
+    os.environ[FILE_VARIABLE] = ""  # no settings of whoever runs the tests
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for need in _needs(item):
             if need not in NEEDS:
                 raise pytest.UsageError(f"{item.nodeid}: needs {need!r}: not in system_programs.py")
-            if need in SOUND_SERVERS:
+            if need in SOUND_SERVERS and not item.get_closest_marker("unhurried"):
                 item.add_marker(pytest.mark.alone)
             if reasons[need] is not None:
                 item.add_marker(pytest.mark.skip(reason=f"{need}: {reasons[need]}"))
@@ -64,8 +71,9 @@ def _needs(item: pytest.Item) -> list[str]:
 def _server_messages(request: pytest.FixtureRequest) -> Iterator[None]:
     """Print what sound servers have said, which pytest shows if the test has failed."""
     yield
-    if request.node.get_closest_marker("needs") and "tmp_path" in request.node.funcargs:
-        for log in sorted(request.node.funcargs["tmp_path"].glob("*.log")):
+    arguments = request.node.funcargs or {}  # none any more where the tests are interrupted
+    if request.node.get_closest_marker("needs") and "tmp_path" in arguments:
+        for log in sorted(arguments["tmp_path"].glob("*.log")):
             print(f"--- {log.stem}\n{log.read_text(errors='replace')}")
 
 

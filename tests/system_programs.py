@@ -11,6 +11,8 @@ import shutil
 from pathlib import Path
 
 PORTAUDIO = "the PortAudio library"
+# What changes tempo and key in rtsep-play.
+RUBBER_BAND = "the Rubber Band library"
 # Through which programs that know ALSA reach PulseAudio.
 PULSE_PLUGIN = "ALSA's PulseAudio plugin"
 # Through which programs that know JACK reach PipeWire.
@@ -58,12 +60,16 @@ NEEDS = {
         "dbus-daemon": "dbus",
         "setpriv": "util-linux",
     },
+    "rubberband": {RUBBER_BAND: "librubberband2"},
+    "strace": {"strace": "strace"},
     "mpv": {"mpv": "mpv"},
     "chromium": {"chromium": "chromium"},
     "ffmpeg": {"ffmpeg": "ffmpeg"},
+    "systemd": {"systemd-analyze": "systemd"},
 }
 
-# Sound through them is paced by the clock: tests beside one another would make it late.
+# Sound through them is paced by the clock: tests beside one another would make it late. Where that is no
+# matter, as where a program is only refused, a test is marked `unhurried`.
 SOUND_SERVERS = ("pulse", "jack", "pipewire")
 
 # How pytest's answer to --show-needs begins (conftest.py).
@@ -71,6 +77,7 @@ NEEDS_LINE = "needs of the tests selected: "
 
 # Where Debian and Fedora put libraries that are loaded by name.
 _LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
+_NAMES = {PORTAUDIO: "portaudio", RUBBER_BAND: "rubberband"}
 _LIBRARIES = {
     PULSE_PLUGIN: "alsa-lib/libasound_module_pcm_pulse.so",
     PIPEWIRE_JACK: "pipewire-0.3/jack/libjack.so.0",
@@ -105,8 +112,8 @@ def why_missing(need: str) -> str | None:
 
 
 def _is_there(thing: str) -> bool:
-    if thing == PORTAUDIO:
-        return ctypes.util.find_library("portaudio") is not None
+    if thing in _NAMES:
+        return ctypes.util.find_library(_NAMES[thing]) is not None
     if thing in _DAEMONS:
         return daemon(thing) is not None
     if thing in _LIBRARIES:

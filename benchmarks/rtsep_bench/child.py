@@ -5,8 +5,12 @@ A child imports from where its parent does (`command`).
 
 from __future__ import annotations
 
+import json
 import subprocess
-from collections.abc import Iterable, Sequence
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rtsep.errors import RtsepError
@@ -47,6 +51,23 @@ def start_beside(
 def say_begun() -> None:
     """Tell the parent, which waits in `start_beside`, that the work begins."""
     print(BEGUN, flush=True)
+
+
+def answer(measure: Callable[[Path], object]) -> None:
+    """Be a child that measures with probes: print as JSON what `measure` returns, or a line, and end.
+
+    measure: takes an empty folder of its own.
+    """
+    # The probes' callbacks are not to wait for the thread that looks on.
+    sys.setswitchinterval(0.0005)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            print(json.dumps(measure(Path(folder))))
+        except RtsepError as error:
+            print(error, file=sys.stderr)
+            sys.exit(error.exit_status)
+        except KeyboardInterrupt:
+            sys.exit(130)
 
 
 def last_words(program: subprocess.Popen[str]) -> str:

@@ -14,11 +14,13 @@ from rtsep.weights.download import ByteProgress
 from rtsep.weights.store import StemArrays
 from rtsep_bench.made_up import made_up_stems, write_made_up
 
-GENUINE, MADE_UP = "genuine", "made-up"
+GENUINE, OWN, MADE_UP = "genuine", "own", "made-up"
 
 
 def choose(config: ModelConfig, asked_for: str | None, say: Callable[[str], None]) -> str:
-    """``genuine`` or ``made-up``: what was asked for, or else genuine where it is installed.
+    """``genuine``, ``own`` or ``made-up``: what was asked for, or else what is installed.
+
+    ``own`` is what one has trained and imported.
 
     Genuine weights that are asked for and not there are fetched, step by step told to `say`.
     Raises WeightsError where that fails, or where what is installed is not the official checkpoint.
@@ -30,6 +32,12 @@ def choose(config: ModelConfig, asked_for: str | None, say: Callable[[str], None
     found = weights.inspect(config.weights_name)
     if found is not None and found.genuine:
         return GENUINE
+    if found is not None and found.own:
+        if asked_for == GENUINE:
+            raise WeightsError(
+                f"{config.name} is your own, without an official checkpoint: leave --weights out"
+            )
+        return OWN
     if asked_for == GENUINE:
         raise WeightsError(
             f"the installed weights of {config.weights_name} are not the official checkpoint:"
@@ -40,12 +48,12 @@ def choose(config: ModelConfig, asked_for: str | None, say: Callable[[str], None
 
 def load(config: ModelConfig, kind: str) -> dict[str, StemArrays]:
     """The canonical arrays of each stem; kind as from `choose`. Raises WeightsError."""
-    return weights.load(config) if kind == GENUINE else made_up_stems(config)
+    return made_up_stems(config) if kind == MADE_UP else weights.load(config)
 
 
 def prepare_folder(config: ModelConfig, kind: str, spare: Path) -> Path:
     """A weights folder that holds these weights: the user's own, or `spare` with made-up ones."""
-    if kind == GENUINE:
+    if kind != MADE_UP:
         return weights.cache_folder()
     with weights_from(spare):
         write_made_up(config, weights.weights_path(config.weights_name))
@@ -68,9 +76,8 @@ def weights_from(folder: Path) -> Iterator[None]:
 
 def describe(config: ModelConfig, kind: str) -> str:
     """A sentence for a report's notes."""
-    if kind == GENUINE:
-        return f"Weights of {config.name}: genuine."
-    return f"Weights of {config.name}: made up (seeded), of the genuine shapes."
+    what = {GENUINE: "genuine", OWN: "your own", MADE_UP: "made up (seeded), of the genuine shapes"}
+    return f"Weights of {config.name}: {what[kind]}."
 
 
 def _each_step_once(say: Callable[[str], None]) -> ByteProgress:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.live.plans.notation import read_plan
-from rtsep.nets.registry import MODELS, ModelConfig, find_model
-from rtsep.weights.library import CACHE_VARIABLE
+from rtsep.nets.registry import ModelConfig
+from rtsep.weights.library import CACHE_VARIABLE, model_named
 from rtsep_bench import child, choose_weights, options
 from rtsep_bench.busy import busy_programs
 from rtsep_bench.endtoend_monitor import RunSettings
@@ -50,7 +50,7 @@ MOST_SILENCE_MS, MOST_START_S = 200.0, 3.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
-    options.add_model(parser, MODELS)
+    options.add_model(parser)
     options.add_weights(parser)
     parser.add_argument(
         "--servers", default=",".join(DEFAULT_SERVERS), metavar="SERVER,...",
@@ -60,17 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--route", choices=list(ROUTES), default=DEFAULT_ROUTE,
         help="how rtsep-monitor takes part in them (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument(
-        "--plan", default=DEFAULT_PLAN, help="rtsep-monitor's --latency (default: %(default)s)"
-    )
+    options.add_plan(parser, DEFAULT_PLAN)
     parser.add_argument(
         "--duration", type=options.seconds, default=DEFAULT_DURATION_S, metavar="S",
         help="how long impulses are sent on each server (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument(
-        "--busy", type=options.count, default=0, metavar="N",
-        help="N other busy programs beside it (default: none)",
-    )  # fmt: skip
+    options.add_busy(parser)
     parser.add_argument(
         "--monitor-options", default="", metavar="WORDS",
         help="further options of rtsep-monitor, in one word: --monitor-options='--priority real-time'",
@@ -79,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
     """Run the subcommand; `say` is told what is going on."""
-    config = find_model(arguments.model)
+    config = model_named(arguments.model)
     plan = read_plan(arguments.plan)
     servers = [read_server(name) for name in arguments.servers.split(",")]
     for server in servers:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.errors import RtsepError
+from rtsep_bench import child
 from rtsep_bench.endtoend_monitor import RunSettings
 from rtsep_bench.endtoend_routes import EARS, PULSEAUDIO, find_route, read_server
 from rtsep_bench.endtoend_start import TICK_S, play_into, start_graph, start_pulse
@@ -193,16 +193,7 @@ def _impulses(
 def main() -> None:
     """Run in the child process."""
     settings = RunSettings(**json.loads(sys.argv[1]))
-    # The probes' callbacks are not to wait for the thread that looks on.
-    sys.setswitchinterval(0.0005)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            print(json.dumps(run(settings, Path(folder))))
-        except RtsepError as error:
-            print(error, file=sys.stderr)
-            sys.exit(error.exit_status)
-        except KeyboardInterrupt:
-            sys.exit(130)
+    child.answer(lambda folder: run(settings, folder))
 
 
 if __name__ == "__main__":

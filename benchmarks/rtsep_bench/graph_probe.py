@@ -113,12 +113,12 @@ class GraphProbe:
         self.send_to([])
 
     def ports(self, client: str, end: str) -> list[str]:
-        """Names of the ports of `client` whose own name begins with `end`, sorted.
+        """Names of the audio ports of `client` whose own name begins with `end`, sorted.
 
         A graph orders ports as they were made; left comes before right in their names, too.
         """
         pattern = f"^{client}[^:]*:{end}"
-        return sorted(port.name for port in self._sender.jack.get_ports(pattern))
+        return sorted(port.name for port in self._sender.jack.get_ports(pattern, is_audio=True))
 
     def connect(self, names: list[str], *, sending: bool) -> None:
         """Connect the sender to these inputs, or these outputs to the listener, where they are not.

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.cli.numbers import count
-from rtsep.nets.registry import ModelConfig, find_model
+from rtsep.nets.registry import ModelConfig
 from rtsep.nets.unet import LAYERS, UNet, UNetState
+from rtsep.weights.library import model_named
 from rtsep.weights.store import StemArrays
 from rtsep_bench import choose_weights, options
 from rtsep_bench.fast_layers import executed_flop, layer_input, layer_output, only
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
     """Run the subcommand; `say` is told what is going on."""
     thread_pools = import_extra("threadpoolctl", "bench", "rtsep-bench kernels")
-    config = find_model(arguments.model)
+    config = model_named(arguments.model)
     kind = choose_weights.choose(config, arguments.weights, say)
     stem = config.stems[0]
     arrays = choose_weights.load(config, kind)[stem]

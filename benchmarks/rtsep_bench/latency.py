@@ -12,13 +12,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from rtsep.cli.monitor_arguments import (
-    add_device_arguments,
-    add_priority,
-    device_latency,
-)
-from rtsep.cli.numbers import count
+from rtsep.cli.monitor_arguments import add_device_arguments
 from rtsep.cli.precision_argument import add_precision
+from rtsep.cli.shared_arguments import add_priority, device_latency
 from rtsep.environment import versions
 from rtsep.errors import UsageError
 from rtsep.live import INDEPENDENT, RATIO
@@ -30,7 +26,8 @@ from rtsep.live.process_settings import live_process
 from rtsep.live.session import SessionSettings
 from rtsep.nets.kinds import kind_of, net_names
 from rtsep.nets.precision import find_precision
-from rtsep.nets.registry import MODELS, ModelConfig, find_model
+from rtsep.nets.registry import ModelConfig
+from rtsep.weights.library import model_named
 from rtsep_bench import choose_weights, options
 from rtsep_bench.busy import busy_programs
 from rtsep_bench.live_run import OpenDevices, run_on_devices, run_on_sound
@@ -56,7 +53,7 @@ DEVICE_OPTIONS = ("input_device", "output_device", "hostapi", "samplerate", "cha
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
-    options.add_model(parser, MODELS)
+    options.add_model(parser)
     options.add_weights(parser)
     parser.add_argument(
         "--plans", default=",".join(PLANS), metavar="PLAN,...",
@@ -78,10 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--display", action="store_true", help="draw the live display of rtsep-monitor meanwhile"
     )
-    parser.add_argument(
-        "--busy", type=count, default=0, metavar="N",
-        help="N other busy programs beside it (default: none)",
-    )  # fmt: skip
+    options.add_busy(parser)
     parser.add_argument(
         "--watch", action="store_true",
         help="watch the machine meanwhile, and tell late masks beside its own stalls from the others",
@@ -98,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
     """Run the subcommand; `say` is told what is going on."""
-    config = find_model(arguments.model)
+    config = model_named(arguments.model)
     plans = [read_plan(name) for name in arguments.plans.split(",")]
     session = _session(arguments, config)
     (masking,) = session.masking_choices
@@ -210,10 +204,13 @@ def plot(report: Report, figure: Figure) -> None:
 
 def _session(arguments: argparse.Namespace, config: ModelConfig) -> SessionSettings:
     """The model, the stems heard and the masking, which decide on the nets that run."""
-    masking = RATIO if arguments.nets == "all" else INDEPENDENT
+    ratio = arguments.nets == "all" and not config.has_rest
+    masking = RATIO if ratio else INDEPENDENT
     session = SessionSettings(config.name, tuple(arguments.stem), masking=masking)
     if masking == INDEPENDENT and not 0 < len(session.named) < len(config.stems):
-        raise UsageError("--nets needed: name with --stem the stems that are to be heard, not all")
+        raise UsageError(
+            f"--stem needed: name the stems that are to be heard, of {', '.join(config.stems)}, not all"
+        )
     return session
 
 

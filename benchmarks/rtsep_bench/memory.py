@@ -35,9 +35,22 @@ def peak_rss_mb() -> float | None:
     return None
 
 
-def rss_mb() -> float | None:
-    """The resident set of this process as it is now, in MB (10^6 bytes); None where unknown."""
-    return _from_status("VmRSS:") if sys.platform == "linux" else None
+def rss_mb(process: int | str = "self") -> float | None:
+    """The resident set of a process as it is now, in MB (10^6 bytes); None where unknown.
+
+    process: its number; by default this one.
+    """
+    return _from_status("VmRSS:", process) if sys.platform == "linux" else None
+
+
+def held_by(process: int | str = "self") -> dict[str, float]:
+    """What a process of Linux holds: `rss_mb`, `threads` and open `files`; by default this one."""
+    folder = Path(f"/proc/{process}")
+    return {
+        "rss_mb": rss_mb(process) or 0.0,
+        "threads": len(list((folder / "task").iterdir())),
+        "files": len(list((folder / "fd").iterdir())),
+    }
 
 
 def contender_peak_rss_mb(name: str, folder: Path) -> float | None:
@@ -66,8 +79,8 @@ def main() -> None:
     print(json.dumps(peak_rss_mb()))
 
 
-def _from_status(field: str) -> float | None:
-    for line in Path("/proc/self/status").read_text().splitlines():
+def _from_status(field: str, process: int | str = "self") -> float | None:
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1]) * 1024 / 1e6
     return None

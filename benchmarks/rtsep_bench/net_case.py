@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.nets.kinds import kind_of, net_name, nets_of
-from rtsep.nets.registry import UNET, ModelConfig, find_model
+from rtsep.nets.registry import UNET, ModelConfig
+from rtsep.weights.library import model_named
 from rtsep.weights.store import StemArrays
 from rtsep_bench.sound import music_magnitudes
 
@@ -41,7 +42,7 @@ class NetCase:
     @property
     def config(self) -> ModelConfig:
         """The model's configuration, with the case's bins."""
-        return replace(find_model(self.model), bins=self.bins)
+        return replace(model_named(self.model), bins=self.bins)
 
 
 def cases_of(config: ModelConfig, bins: int, threads: int) -> dict[str, NetCase]:

@@ -11,7 +11,7 @@ from rtsep.nets.kind import State
 from rtsep.nets.kinds import kind_of
 from rtsep.nets.precision import find_precision
 from rtsep_bench.contenders import HALF_TOLERANCE, Contender
-from rtsep_bench.net_case import read_arrays
+from rtsep_bench.net_case import weights_file
 from rtsep_kernels.precision import AUTO
 
 
@@ -25,9 +25,11 @@ class RtsepContender(Contender):
         case, config = self.case, self.case.config
         self.precision = find_precision(self.asked, paced=True, config=config).precision
         kind = kind_of(config)
-        self._nets = [
-            kind.net(config, read_arrays(folder, name), self.precision) for name in case.nets
-        ]
+        self._nets = []
+        for name in case.nets:
+            # One array at a time, as the programs read them from mapped files.
+            with np.load(weights_file(folder, name)) as arrays:
+                self._nets.append(kind.net(config, arrays, self.precision))
         # A thread takes a state, runs a net in it, and gives it back, as rtsep.offline.segments does.
         self._states: SimpleQueue[State] = SimpleQueue()
         for _ in range(case.threads):

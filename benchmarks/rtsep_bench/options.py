@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from rtsep.cli.numbers import count, multiple_of, seconds_from
-from rtsep.errors import UsageError
-from rtsep.nets.registry import BINS_11KHZ, MODELS
+from rtsep.errors import RtsepError, UsageError
+from rtsep.nets.registry import BINS_11KHZ, MODELS, ModelConfig
+from rtsep.weights.library import model_named
 
 # Frames and bins are halved once per level of the U-Net, six times.
 grid = multiple_of(64)
@@ -43,11 +44,39 @@ def add_weights(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_model(parser: argparse.ArgumentParser, models: Iterable[str] = MODELS) -> None:
-    """Add --model, one of `models`."""
+def add_model(
+    parser: argparse.ArgumentParser, fits: Callable[[ModelConfig], bool] = lambda config: True
+) -> None:
+    """Add --model: one that `fits`, of rtsep's or of one's own that were imported."""
+
+    def model_name(name: str) -> str:
+        try:
+            if fits(model_named(name)):
+                return name
+            known = ", ".join(model for model in MODELS if fits(MODELS[model]))
+            reason = f"{name} is not measured here: choose from {known}, or an own model like them"
+        except RtsepError as error:
+            reason = str(error)
+        raise argparse.ArgumentTypeError(reason)
+
     parser.add_argument(
-        "-m", "--model", choices=list(models), default=DEFAULT_MODEL, metavar="MODEL",
-        help="whose nets (default: %(default)s)",
+        "-m", "--model", type=model_name, default=DEFAULT_MODEL, metavar="MODEL",
+        help="whose nets, also one of your own (default: %(default)s)",
+    )  # fmt: skip
+
+
+def add_plan(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add --plan, for rtsep-monitor."""
+    parser.add_argument(
+        "--plan", default=default, help="rtsep-monitor's --latency (default: %(default)s)"
+    )
+
+
+def add_busy(parser: argparse.ArgumentParser) -> None:
+    """Add --busy, for busy_programs."""
+    parser.add_argument(
+        "--busy", type=count, default=0, metavar="N",
+        help="N other busy programs beside it (default: none)",
     )  # fmt: skip
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from rtsep.cli.numbers import count
 from rtsep.errors import RtsepError, UsageError
 from rtsep.nets.precision import find_precision
-from rtsep.nets.registry import MODELS, find_model
 from rtsep.training.onnx_files import WITH_ONNX
+from rtsep.weights.library import model_named
 from rtsep_bench import choose_weights, options
 from rtsep_bench.contenders import (
     RTSEP,
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_bins(parser)
     # Where stems share a softmax a net gives logits, of any size: no tolerance fits them. The nets
     # of those models are the others' but for that.
-    options.add_model(parser, [name for name in MODELS if MODELS[name].output == "sigmoid"])
+    options.add_model(parser, lambda config: config.output == "sigmoid")
     options.add_weights(parser)
     parser.add_argument(
         "--no-rss", action="store_true", help="do not measure memory (a process per contender)"
@@ -74,7 +74,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
 
     Raises RtsepError where a contender's results differ, UsageError for an unknown case.
     """
-    config = find_model(arguments.model)
+    config = model_named(arguments.model)
     cases = _chosen_cases(cases_of(config, arguments.bins, arguments.threads), arguments.cases)
     kind = choose_weights.choose(config, arguments.weights, say)
     stems = choose_weights.load(config, kind)

@@ -13,8 +13,7 @@ from rtsep.live.plans.ladder import ladder_of
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 from rtsep.nets.kinds import check_window
-from rtsep.nets.registry import MODELS, ModelConfig
-from rtsep.weights.library import own_models
+from rtsep.nets.registry import ModelConfig
 from rtsep_bench import options, song_files, song_split
 from rtsep_bench.bounds import BOUNDS
 from rtsep_bench.quality_case import MASKS, Setting
@@ -26,7 +25,7 @@ SLOWEST, FASTEST = 0.5, 2.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
-    options.add_model(parser, [*MODELS, *own_models()])
+    options.add_model(parser)
     parser.add_argument(
         "songs", nargs="*", metavar="SONGS",
         help=f"a folder of songs, each a Stem file or a folder of stems (vocals.flac, drums.flac,"

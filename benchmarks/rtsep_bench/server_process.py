@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -22,7 +23,7 @@ from rtsep_bench.child import last_line
 from rtsep_bench.watchdog import priority
 
 # What an overloaded machine may need until a server answers, or until it has ended.
-READY_S = 20.0
+READY_S = 60.0
 END_S = 5.0
 POLL_S = 0.05
 
@@ -162,6 +163,16 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(END_S)
+
+
+def listens(path: Path) -> bool:
+    """Whether a program takes connections at a socket; one that was killed leaves its file behind."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from rtsep_bench.server_process import (
     AudioServer,
     Program,
     ServerError,
+    listens,
     private_folder,
     running,
     without_servers,
@@ -219,7 +220,9 @@ def pipewire_server(
         }
         bus_command = ["dbus-daemon", f"--config-file={folder / 'bus.conf'}", "--nofork"]
         programs = [
-            Program(["pipewire"], log_folder / "pipewire.log", (runtime / "pipewire-0").exists),
+            Program(
+                ["pipewire"], log_folder / "pipewire.log", lambda: listens(runtime / "pipewire-0")
+            ),
             Program(["wireplumber"], log_folder / "wireplumber.log"),
             Program(["pipewire-pulse"], log_folder / "pipewire-pulse.log"),
         ]

@@ -17,10 +17,11 @@ from rtsep.errors import RtsepError
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.nets.precision import find_precision
-from rtsep.nets.registry import MODELS, UNET, find_model
+from rtsep.nets.registry import UNET
 from rtsep.nets.rows import rows_for
 from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import LAYERS, UNet, UNetState
+from rtsep.weights.library import model_named
 from rtsep_bench import choose_weights, options
 from rtsep_bench.fast_layers import executed_flop
 from rtsep_bench.plots import caption, grouped_bars
@@ -45,7 +46,7 @@ CALLS = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this subcommand."""
     # Other kinds keep nothing from run to run.
-    options.add_model(parser, [name for name in MODELS if MODELS[name].kind == UNET])
+    options.add_model(parser, lambda config: config.kind == UNET)
     options.add_weights(parser)
     options.add_bins(parser)
     options.add_rounds(parser, DEFAULT_ROUNDS)
@@ -63,7 +64,7 @@ def _plans(text: str) -> list[StreamPlan]:
 
 def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report:
     """Run the subcommand; `say` is told what is going on. Raises RtsepError where masks differ."""
-    config = find_model(arguments.model)
+    config = model_named(arguments.model)
     kind = choose_weights.choose(config, arguments.weights, say)
     stem = config.stems[0]
     precision = find_precision(arguments.precision, paced=False).precision

@@ -27,6 +27,8 @@ PERIOD_S = 0.001
 NOTED_S = 0.001
 # Cores watched at most.
 MOST_CORES = 4
+# Delays that end within so much of each other are one.
+AT_ONCE_S = 0.002
 # A stall is long from this part of the workers' deadline on; within so much after it they are back.
 LONG_STALL, RECOVERED_S = 0.2, 0.5
 
@@ -98,6 +100,14 @@ class Watchdog:
     def stalls(self, longer_than_s: float) -> list[float]:
         """When the delays that were longer were over, on the monotonic clock."""
         return [over for over, length in self.delays if length > longer_than_s]
+
+    def on_all_cores(self, over_s: float) -> bool:
+        """Whether a delay that was over at `over_s` was one of every core, of which there are several.
+
+        No thread of the kernel does that: the host of a virtual machine does, that lets it wait.
+        """
+        at_once = sum(abs(other_s - over_s) < AT_ONCE_S for other_s, _ in self.delays)
+        return at_once >= len(self.programs) > 1
 
     def figures(
         self, deadline_s: float, late_masks_seen: list[tuple[float, int]]

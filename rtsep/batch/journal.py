@@ -32,6 +32,8 @@ STATES = (WAITING, RUNNING, DONE, FAILED)
 LOCK_SUFFIX = "-lock"
 # How long a reader or writer waits for another that is in the middle of a transaction.
 BUSY_S = 30.0
+# How long the end of a run waits for readers to be done, so as to leave one file.
+READERS_S = 5.0
 
 # Names are bytes: a name need not be text.
 _TABLES = """
@@ -163,10 +165,18 @@ class Journal:
         """End the run and let go of the file."""
         with contextlib.suppress(RtsepError):
             self.end_run()
-        # Without a log beside it, so that who reads it later leaves none; a reader may prevent it.
-        with contextlib.suppress(sqlite3.Error):
-            self._database.execute("PRAGMA journal_mode = DELETE")
+        # Without a log beside it, so that who reads it later leaves none; readers prevent it meanwhile.
+        gives_up_s = time.monotonic() + READERS_S
+        while not self._is_without_log() and time.monotonic() < gives_up_s:
+            time.sleep(0.02)
         self._life.close()
+
+    def _is_without_log(self) -> bool:
+        try:
+            mode = self._database.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+        except sqlite3.Error:
+            return False
+        return bool(mode != "wal")
 
     def rows(self) -> Iterator[Row]:
         """Every row, in the order of the names."""

@@ -1,4 +1,4 @@
-"""The sound system that the options of rtsep-monitor name, and what they ask of it."""
+"""The sound system that the options of rtsep-monitor or rtsep-play name, and what they ask of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rtsep.cli.monitor_arguments import device_latency
 from rtsep.cli.routing_arguments import option_of
-from rtsep.devices.backend import JACK, PULSE, Backend
+from rtsep.cli.shared_arguments import device_latency
+from rtsep.devices.backend import JACK, PULSE, Backend, PlaybackBackend
 from rtsep.devices.route import PIPEWIRE, Route
 from rtsep.errors import UsageError
-from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS
 from rtsep.live.priority import REAL_TIME
 
 if TYPE_CHECKING:
@@ -32,6 +31,28 @@ def make_backend(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backen
     if args.backend == PULSE:
         return _pulse(args, stems)
     return _portaudio(args, stems)
+
+
+def make_playback(args: argparse.Namespace) -> PlaybackBackend[Any]:
+    """The backend of ``--backend`` for rtsep-play; raises as `make_backend`."""
+    if args.backend == JACK:
+        from rtsep.devices.graph.graph_playback import GraphPlayback
+
+        _check(args, _NOT_IN_A_GRAPH)
+        return GraphPlayback(args.output_device, args.blocksize)
+    if args.backend == PULSE:
+        from rtsep.devices.pulse.playback import PulsePlayback
+
+        _check(args, _PORTAUDIO_ONLY)
+        return PulsePlayback(args.output_device, args.samplerate, _pulse_buffers(args))
+    from rtsep.devices.choice import DeviceSettings
+    from rtsep.devices.playback import PortAudioPlayback
+
+    settings = DeviceSettings(
+        output_device=args.output_device, hostapi=args.hostapi, sample_rate=args.samplerate,
+        block=args.blocksize, device_latency=device_latency(args.device_latency),
+    )  # fmt: skip
+    return PortAudioPlayback(settings)
 
 
 def make_routed_backend(args: argparse.Namespace, route: Route, offered: Sequence[str]) -> Any:
@@ -79,6 +100,7 @@ def device_list(args: argparse.Namespace) -> str:
 
 def _graph(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any], str]:
     from rtsep.devices.graph.graph_backend import GraphBackend
+    from rtsep.live.device_adapter import MIX, MIX_AND_STEMS
 
     _check(args, _NOT_IN_A_GRAPH)
     graph = GraphBackend(
@@ -91,6 +113,7 @@ def _graph(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any]
 def _pulse(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any], str]:
     from rtsep.devices.pulse.backend import PulseBackend
     from rtsep.devices.pulse.ends import PulseSettings
+    from rtsep.live.device_adapter import MIX, STEMS
 
     _check(args, _PORTAUDIO_ONLY)
     settings = PulseSettings(
@@ -112,6 +135,7 @@ def _pulse_buffers(args: argparse.Namespace) -> PulseBuffers:
 def _portaudio(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[Any], str]:
     from rtsep.devices.choice import DeviceSettings
     from rtsep.devices.open import PortAudioBackend
+    from rtsep.live.device_adapter import MIX, STEMS
 
     settings = DeviceSettings(
         args.input_device, args.output_device, args.hostapi, args.samplerate, args.channels,
@@ -124,7 +148,7 @@ def _portaudio(args: argparse.Namespace, stems: Sequence[str]) -> tuple[Backend[
 
 def _check(args: argparse.Namespace, unknown: Sequence[str]) -> None:
     for name in unknown:
-        if getattr(args, name):
+        if getattr(args, name, None):  # rtsep-play has not all of them
             raise UsageError(
                 f"{option_of(name)} means nothing to --backend {args.backend}: leave it out"
             )

@@ -33,6 +33,9 @@ COMMANDS = {
     "offline": "separation of a song: speed, memory, agreement with the official pipeline",
     "latency": "the live plans, paced like a device: late masks and times beside their deadlines",
     "endtoend": "from what is played to what is heard, on sound servers without hardware",
+    "soak": "a song through rtsep-monitor on a sound server for long, checked hop by hop",
+    "faults": "what goes wrong around rtsep-monitor, made to: how long there is no sound",
+    "control": "rtsep-monitor --control under many clients; when a change is heard",
     "quality": "the separation quality of each plan, on songs with true stems",
     "speech": "speech over music, before and after --voices-only and --dialogue",
     "claims": "the documentation's figures again, beside the recorded ones",
@@ -66,7 +69,7 @@ def _module(words: Sequence[str]) -> ModuleType | None:
 
 
 def _parser(words: Sequence[str], module: ModuleType | None) -> OneLineParser:
-    parser = OneLineParser(prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG)
+    parser = OneLineParser(prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG, presets=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=f"Measure {text}.")

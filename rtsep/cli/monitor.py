@@ -12,13 +12,17 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rtsep.cli.collisions import Output, check_collisions, check_folder, check_place
 from rtsep.cli.common import run
+from rtsep.cli.config_file import preset_names
+from rtsep.cli.control_argument import is_controlled
 from rtsep.cli.monitor_arguments import PROGRAM, build_parser, session_settings
 from rtsep.cli.monitor_report import say
-from rtsep.cli.routing_arguments import is_routed
+from rtsep.cli.routing_arguments import is_routed, routing_request
+from rtsep.cli.service import install_service, uninstall_service
 from rtsep.cli.standard_streams import STANDARD, raw_format
 from rtsep.cli.surroundings import prepare
 from rtsep.cli.terminal.progress import download_progress
@@ -31,16 +35,28 @@ from rtsep.system.part_file import is_special
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     prepare(PROGRAM)
-    args = build_parser().parse_args(argv)
-    return run(PROGRAM, lambda: monitor(args))
+    words = sys.argv[1:] if argv is None else argv
+    args = build_parser().parse_args(words)
+    return run(PROGRAM, lambda: monitor(args, words))
 
 
-def monitor(args: argparse.Namespace) -> int:
-    """List the devices, or run a session."""
+def monitor(args: argparse.Namespace, words: Sequence[str]) -> int:
+    """List the devices, or run a session. words: those that `args` were made of."""
+    if args.list_presets:
+        print("\n".join(preset_names()) or "no presets (docs/presets.md)")
+        return 0
+    if args.uninstall_service is not None:
+        print(uninstall_service(args.uninstall_service, PROGRAM))
+        return 0
     if args.list_devices:
         from rtsep.cli.backends import device_list
 
         print(device_list(args))
+        return 0
+    if args.list_midi:
+        from rtsep.cli.midi_arguments import midi_list
+
+        print(midi_list())
         return 0
     if args.list_apps:
         from rtsep.cli.app_list import app_list
@@ -51,13 +67,22 @@ def monitor(args: argparse.Namespace) -> int:
         raise UsageError("--output-file needs --input-file: to record a device use --record DIR")
     if (args.track or args.strict) and not args.input_file:
         raise UsageError("--track and --strict are about files: use them with --input-file")
+    if args.input_file and (option := is_controlled(args)):
+        raise UsageError(f"{option} is for what is heard meanwhile: leave out --input-file")
     in_use = STANDARD in (args.input_file, args.output_file)
     raw = raw_format(args.pcm, args.samplerate, args.channels, in_use=in_use)
     settings = session_settings(args)
     make_engine = EngineMaker(
-        settings, progress=download_progress, say=(lambda line: None) if args.quiet else say
+        settings,
+        progress=partial(download_progress, plain=args.screen_reader),
+        say=(lambda line: None) if args.quiet else say,
     )
     stems = settings.outputs(settings.masking_choices[-1])
+    if args.install_service is not None:
+        if is_routed(args):
+            routing_request(args, stems)  # raises where options contradict each other
+        print(install_service(args, words, PROGRAM))
+        return 0
     _check_files(args, stems)
     if args.input_file and not is_routed(args):
         from rtsep.cli.monitor_files import run_on_file

@@ -6,21 +6,23 @@ import argparse
 from pathlib import Path
 
 from rtsep.cli.common import OneLineParser
-from rtsep.cli.numbers import positive_seconds, seconds_from, whole_from
+from rtsep.cli.control_argument import add_control, is_controlled
+from rtsep.cli.numbers import positive_seconds, whole_from
 from rtsep.cli.precision_argument import add_precision
 from rtsep.cli.reading_arguments import add_reading_arguments
 from rtsep.cli.routing_arguments import add_routing_arguments
+from rtsep.cli.service import add_service_arguments
+from rtsep.cli.shared_arguments import add_backend, add_priority, parse_gains
 from rtsep.cli.standard_streams import add_pcm_argument, path_or_standard
 from rtsep.cli.terminal.keys import help_table
+from rtsep.cli.terminal.spoken import add_screen_reader
 from rtsep.cli.uses import Use, add_use_arguments, use_of
-from rtsep.devices.backend import BACKENDS
 from rtsep.dsp import MASK_EXTENSIONS
 from rtsep.errors import UsageError
 from rtsep.files.formats import FORMATS
 from rtsep.live import INDEPENDENT, ON_LATE, RATIO
 from rtsep.live.plans.choice import AUTO
 from rtsep.live.plans.plan import PLANS
-from rtsep.live.priority import ORDINARY, PRIORITIES
 from rtsep.live.session import SessionSettings
 
 PROGRAM = "rtsep-monitor"
@@ -59,18 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     devices = parser.add_argument_group("devices")
     devices.add_argument("-l", "--list-devices", action="store_true", help="list and exit")
-    devices.add_argument(
-        "--backend", choices=BACKENDS,
-        help="portaudio: the system's devices, the default; jack: a client of JACK or PipeWire with"
-        " named ports; pulse: sources and sinks of PulseAudio; -i and -o are then parts of names"
-        " (docs/devices.md)",
-    )  # fmt: skip
     add_device_arguments(devices)
-    devices.add_argument(
-        "--reconnect", type=seconds_from(0, endless=True), default=60.0, metavar="S",
-        help="wait up to S seconds for lost devices to return; 0 ends the program at once"
-        " (default: %(default)g)",
-    )  # fmt: skip
+    add_backend(devices)
 
     add_routing_arguments(parser.add_argument_group("sound of other programs (Linux)"))
     add_use_arguments(parser)
@@ -104,8 +96,9 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     sound.add_argument(
         "--adaptive", action="store_true",
-        help="change to a longer plan while playing if masks are late or the networks have no time"
-        " left; the sound then jumps back by the difference of the latencies",
+        help="change to a longer plan, even beyond --latency, while masks are late or the networks have"
+        " no time left, and back after 30 s of room; the sound then jumps by the difference of the"
+        " latencies (auto does so anyway, but for files)",
     )  # fmt: skip
     sound.add_argument(
         "--on-late", choices=ON_LATE, default="hold",
@@ -154,7 +147,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_precision(session, "auto with devices and --realtime, f32 with files")
     add_priority(session, default=None, by_default="real-time")
+    add_control(session)
+    add_screen_reader(session)
     session.add_argument("-q", "--quiet", action="store_true", help="no display")
+
+    settings = parser.add_argument_group("settings (docs/presets.md)")
+    settings.add_argument("--list-presets", action="store_true", help="list and exit")
+    add_service_arguments(settings)
     return parser
 
 
@@ -184,19 +183,6 @@ def add_device_arguments(devices: argparse._ActionsContainer) -> None:
     )  # fmt: skip
 
 
-def add_priority(
-    parser: argparse._ActionsContainer,
-    default: str | None = ORDINARY,
-    by_default: str = ORDINARY,
-) -> None:
-    """Add the option that says whether to go before other programs; by_default: in words."""
-    parser.add_argument(
-        "--priority", choices=PRIORITIES, default=default,
-        help="real-time: run before other programs, if the system grants it (docs/linux.md);"
-        f" ordinary: share the processor with them (default: {by_default})",
-    )  # fmt: skip
-
-
 def session_settings(args: argparse.Namespace) -> SessionSettings:
     """What the options mean for the engine. Raises UsageError."""
     paced = args.input_file is None or args.realtime
@@ -220,35 +206,11 @@ def session_settings(args: argparse.Namespace) -> SessionSettings:
         auto_level=not args.no_auto_level,
         mask_extension=args.mask_extension,
         adaptive=args.adaptive,
+        # A file is as long as what it is made of, and its delay is taken out.
+        adjusting=args.input_file is None,
+        changeable=is_controlled(args) is not None,
         paced=paced,
         retime=args.retime,
         block_samples=args.blocksize,
         precision=args.precision,
     )
-
-
-def parse_gains(options: list[str]) -> dict[str, float]:
-    """``NAME=DB`` options as linear gains by stem."""
-    gains: dict[str, float] = {}
-    for option in options:
-        name, separator, decibels = option.partition("=")
-        try:
-            gains[name] = 10 ** (float(decibels) / 20)
-        except ValueError:
-            separator = ""
-        if not separator:
-            raise UsageError(f"--gain must look like vocals=-6: got {option!r}")
-    return gains
-
-
-def device_latency(text: str) -> float | str:
-    """``low``, ``high`` or seconds."""
-    if text in ("low", "high"):
-        return text
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if value < 0:
-        raise UsageError(f"--device-latency must be low, high or seconds: got {text!r}")
-    return value

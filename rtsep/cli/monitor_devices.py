@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from rtsep.cli.backends import make_backend, priority_of
+from rtsep.cli.control_argument import begin_control, start_control
+from rtsep.cli.monitor_arguments import PROGRAM
 from rtsep.cli.monitor_report import (
     begin_recording,
     check_recorded,
@@ -22,11 +24,15 @@ from rtsep.cli.routing_arguments import is_routed, routing_request
 from rtsep.cli.uses import VOICES
 from rtsep.live.priority import session_first
 from rtsep.live.process_settings import live_process
+from rtsep.system.memory import keep_in_memory
 from rtsep.system.signals import shielded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rtsep.cli.routed_sound import RoutedSound
     from rtsep.cli.terminal.display import Display
+    from rtsep.control.mixing import MixCommands
     from rtsep.devices.backend import Ends
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.engine_maker import EngineMaker
@@ -44,11 +50,14 @@ def run_on_devices(
 ) -> int:
     """Open devices, or what other programs play, and play on; returns the exit status."""
     from rtsep.cli.terminal.display import make_display
+    from rtsep.control.stream import StreamCommands
     from rtsep.live.device_session import DeviceSession
     from rtsep.live.live_stream import LiveStream
 
     session = recorder = None
+    memory_kept = keep_in_memory()
     with contextlib.ExitStack() as outer:
+        control = start_control(args, outer, say)
         if is_routed(args):
             # The sound server's answers take as long as the nets: at the same time.
             request = routing_request(args, stems)
@@ -62,6 +71,7 @@ def run_on_devices(
             routed = None
             backend, heard = make_backend(args, stems)
             ends = backend.find()
+            make_engine.on_device(ends.output_rate)
             engine = make_engine()
             engine.warm_up()
         controls = mixing_desk(args, engine)
@@ -86,16 +96,21 @@ def run_on_devices(
                 header = [*session.describe(), *described]
                 if routed is not None:
                     header.append(describe_delay(session.latency_ms))
+                commands = StreamCommands(engine, controls, lambda: session.latency_ms, recorder)
+                wait = begin_control(control, commands, PROGRAM)
                 display = make_display(
-                    engine, controls, header, quiet=args.quiet, recorder=recorder
-                )
+                    engine, controls, header,
+                    quiet=args.quiet, spoken=args.screen_reader, recorder=recorder,
+                )  # fmt: skip
                 if routed is not None:
                     # Streams leave before the sound that they hear stops.
                     stack.callback(routed.close)
-                _loop(args, engine, controls, display, session, recorder, routed)
+                _loop(args, engine, commands, wait, display, session, recorder, routed)
         finally:
             if session is not None:
-                more = {**session.stats(), "priority": priority.name}
+                more = {
+                    **session.stats(), "priority": priority.name, "memory_kept": memory_kept,
+                }  # fmt: skip
                 report(args, engine, session.latency_ms, recorder, more)
             check_recorded(recorder)
     return 0
@@ -123,7 +138,8 @@ def _route(
 def _loop(
     args: argparse.Namespace,
     engine: LiveEngine,
-    controls: MixControls,
+    commands: MixCommands,
+    wait: Callable[[float], None],
     display: Display,
     session: DeviceSession,
     recorder: Recorder | None,
@@ -143,11 +159,11 @@ def _loop(
                 if routed is not None:
                     routed.tick(session)
                 say_if_recording_ended()
-                controls.tick(now)
+                commands.mixer.tick(now)
                 display.refresh(now)
                 key = keys.poll()
-                if key is not None and not handle_key(key, controls, display):
+                if key is not None and not handle_key(key, commands, display):
                     break
-                time.sleep(TICK_S)
+                wait(TICK_S)
     finally:
         display.stop()

@@ -35,6 +35,11 @@ def train() -> int:
     return _run("train")
 
 
+def play() -> int:
+    """`rtsep-play`."""
+    return _run("play")
+
+
 def _run(program: str) -> int:
     # Where it is ignored (background jobs), it stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

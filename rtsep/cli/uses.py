@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 
 from rtsep.errors import UsageError
-from rtsep.live.session import DEFAULT_STEM as VOICES
+from rtsep.live import DEFAULT_STEM as VOICES
 
 # Beyond this the rest is inaudible beside the voices: that is --voices-only.
 MOST_DIALOGUE_DB = 60.0

@@ -72,7 +72,7 @@ def _parser(models: Iterable[str]) -> argparse.ArgumentParser:
     names = f"a model's name: {', '.join(models)} (or one with -16kHz, which shares its weights)"
     style = argparse.RawDescriptionHelpFormatter
     parser = OneLineParser(
-        prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG, formatter_class=style
+        prog=PROGRAM, description=DESCRIPTION, epilog=EPILOG, formatter_class=style, presets=False
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -117,7 +117,7 @@ class AudioStream:
             except BaseException as error:
                 self.failure = error
         # Dry: whatever channels both sides have.
-        out[:] = block[:, :1]
+        out[:] = block[:, :1] if block.shape[1] else 0.0
 
     def _let_go(self) -> None:
         """Forget who plays through this stream: the two may hold each other.

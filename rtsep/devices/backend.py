@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from rtsep.devices.audio_stream import AudioStream, Process
+if TYPE_CHECKING:
+    from rtsep.devices.audio_stream import AudioStream, Process
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,23 @@ class Ends:
     channels_out: int
 
 
+@dataclass(frozen=True)
+class Output:
+    """Where the sound goes of a program that only plays.
+
+    name: as the person knows it. rate: samples per second. channels: of a block given.
+    """
+
+    name: str
+    rate: int
+    channels: int
+
+
 # Those that there are: the system's devices, a client of the graph, streams of PulseAudio.
 PORTAUDIO, JACK, PULSE = BACKENDS = ("portaudio", "jack", "pulse")
 
 EndsT = TypeVar("EndsT", bound=Ends)
+OutputT = TypeVar("OutputT", bound=Output)
 
 
 class Backend(Protocol[EndsT]):
@@ -64,4 +78,21 @@ class Backend(Protocol[EndsT]):
         self, ends: EndsT, process: Process, on_xruns: Callable[[object], None]
     ) -> AudioStream:
         """A stream on what `find` has found; raises RtsepError where it cannot be opened."""
+        ...
+
+
+class PlaybackBackend(Protocol[OutputT]):
+    """A sound system for a program that only plays."""
+
+    def find(self, before: Output | None = None) -> OutputT:
+        """Find the output that was asked for.
+
+        before: the one that was lost; it is looked for with the same rate. Raises as Backend.find.
+        """
+        ...
+
+    def open(
+        self, output: OutputT, process: Process, on_xruns: Callable[[object], None]
+    ) -> AudioStream:
+        """A stream on it, whose `process` gets silence; raises RtsepError where that fails."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from rtsep.devices.backend import Ends
+from rtsep.devices.backend import Ends, Output
 from rtsep.devices.portaudio import reason, refusals, sounddevice
 from rtsep.errors import RtsepError, UsageError
 
@@ -53,6 +53,22 @@ class Devices(Ends):
     one_clock: bool
 
 
+@dataclass(frozen=True)
+class DeviceOutput(Output):
+    """An output of PortAudio's alone, and the format it will be opened with; index: its number."""
+
+    index: int
+
+
+def choose_output(settings: DeviceSettings) -> DeviceOutput:
+    """Find the output alone and check that it takes the format; else as `choose_devices`."""
+    target = _find(settings.output_device, settings.hostapi, "output")
+    rate = int(settings.sample_rate or target["default_samplerate"])
+    channels = settings.channels_out or min(2, target["max_output_channels"])
+    _check_format("output", target, channels, rate)
+    return DeviceOutput(target["name"], rate, channels, target["index"])
+
+
 def choose_devices(settings: DeviceSettings, channels_out: int) -> Devices:
     """Find the devices and check that they take the format.
 
@@ -87,6 +103,12 @@ def choose_devices(settings: DeviceSettings, channels_out: int) -> Devices:
         source["name"], target["name"], input_rate, output_rate, channels_in, channels_out,
         source["index"], target["index"], one_clock,
     )  # fmt: skip
+
+
+def check_number(asked: str | None, name: str, name_before: str) -> None:
+    """Raise RtsepError where a number that was asked for stands for another device by now."""
+    if asked is not None and asked.isdigit() and name != name_before:
+        raise RtsepError(f"device {asked} is {name!r} now, not {name_before!r}")
 
 
 def _check_format(kind: str, device: PortAudioDevice, channels: int, rate: int) -> None:

@@ -19,12 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.devices.drift_loop import DriftLoop
+from rtsep.devices.dry_watch import DryWatch
 from rtsep.dsp.bad_samples import mend
 from rtsep.dsp.ring import Ring
 from rtsep.dsp.varispeed import Varispeed
+from rtsep.system.memory import touched_zeros
 
-# What a thread may be late by, beyond what the devices' buffers cover.
-SPARE_S = 0.004
+# What a thread may be late by, beyond what the devices' buffers cover: at first, and at most where the
+# input falls short again and again.
+SPARE_S, MOST_SPARE_S = 0.004, 0.044
 # At first devices fill their buffers, and the times of their blocks say nothing. Then they are
 # looked at for a while before anything is heard, since any single one may be far off.
 SETTLE_S = 0.25
@@ -37,6 +40,8 @@ LONGEST_BLOCK = 8192
 
 class ClockBridge:
     """Takes blocks on one clock and gives blocks on another, a constant `delay_s` later.
+
+    Where the input falls short again and again the delay is longer from then on (dry_watch.py).
 
     rate_in, rate_out: nominal samples per second. channels: of both sides.
     most_in_s, most_out_s: seconds of sound that the input may hand over, and the output ask for, at
@@ -55,16 +60,16 @@ class ClockBridge:
         self._loop = DriftLoop()
         self._most_in = most_in_s * rate_in
         # In input samples: what may not have come yet, what may be asked for, what the filter holds.
-        self._target = math.ceil(
-            self._most_in + (most_out_s + SPARE_S) * rate_in + self._varispeed.most_held_samples
-        )
+        self._least = self._most_in + most_out_s * rate_in + self._varispeed.most_held_samples
+        self._spare = DryWatch(SPARE_S, MOST_SPARE_S)
         # writer: input's thread; reader: output's, behind. (samples, channels)
-        self._ring = Ring(4 * self._target + LONGEST_BLOCK, channels)
+        longest = math.ceil(self._least + MOST_SPARE_S * rate_in)
+        self._ring = Ring(4 * longest + LONGEST_BLOCK, channels)
         # When the last block had been written, and how many samples by then: one reference, so that
         # the reader never sees the one without the other. None before the first.
         self._newest: tuple[float, int] | None = None
         # All below: writer and reader are the output's thread.
-        self._piece = np.zeros((len(self._ring), channels), np.float32)  # of the ring, mended
+        self._piece = touched_zeros((len(self._ring), channels), np.float32)  # of the ring, mended
         self._last_in = np.zeros(channels, np.float32)
         mend(self._piece[:1], self._last_in)  # compiles it
         self._settled_s = math.inf
@@ -86,6 +91,10 @@ class ClockBridge:
     def delay_s(self) -> float:
         """Seconds between a sample's arrival and its being read, once the loop has locked."""
         return self._target / self._rate_in
+
+    @property
+    def _target(self) -> int:
+        return math.ceil(self._least + self._spare.kept_s * self._rate_in)
 
     @property
     def playing(self) -> bool:
@@ -128,6 +137,7 @@ class ClockBridge:
             if self._playing:
                 self.underflows += 1
                 self._stop()
+                self._spare.note(now_s)
             self._fade_out(out[got:])
 
     def _arrived(self, newest: tuple[float, int], now_s: float) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rtsep.devices.audio_stream import Process
 from rtsep.devices.backend import Ends
-from rtsep.devices.choice import Devices, DeviceSettings, choose_devices
+from rtsep.devices.choice import Devices, DeviceSettings, check_number, choose_devices
 from rtsep.devices.device_stream import DeviceStream, DuplexStream
 from rtsep.devices.portaudio import rescan
 from rtsep.devices.two_clock_stream import TwoClockStream
@@ -37,9 +37,7 @@ class PortAudioBackend:
             (self.settings.input_device, devices.input_name, before.input_name),
             (self.settings.output_device, devices.output_name, before.output_name),
         ):
-            # Numbers may stand for other devices by now.
-            if number is not None and number.isdigit() and name != name_before:
-                raise RtsepError(f"device {number} is {name!r} now, not {name_before!r}")
+            check_number(number, name, name_before)
         return devices
 
     def open(

@@ -13,6 +13,7 @@ from rtsep.devices.audio_stream import Process, Xruns
 from rtsep.devices.choice import Devices, DeviceSettings
 from rtsep.devices.clock_bridge import LONGEST_BLOCK, ClockBridge
 from rtsep.devices.device_stream import DeviceStream
+from rtsep.system.memory import touched_zeros
 
 
 class TwoClockStream(DeviceStream):
@@ -50,7 +51,7 @@ class TwoClockStream(DeviceStream):
             devices.input_rate, devices.output_rate, devices.channels_in, most_in_s, most_out_s
         )
         # writer and reader: output's thread
-        self._block = np.zeros((LONGEST_BLOCK, devices.channels_in), np.float32)
+        self._block = touched_zeros((LONGEST_BLOCK, devices.channels_in), np.float32)
         # writer: input's thread; reader: output's. How often the device has said so.
         self._device_overflows = self._device_underflows = 0
         self._told = (0, 0)
@@ -74,8 +75,11 @@ class TwoClockStream(DeviceStream):
         ]
 
     def stats(self) -> dict[str, float]:
-        """The drift: how much faster the input's clock runs than the output's, in 1e-6."""
-        return {"clock_drift_ppm": round(self._clocks.drift_ppm, 2)}
+        """How much faster the input's clock runs than the output's, in 1e-6; what is kept between."""
+        return {
+            "clock_drift_ppm": round(self._clocks.drift_ppm, 2),
+            "between_clocks_ms": round(1000 * self._clocks.delay_s, 1),
+        }
 
     def _on_input(
         self, indata: NDArray[np.float32], _samples: int, _times: Any, status: Any

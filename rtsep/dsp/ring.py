@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.system.memory import touched_zeros
+
 
 class Ring:
     """A first-in, first-out buffer of fixed length, for one writer and one reader.
@@ -41,8 +43,7 @@ class Ring:
 
     def __init__(self, length: int, channels: int) -> None:
         # (samples, channels) float32. writer: push; reader: view
-        self._samples = np.empty((length, channels), np.float32)
-        self._samples.fill(0.0)  # touches every page before the sound starts
+        self._samples = touched_zeros((length, channels), np.float32)
         self.written = 0
         self.read = 0
 

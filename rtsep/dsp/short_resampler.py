@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.system.memory import touched_zeros
 from rtsep_kernels.polyphase import resample
 
 # The windowed sinc, in samples of the lower of both rates: half its length, and in cycles per sample
@@ -61,7 +62,7 @@ class ShortResampler:
         self._rows = _rows(rate_in, min(rate_in, rate_out), self._phases)
         # Both: writer and reader are the audio thread.
         self._position = np.zeros(2, np.int64)
-        self._history = np.zeros((channels, self._rows.shape[1] + longest), np.float32)
+        self._history = touched_zeros((channels, self._rows.shape[1] + longest), np.float32)
         nothing = np.zeros((0, channels), np.float32)
         self.process(nothing, nothing)  # compiles it
 

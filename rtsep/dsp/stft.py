@@ -103,6 +103,16 @@ class Synthesis:
         overlap_add(self._frames, frames, first_frame, hop, self._window, start, samples)
 
 
+def find_kernels(windows: WindowPair, channels: int) -> None:
+    """Call a kernel, so that later ones are found quickly.
+
+    The first kernel of a process has Numba import and prepare what all of them need, for 0.2 s.
+    """
+    samples = np.zeros((windows.frame_length, channels), np.float32)
+    frames = np.zeros((1, channels, windows.frame_length), np.float32)
+    window_frames(samples, 0, windows.hop, windows.analysis, frames)
+
+
 @kernel
 def window_frames(samples: Array, first_frame: int, hop: int, window: Array, frames: Array) -> None:
     """frames[i, channel] = window * samples from (first_frame + i) * hop on; zeros past the end.

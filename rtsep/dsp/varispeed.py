@@ -17,11 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.dsp.ring import Ring
+from rtsep.system.memory import touched_zeros
 
 # soxr is told the greatest ratio beforehand: this much above the nominal one.
 MOST_CORRECTION = 0.02
 # Blocks of silence that a resampler is rehearsed with, of so many samples, and those not yet counted.
 REHEARSAL_BLOCKS, REHEARSAL_BLOCK, UNCOUNTED_BLOCKS = 200, 97, 100
+# Silence between two sounds, beyond what the resampler holds: its filter rings no longer.
+RINSED_SAMPLES = 1024
 
 
 class Varispeed:
@@ -53,6 +56,14 @@ class Varispeed:
             self._measure_held(octave * side, channels) for side in (0.999, 1.001)
         )
         self._queue = Ring(2 * longest, channels)
+        self._pushed = 0
+        self._position = 0.0  # in input samples, of the end of what soxr has given
+        self._to_skip = 0  # output samples, of what was pushed before `clear`
+        # writer: nobody; reader: clear
+        self._silence = touched_zeros(
+            (math.ceil(self.most_held_samples) + RINSED_SAMPLES, channels), np.float32
+        )
+        self._allocate(longest, channels)
         self.clear()
 
     @property
@@ -61,7 +72,7 @@ class Varispeed:
 
         Counted through the ratios: off by a constant, 4 samples at most, and by less than one a day.
         """
-        return self._pushed - (self._position - self._queue.waiting * self.ratio)
+        return self._pushed - (self._position + (self._to_skip - self._queue.waiting) * self.ratio)
 
     def set_correction(self, correction: float) -> None:
         """Play faster by this much: 0.001 takes 1001 input samples in place of 1000."""
@@ -69,26 +80,40 @@ class Varispeed:
         self._soxr.set_io_ratio(self.ratio, 1.0)
 
     def clear(self) -> None:
-        """Forget what was pushed: the next sample pushed is the next that comes out."""
-        self._soxr.clear()
+        """Forget what was pushed: the next sample pushed is the next that comes out, or all but.
+
+        It may come out by half an output sample earlier or later; `delay_samples` knows. Real-time safe.
+
+        soxr's own `clear` gives its buffers back, and allocates them anew with the next sample. In place
+        of that silence is pushed behind what it holds, and all of it is left out when it comes.
+        """
         self._soxr.set_io_ratio(self.ratio, 1.0)
+        self.push(self._silence)
         self._queue.clear()
-        self._pushed = 0
-        self._position = 0.0  # in input samples, of the end of what is ready
+        self._to_skip = max(0, round((self._pushed - self._position) / self.ratio))
 
     def lacking(self, count: int) -> int:
         """Input samples to push before asking again; 0: `count` output samples are ready.
 
         The first samples after `clear` and some others are held, so it takes more than one push.
         """
-        return max(0, math.ceil((count - self._queue.waiting) * self.ratio))
+        return max(0, math.ceil((count + self._to_skip - self._queue.waiting) * self.ratio))
 
     def push(self, block: NDArray[np.float32]) -> None:
         """Take (samples, channels) float32, at most what `lacking` said."""
         ready = self._soxr.resample_chunk(block)
-        self._queue.push(ready)
         self._position += len(ready) * self.ratio
         self._pushed += len(block)
+        skipped = min(self._to_skip, len(ready))
+        self._to_skip -= skipped
+        self._queue.push(ready[skipped:])
+
+    def _allocate(self, longest: int, channels: int) -> None:
+        """Have soxr allocate what it needs for the longest blocks that will be pushed."""
+        self._soxr.clear()
+        self._soxr.set_io_ratio(self.ratio, 1.0)
+        most = math.ceil(longest * self.ratio * (1 + MOST_CORRECTION)) + len(self._silence)
+        self.push(np.zeros((most, channels), np.float32))
 
     def take(self, out: NDArray[np.float32]) -> int:
         """Fill `out`, (samples, channels) float32, as far as samples are ready; returns how far."""

@@ -2,6 +2,8 @@
 
 # What is heard when masks are late, see engine.Engine.
 ON_LATE = ("hold", "dry", "mute")
+# What is heard where nobody says it.
+DEFAULT_STEM = "vocals"
 # How nets become masks, see session.py: all nets share each bin, or each has a mask of its own.
 RATIO, INDEPENDENT = "ratio", "independent"
 MASKING = (RATIO, INDEPENDENT)

@@ -1,54 +1,56 @@
-"""An engine that changes to a longer plan by itself while the machine does not keep up.
+"""An engine that changes its plan while it plays: longer where the machine does not keep up, and back.
 
-    audio thread          A A A A A A A A A A A A A A A A A A|A+B|B B B B ...
-    workers of A          . . . . . . . . . . . . .| (A holds its last masks)
+    audio thread          A A A A A A A A A A A A A A A A A A|A and B|B B B B ...
+    workers of A          . . . . . . . . . . . . .| (A holds its last masks, if B is the longer plan)
     watching thread         load too high: | make B | replay the past into B | offer |
 
 The next engine, B, is made, started and fed with the newest seconds of the input by a thread of its
 own, until its output is what it would be had it run from the start. Then the audio thread, at the
-beginning of a block, feeds it what is still missing, and fades over within a hop. A's nets stop while
-B catches up, because both together are more than the machine can do.
+beginning of a block, feeds it what is still missing, and hands over (handover.py): both run until a
+quiet place, within a second, and are faded there.
 
-What is heard jumps back by the difference of the two latencies: that much of the music repeats, also
-in a recording, which has neither a gap nor anything missing. Both ends are music, a moment apart: the
-fade's two gains, halves of a raised cosine, add up to 1, so that it never exceeds the louder of the
-two, whether they are in phase or not, and has no corner that could be heard. (Gains of equal power
-would be louder by up to 3 dB where tones are held, and clip.)
+On the way to a longer plan A's nets stop while B catches up, because both together are more than the
+machine can do. On the way back there is room, and both run.
 
-Plans only ever get longer: whether a shorter one would do again cannot be known without running it.
+What is heard jumps by the difference of the two latencies. Going to a longer plan so much of the music
+repeats, also in a recording; going back so much is left out. When to go, and where, steps.py says.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtsep.constants import SAMPLE_RATE
-from rtsep.errors import RtsepError
+from rtsep.errors import RtsepError, UsageError
 from rtsep.live.engine import Engine
-from rtsep.live.load_watch import LoadWatch, recent_runs_s
+from rtsep.live.handover import Handover
 from rtsep.live.mixer import Mixable
 from rtsep.live.past import Past, heard_hops, past_hops
-from rtsep.live.plans.choice import slower_plan
-from rtsep.live.plans.ladder import ladder_of
-from rtsep.live.plans.plan import StreamPlan
+from rtsep.live.plan_watch import Judge, watch_plans
+from rtsep.live.plans.ladder import Rung, ladder_of
+from rtsep.live.plans.plan import MOST_WAITED, StreamPlan
 from rtsep.live.stats import Counters, Durations
 from rtsep.live.stream_figures import StreamFigures
 from rtsep.live.worker import Worker
+from rtsep.system.memory import touched_zeros
 
-# How often the load is looked at, and how far the audio thread may run ahead of what is fed.
-LOOK_S, MARGIN_S = 0.2, 4.0
+# How far the audio thread may run ahead of what is fed.
+MARGIN_S = 4.0
 # Times that what has come in meanwhile is fed with every mask waited for; the rest then is not.
 MOST_PASSES = 8
 
 
 class AdaptiveEngine(Mixable, StreamFigures):
-    """A row of Engines as one LiveEngine: each has a longer plan than the one before.
+    """A row of Engines as one LiveEngine, each with a plan of its own.
 
     Parameters
     ----------
@@ -59,7 +61,15 @@ class AdaptiveEngine(Mixable, StreamFigures):
     say : callable
         Is told in a line what happens, by the watching thread.
     watching : bool
-        Change by itself where the load is too high, and not only by `change_plan`.
+        Change by itself where the load asks for it, and not only by `change_plan`.
+    ladder : sequence of Rung, optional
+        The plans to go to; all of the model by default.
+    offers : mapping of str to sequence of Rung
+        What may be asked for by name (`ask_for`), and the plans that each name stands for: of these it
+        takes the best that the machine sustains, and changes among them from then on.
+    on_judged : callable
+        Is told of a plan that turned out in the first seconds not to be sustained, with the durations
+        of its runs in ms; and with None where it has turned out since to be. By the watching thread.
 
     Attributes
     ----------
@@ -78,8 +88,12 @@ class AdaptiveEngine(Mixable, StreamFigures):
         say: Callable[[str], None],
         *,
         watching: bool = True,
+        ladder: Sequence[Rung] | None = None,
+        offers: Mapping[str, Sequence[Rung]] = MappingProxyType({}),
+        on_judged: Judge = lambda plan, runs_ms: None,
     ):
-        self._make_engine, self._say, self._watching = make_engine, say, watching
+        self._make_engine, self._say = make_engine, say
+        self.offers, self._on_judged = offers, on_judged
         # writer: audio thread, from then on; readers: all
         self._current = make_engine(plan)
         self.config, self.stems = self._current.config, self._current.stems
@@ -90,21 +104,24 @@ class AdaptiveEngine(Mixable, StreamFigures):
         self.failure: BaseException | None = None
 
         hop = plan.hop
-        self._ladder = ladder_of(self.config)
-        longest_hops = max(past_hops(rung.plan) for rung in self._ladder)
+        ladder = ladder_of(self.config) if ladder is None else ladder
+        offered = [rung for rungs in offers.values() for rung in rungs]
+        plans = [plan, *(rung.plan for rung in (*ladder, *offered))]
+        self._ladder = ladder if watching else ()
+        # The newest plan that was asked for. writer: whoever controls the stream; the watching thread
+        # takes it away
+        self._wish: deque[str] = deque(maxlen=1)
+        longest_hops = max(past_hops(each) for each in plans)
         self._past = Past(longest_hops * hop + ceil(MARGIN_S * SAMPLE_RATE))
         # An engine and the sample it has been fed up to. writers: whoever changes the plan sets it,
         # the audio thread takes it away
         self._offered: tuple[Engine, int] | None = None
         # All below: writer and reader are the audio thread.
         self._next: Engine | None = None
-        self._faded = 0
-        phase = np.pi / 2 * (np.arange(hop, dtype=np.float64) + 0.5) / hop
-        self._rise = np.sin(phase).astype(np.float32)[:, np.newaxis] ** 2
-        self._fall = 1 - self._rise
-        # Output of the next engine. writer: whoever feeds it, which is the audio thread once it has
-        # been offered; reader: audio thread
-        self._coming = np.zeros((hop, self.output_channels), np.float32)
+        self._handover = Handover(hop, self.output_channels)
+        # Output of an engine that is not heard yet. writer: whoever feeds it, which is the audio thread
+        # once it has been offered
+        self._unheard = touched_zeros((hop, self.output_channels), np.float32)
         self._counted = Counters()
         # Kept until the audio thread has let go of it, which must not free so much memory itself.
         self._retired: Engine | None = None
@@ -121,7 +138,7 @@ class AdaptiveEngine(Mixable, StreamFigures):
     def start(self) -> None:
         """As Engine.start."""
         self._current.start()
-        if self._watching:
+        if self._ladder or self.offers:
             self._watcher = threading.Thread(target=self._watch, name="rtsep plans", daemon=True)
             self._watcher.start()
 
@@ -130,47 +147,50 @@ class AdaptiveEngine(Mixable, StreamFigures):
         self._stopping.set()
         if wait and self._watcher is not None:
             self._watcher.join()
-        for engine in (self._offered or (None,))[0], self._next, self._current:
+        for engine in (self._offered or (None,))[0], self._next, self._current, self._retired:
             if engine is not None:
                 engine.stop(wait=wait)
 
     # --- the audio thread -----------------------------------------------------------------------
 
-    def process(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    def process(
+        self, block: NDArray[np.float32], out: NDArray[np.float32], wait_until_s: float = 0.0
+    ) -> None:
         """As Engine.process; real-time safe. The latency is that of the plan of now."""
         if self._offered is not None:
             self._take_over(*self._offered)
         self._past.remember(block)
+        if self._next is not None and len(block) > self.plan.hop:
+            # As for the whole block in signal_path.py: a handover takes it in pieces.
+            most_s = MOST_WAITED * len(block) / SAMPLE_RATE
+            wait_until_s = max(wait_until_s, time.perf_counter() + most_s)
         done = 0
         while self._next is not None and done < len(block):
-            done += self._fade(block[done:], out[done:])
+            done += self._hand_over(self._next, block[done:], out[done:], wait_until_s)
         if done < len(block):
-            self._current.process(block[done:], out[done:])
+            self._current.process(block[done:], out[done:], wait_until_s)
             self._count()
 
     def _take_over(self, engine: Engine, fed: int) -> None:
-        """Feed `engine` what has come in since it was offered, and begin to fade."""
+        """Feed `engine` what has come in since it was offered, and begin to hand over."""
         self._feed(engine, fed, self._past.taken, waiting=False)
         engine.continue_level(self._current)
-        self._faded = 0
+        self._handover.begin()
         self._next = engine
         self._offered = None
 
-    def _fade(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> int:
-        """One piece of the fade, of the length that is returned."""
-        engine = self._next
-        assert engine is not None
-        count = min(len(block), len(self._rise) - self._faded)
-        piece, coming = slice(self._faded, self._faded + count), self._coming[:count]
-        self._current.process(block[:count], out[:count])
+    def _hand_over(
+        self,
+        engine: Engine,
+        block: NDArray[np.float32],
+        out: NDArray[np.float32],
+        wait_until_s: float,
+    ) -> int:
+        """One piece of the handover, of the length that is returned."""
+        count = self._handover.process(self._current, engine, block, out, wait_until_s)
         self._count()
-        engine.process(block[:count], coming)
-        out[:count] *= self._fall[piece]
-        coming *= self._rise[piece]
-        out[:count] += coming
-        self._faded += count
-        if self._faded == len(self._rise):
-            # What was counted while the past was replayed is no part of the stream.
+        if self._handover.is_over:
+            # What was counted while it was not heard is no part of the stream.
             self._counted.set_to(engine.counters)
             self._current, self._next = engine, None
         return count
@@ -182,16 +202,34 @@ class AdaptiveEngine(Mixable, StreamFigures):
 
     # --- changing the plan ----------------------------------------------------------------------
 
-    def change_plan(self, plan: StreamPlan, why: str) -> None:
+    def ask_for(self, name: str) -> None:
+        """Go over to one of `offers`, soon; of several that are asked for meanwhile to the last.
+
+        Raises UsageError where there is none of that name.
+        """
+        if name not in self.offers:
+            raise UsageError(
+                f"there is no plan {name!r} here: choose from {', '.join(self.offers)}"
+            )
+        self._wish.append(name)
+
+    def take_wish(self) -> str | None:
+        """The plan that was asked for since, if any was: the newest."""
+        return self._wish.pop() if self._wish else None
+
+    def change_plan(self, plan: StreamPlan, why: str, *, in_need: bool = True) -> None:
         """Go over to `plan`, which takes a moment: make an engine, bring it up to date, offer it.
 
+        in_need: the machine does not keep up, so with a longer plan the nets of the old one stop at once
+        and their masks are late from then on. Else they run until the new one is heard alone.
         Not while another change is going on; from one thread that is not the audio thread, unless
         nothing is paced. Raises RtsepError where the new workers fail or cannot follow.
         """
+        self.let_go()
         old, engine = self._current, self._make_engine(plan)
         engine.mix = self.mix
         engine.start()
-        fed = self._replay(old, engine)
+        fed = self._replay(old, engine, in_need)
         at_s = self._past.taken / SAMPLE_RATE
         change = {"at_s": at_s, "from": old.plan.name, "to": plan.name, "why": why}
         self._retired = old
@@ -202,7 +240,15 @@ class AdaptiveEngine(Mixable, StreamFigures):
             f"place of {old.plan.latency_ms:.0f}"
         )
 
-    def _replay(self, old: Engine, engine: Engine) -> int:
+    def let_go(self) -> bool:
+        """End what is not heard any more once a change is over; whether one was."""
+        if self.is_changing or self._retired is None:
+            return False
+        self._retired.stop()
+        self._retired = None
+        return True
+
+    def _replay(self, old: Engine, engine: Engine, in_need: bool) -> int:
         """Bring `engine` to where `old` is by feeding it the past; the sample it was fed up to."""
         plan, hop = engine.plan, engine.plan.hop
         now = self._past.taken // hop
@@ -212,7 +258,8 @@ class AdaptiveEngine(Mixable, StreamFigures):
         # The frames that are no longer to be heard go by; their masks do not matter.
         fed = max(first, now - heard_hops(plan)) * hop
         self._feed(engine, first * hop, fed, waiting=False)
-        old.stop()
+        if in_need and plan.latency_samples >= old.plan.latency_samples:
+            old.stop()
         passes = 0
         while (until := self._past.taken // hop * hop) > fed:
             self._feed(engine, fed, until, waiting=passes < MOST_PASSES)
@@ -222,30 +269,16 @@ class AdaptiveEngine(Mixable, StreamFigures):
         return fed
 
     def _feed(self, engine: Engine, begin: int, end: int, *, waiting: bool) -> None:
-        self._past.feed(engine, begin, end, self._coming, waiting=waiting)
+        self._past.feed(engine, begin, end, self._unheard, waiting=waiting)
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a new plan has been offered and is not heard alone yet."""
+        return self._offered is not None or self._next is not None
 
     def _watch(self) -> None:
-        watched, watch, ended = None, LoadWatch(0, 0), False
         try:
-            while not self._stopping.wait(LOOK_S):
-                if self._offered is not None or self._next is not None:
-                    continue
-                self._retired = None
-                engine, counters = self._current, self.counters
-                if engine is not watched:
-                    watched, watch = engine, LoadWatch(counters.hops, counters.late_masks)
-                runs_s = recent_runs_s(engine)
-                load = float(np.median(runs_s)) * 1000 / engine.plan.deadline_ms
-                why = watch.note(counters.hops, counters.late_masks, load)
-                if why is None:
-                    continue
-                run_ms = 1000 * float(np.percentile(runs_s, 90))
-                plan = slower_plan(engine.plan, run_ms, self._ladder)
-                if plan is not None:
-                    self.change_plan(plan, why)
-                elif not ended:
-                    ended = True
-                    self._say(f"{why}, and no plan is slower: going on with {engine.plan.name}")
+            watch_plans(self, self._stopping, self._say, self._ladder, self._on_judged)
         except BaseException as error:
             # Without the frames it passed through, which hold this engine.
             self.failure = error.with_traceback(None)

@@ -8,6 +8,7 @@ half a block of sleep behind each block the next poll has something to wait for.
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -37,12 +38,15 @@ class AudioGuard:
 
     Attributes
     ----------
+    thread : int or None
+        The system's number of the thread; None before the first block. Writer: audio thread.
     rests, gave_way : bool
         Whether the thread sleeps after each block; whether it was made an ordinary one, as that did not
         help. Writer: audio thread; reader: main thread.
     """
 
     def __init__(self, process: Process, rate: int):
+        self.thread: int | None = None
         self.rests = self.gave_way = False
         self._process, self._rate = process, rate
         self._began_s = self._used_s = 0.0
@@ -60,6 +64,8 @@ class AudioGuard:
         watched_s = now_s - self._began_s
         if watched_s < WATCHED_S:
             return
+        if self.thread is None:
+            self.thread = threading.get_native_id()
         used_s = time.thread_time()
         # The first period has no beginning.
         if self._began_s and not self.gave_way:

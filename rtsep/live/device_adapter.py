@@ -20,7 +20,9 @@ from rtsep.dsp.bad_samples import mend
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.short_resampler import ShortResampler, delay_s
 from rtsep.errors import UsageError
+from rtsep.live.asked_ahead import AskedAhead
 from rtsep.live.live_engine import LiveEngine, process_unpaced
+from rtsep.system.memory import touched_zeros
 
 if TYPE_CHECKING:
     from rtsep.live.recorder import Recorder
@@ -83,6 +85,9 @@ class DeviceAdapter:
         if channels_out != pairs * NET_CHANNELS and not self._mono_out:
             raise _misfit(heard, pairs, channels_out)
         self._paced = paced
+        self._asked_ahead = AskedAhead(rate)
+        # Until when the engine may wait for masks. Writer and reader: audio thread.
+        self._wait_until_s = 0.0
         # Whether the engine may write to the device's block itself.
         self._direct = not self._mono_out and (self._first, stop) == (0, engine.output_channels)
         # So much is processed at once; it is no longer at 44.1 kHz either.
@@ -90,17 +95,17 @@ class DeviceAdapter:
         # A block after resampling may be a sample longer than its share.
         longest_net = LONGEST_BLOCK + 1
         # All buffers: writer and reader are the audio thread. (samples, channels) float32
-        self._stereo = np.zeros((LONGEST_BLOCK, NET_CHANNELS), np.float32)
-        self._outputs = np.zeros((longest_net, engine.output_channels), np.float32)
+        self._stereo = touched_zeros((LONGEST_BLOCK, NET_CHANNELS), np.float32)
+        self._outputs = touched_zeros((longest_net, engine.output_channels), np.float32)
         # What bad samples at the start of a block are continued from: the last of the one before.
         self._last_in = np.zeros(NET_CHANNELS, np.float32)
         self._resamples = rate != SAMPLE_RATE
         self._delay_samples = 0.0
         if self._resamples:
             self._delay_samples = 2 * rate * delay_s(rate, SAMPLE_RATE)
-            self._arrived = np.zeros((longest_net, NET_CHANNELS), np.float32)
-            self._heard = np.zeros((longest_net, channels_out), np.float32)
-            self._back = np.zeros((LONGEST_BLOCK, channels_out), np.float32)
+            self._arrived = touched_zeros((longest_net, NET_CHANNELS), np.float32)
+            self._heard = touched_zeros((longest_net, channels_out), np.float32)
+            self._back = touched_zeros((LONGEST_BLOCK, channels_out), np.float32)
             self._to_engine = ShortResampler(rate, SAMPLE_RATE, NET_CHANNELS, LONGEST_BLOCK)
             self._from_engine = ShortResampler(SAMPLE_RATE, rate, channels_out, longest_net)
             mend(self._stereo[:1], self._last_in)  # compiles it
@@ -120,12 +125,24 @@ class DeviceAdapter:
 
     def process(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         """Take a device block, (samples, channels_in); fill `out`, (samples, channels_out), float32."""
-        begun = time.perf_counter()
+        if not self._paced:  # the engine's own part is noted hop by hop, without the waiting
+            self._in_pieces(block, out)
+            return
+        begun, own_begun = time.perf_counter(), time.thread_time()
+        counters = self.engine.counters
+        waited_before_s, late_before = counters.waited_s, counters.late_masks
+        self._wait_until_s = self._asked_ahead.wait_until_s(len(block), begun)
+        self._in_pieces(block, out)
+        waited_s, now_s = counters.waited_s - waited_before_s, time.perf_counter()
+        own_s = time.thread_time() - own_begun
+        self.engine.callback_durations.add(now_s - begun - waited_s, own_s)
+        was_late = self._wait_until_s > 0 and counters.late_masks > late_before
+        self._asked_ahead.answered(now_s, late=was_late)
+
+    def _in_pieces(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         for at in range(0, len(block), self._longest):
             piece = slice(at, at + self._longest)
             self._process(block[piece], out[piece])
-        if self._paced:  # else the engine's own part is noted hop by hop, without the waiting
-            self.engine.callback_durations.add(time.perf_counter() - begun)
 
     def _process(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         if not self._resamples:
@@ -150,7 +167,7 @@ class DeviceAdapter:
     def _through_engine(self, stereo: NDArray[np.float32], heard: NDArray[np.float32]) -> None:
         outputs = heard if self._direct else self._outputs[: len(stereo)]
         if self._paced:
-            self.engine.process(stereo, outputs)
+            self.engine.process(stereo, outputs, self._wait_until_s)
         else:
             process_unpaced(self.engine, stereo, outputs)
         if self.recorder is not None:

@@ -2,7 +2,7 @@
 
     playing --devices stop--> gone: what the engine still holds goes into the recording
        ^                        |
-       +------ opened anew -----+   once a second, until patience ends
+       +------ opened anew -----+   at once, later once a second, until patience ends
 
 The engine and its workers stay; each opening has a DeviceAdapter of its own, as rates may differ.
 """
@@ -15,18 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtsep.devices.backend import Backend, Ends
+from rtsep.devices.patience import Patience
 from rtsep.errors import RtsepError
 from rtsep.live.audio_guard import AudioGuard
 from rtsep.live.file_session import run_unpaced
-from rtsep.live.priority import audio_first
+from rtsep.live.priority import audio_first, has_overrun
 from rtsep.live.stats import latency_parts_ms
+from rtsep.live.thread_counts import ThreadCounts
 
 if TYPE_CHECKING:
     from rtsep.live.live_stream import LiveStream
     from rtsep.live.recorder import Recorder
-
-# How often it is looked whether devices have come back.
-RETRY_S = 1.0
 
 
 class DeviceSession:
@@ -71,11 +70,12 @@ class DeviceSession:
         say: Callable[[str], None] = lambda line: None,
     ):
         self._live, self._backend = live, backend
-        self._recorder, self._patience_s, self._say = recorder, patience_s, say
+        self._recorder, self._say = recorder, say
+        self._patience = Patience(patience_s, say)
         self.returns = 0
-        self._told_of_guard = False
+        self._counts = ThreadCounts()
+        self._told_of_guard = self._told_of_overrun = False
         self._is_open = False
-        self._gone_s = self._retry_s = 0.0
         self._told_latency_s = 0.0
         self._open(ends)
 
@@ -91,12 +91,13 @@ class DeviceSession:
         """
         if self._is_open:
             self._stream.check()
-            self._tell_of_guard()
+            self._counts.look(self._guard.thread, now_s)
+            self._tell_of_priority()
             if not self._stream.active:
                 self._leave(now_s)
             elif self._live.latency_ms / 1000 != self._told_latency_s:
                 self._tell_latency()
-        elif now_s >= self._retry_s:
+        elif self._patience.is_due(now_s):
             self._try_again(now_s)
 
     @property
@@ -147,9 +148,13 @@ class DeviceSession:
             *self._stream.remarks,
         ]
 
-    def stats(self) -> dict[str, float]:
+    def stats(self) -> dict[str, Any]:
         """What the devices add to the statistics."""
-        return {**self._stream.stats(), "device_returns": self.returns}
+        return {
+            **self._stream.stats(),
+            "device_returns": self.returns,
+            "audio_thread": self._counts.stats(),
+        }
 
     def _open(self, ends: Ends) -> None:
         live, counters = self._live, self._live.engine.counters
@@ -169,7 +174,14 @@ class DeviceSession:
         self._told_latency_s = self._live.latency_ms / 1000
         self._stream.tell_latency(self._told_latency_s)
 
-    def _tell_of_guard(self) -> None:
+    def _tell_of_priority(self) -> None:
+        if has_overrun() != self._told_of_overrun:
+            self._told_of_overrun = has_overrun()
+            if self._told_of_overrun:
+                self._say(
+                    "the audio thread ran on for longer than RealtimeKit allows: rtsep goes on with "
+                    "ordinary priority; a longer --latency or --device-latency (0.1) ends that"
+                )
         if self._guard.gave_way and not self._told_of_guard:
             self._told_of_guard = True
             self._say(
@@ -178,13 +190,7 @@ class DeviceSession:
             )
 
     def _leave(self, now_s: float) -> None:
-        released = self.close()
-        if not (released and self._patience_s):
-            raise RtsepError("the audio device has stopped: reconnect it and start again")
-        self._say(
-            f"the audio device has gone: waiting up to {self._patience_s:g} s for it; reconnect it"
-        )
-        self._gone_s = self._retry_s = now_s
+        self._patience.begin(now_s, released=self.close())
         self._empty_engine()
 
     def _empty_engine(self) -> None:
@@ -200,11 +206,7 @@ class DeviceSession:
             self.start()
         except RtsepError as error:
             self.close()
-            if now_s - self._gone_s >= self._patience_s:
-                raise RtsepError(
-                    f"the audio device has not come back within {self._patience_s:g} s: {error}"
-                ) from None
-            self._retry_s = now_s + RETRY_S
+            self._patience.go_on(now_s, error)
             return
         self.returns += 1
         self._say(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from rtsep.live.exchange import Bell, FrameHistory
 from rtsep.live.mask_source import MaskSource
 from rtsep.live.meters import Levels
 from rtsep.live.mixer import Mixable, MixSettings
+from rtsep.live.plans.ladder import Rung
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.signal_path import SignalPath
 from rtsep.live.stats import Counters, Durations
@@ -85,6 +87,7 @@ class Engine(Mixable, StreamFigures):
         for view in plan.views:
             check_window(config, view.frames)
         self.config, self.plan = config, plan
+        self.offers: Mapping[str, Sequence[Rung]] = MappingProxyType({})
         self.stems = config.outputs(independent)
         self.masking = RATIO if independent is None else INDEPENDENT
         for stem in gains:
@@ -113,6 +116,10 @@ class Engine(Mixable, StreamFigures):
         self.output_channels = self._path.output_channels
         self._warm = False
 
+    def ask_for(self, name: str) -> None:
+        """As AdaptiveEngine.ask_for: raises UsageError, since the plan is fixed."""
+        raise UsageError(f"the plan is {self.plan.name} and cannot be changed: got {name!r}")
+
     # --- life -----------------------------------------------------------------------------------
 
     def warm_up(self) -> None:
@@ -137,14 +144,17 @@ class Engine(Mixable, StreamFigures):
 
     # --- the audio thread -----------------------------------------------------------------------
 
-    def process(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    def process(
+        self, block: NDArray[np.float32], out: NDArray[np.float32], wait_until_s: float = 0.0
+    ) -> None:
         """Take a block and give as many samples, `plan.latency_samples` later.
 
         block: (samples, 2) float32; out: (samples, output_channels) float32, written. Any number of
-        samples. Real-time safe. Whoever calls it notes in `callback_durations` how long the whole
-        callback took.
+        samples. Real-time safe. wait_until_s: until when, by perf_counter, masks may be waited for as
+        the block is asked for ahead of time; 0 where it is not. Whoever calls it notes in
+        `callback_durations` how long the whole callback took.
         """
-        self._path.process(block, out)
+        self._path.process(block, out, wait_until_s)
 
     # --- other threads --------------------------------------------------------------------------
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from rtsep.constants import SAMPLE_RATE
 from rtsep.live.plans.choice import Choice, Option, choose, parse_latency
-from rtsep.live.plans.ladder import ladder_of
+from rtsep.live.plans.ladder import Rung, ladder_of, offers_of, versions
+from rtsep.live.plans.plan import PLANS
 from rtsep.live.session import SessionSettings
 from rtsep.nets.kinds import check_window, kind_of, net_names
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from rtsep.live.engine import Engine
     from rtsep.live.live_engine import LiveEngine
     from rtsep.live.plans.plan import StreamPlan
@@ -62,6 +68,8 @@ class EngineMaker:
             for view in self._request.plan.views:
                 check_window(settings.config, view.frames)
         self.why = ""
+        # Samples per device block at 44.1 kHz, 0 where that is not known.
+        self._block = self._settings.block_samples
         self._choice: Choice | None = None
         # By what they are called, kinds.net_name.
         self._nets: dict[str, Net] = {}
@@ -82,11 +90,34 @@ class EngineMaker:
         masking = self._choice.option.masking
         self._nets = self._loaded(masking)
         plan = plan or self._choice.option.plan
-        if not self._settings.adaptive:
+        steps = self._steps()
+        offers = offers_of(self._settings.config) if self._settings.changeable else {}
+        if not steps and not offers:
             return self._engine(plan, masking)
         from rtsep.live.adaptive import AdaptiveEngine
 
-        return AdaptiveEngine(lambda longer: self._engine(longer, masking), plan, self._say)
+        return AdaptiveEngine(
+            lambda other: self._engine(other, masking), plan, self._say,
+            ladder=steps, offers=offers, on_judged=partial(self._note_stalls, masking),
+        )  # fmt: skip
+
+    def _steps(self) -> tuple[Rung, ...]:
+        """The plans that may be gone over to while it plays."""
+        settings, request = self._settings, self._request
+        ladder = ladder_of(settings.config)
+        if settings.adaptive:
+            return ladder
+        if not settings.adjusting:
+            return ()
+        if request.plan is not None:
+            alike = versions(request.plan) if request.plan.name in PLANS else ()
+            return alike if len(alike) > 1 else ()
+        bound_ms = math.inf if request.bound_ms is None else request.bound_ms
+        return tuple(rung for rung in ladder if rung.plan.latency_ms <= bound_ms)
+
+    def on_device(self, rate: int) -> None:
+        """Take it that the blocks are at `rate`, in Hz; to be called before the plan is chosen."""
+        self._block = self._settings.block_samples * SAMPLE_RATE // rate
 
     def _choose(self) -> Choice:
         settings = self._settings
@@ -144,19 +175,45 @@ class EngineMaker:
 
     def _load_of(self, option: Option) -> float:
         from rtsep.live.plans.timing import granted_ms
-        from rtsep.live.plans.timing_cache import TimingCache, timing_name
+        from rtsep.live.plans.timing_cache import TimingCache
 
         settings = self._settings
         plan = _representative(option.plan, settings.config)
-        if granted_ms(option.plan, settings.block_samples) <= 0:
+        if granted_ms(option.plan, self._block) <= 0:
             return math.inf  # and nothing need be timed
-        count = len(self._names(option.masking))
-        name = timing_name(_described(settings.config), count, plan, self.precision.precision)
+        name = self._timing_name(option)
         if name not in self._timings:
             self._cache = self._cache or TimingCache()
             kept = None if settings.retime else self._cache.get(name)
             self._timings[name] = kept or self._time(plan, option.masking, name, self._cache)
-        return self._timings[name].load(option.plan, settings.block_samples)
+        return self._timings[name].load(option.plan, self._block)
+
+    def _timing_name(self, option: Option) -> str:
+        from rtsep.live.plans.timing_cache import timing_name
+
+        plan = _representative(option.plan, self._settings.config)
+        count = len(self._names(option.masking))
+        return timing_name(_described(self._settings.config), count, plan, self.precision.precision)
+
+    def _note_stalls(
+        self, masking: str, plan: StreamPlan, runs_ms: NDArray[np.float64] | None
+    ) -> None:
+        """Let the next start know of late masks of `plan` in the first seconds; None: of none any more.
+
+        For any thread.
+        """
+        from rtsep.live.plans.timing import granted_ms
+
+        name = self._timing_name(Option(plan, masking))
+        timing = self._timings.get(name)
+        if timing is None or self._cache is None:
+            return  # the plan was asked for, not chosen
+        stall_ms = 0.0
+        if runs_ms is not None:
+            # The second slowest, as one may happen to anybody; so much that it is not chosen again.
+            needed_ms = 1.01 * granted_ms(plan, self._block)
+            stall_ms = max([needed_ms, *sorted(runs_ms.tolist())[-2:-1]]) - timing.run_ms
+        self._cache.put(name, replace(timing, stall_ms=max(0.0, stall_ms)))
 
     def _time(self, plan: StreamPlan, masking: str, name: str, cache: TimingCache) -> PlanTiming:
         from rtsep.live.plans.timing import time_engine

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rtsep.dsp.channels import NET_CHANNELS
 from rtsep.dsp.stft import magnitudes
 from rtsep.live.plans.plan import StreamPlan
+from rtsep.system.memory import touched_zeros
 
 NOT_WRITTEN = -1
 
@@ -36,9 +37,9 @@ class FrameHistory:
         self.length = plan.history_frames
         all_bins = plan.frame_length // 2 + 1
         # (frames, channels, all bins) complex64; reader: audio thread
-        self.spectra = np.zeros((self.length, NET_CHANNELS, all_bins), np.complex64)
+        self.spectra = touched_zeros((self.length, NET_CHANNELS, all_bins), np.complex64)
         # (frames, bins, channels) float32; readers: workers, audio thread
-        self.magnitudes = np.zeros((self.length, bins, NET_CHANNELS), np.float32)
+        self.magnitudes = touched_zeros((self.length, bins, NET_CHANNELS), np.float32)
         # (frames,) float32: the nets see magnitudes x net_gains; readers: workers
         self.net_gains = np.ones(self.length, np.float32)
         # Number of the newest frame whose rows may be in writing: published before they change.
@@ -71,7 +72,7 @@ class MaskSlots:
         self.count = plan.mask_slots
         # (slot, stems, frames heard of a run, channels, bins) float32
         shape = self.count, stems, plan.stride, NET_CHANNELS, bins
-        self.masks = np.zeros(shape, np.float32)
+        self.masks = touched_zeros(shape, np.float32)
         self.runs = [NOT_WRITTEN] * self.count
 
     def write(self, run: int, masks: NDArray[np.float32]) -> None:

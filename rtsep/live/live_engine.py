@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rtsep.live.plans.ladder import Rung
 from rtsep.live.plans.plan import StreamPlan
 from rtsep.live.stats import Counters, Durations
 from rtsep.live.worker import Worker
@@ -40,6 +41,11 @@ class LiveEngine(Protocol):
     @property
     def plan(self) -> StreamPlan:
         """The plan; that of now where it may change."""
+        ...
+
+    @property
+    def offers(self) -> Mapping[str, Sequence[Rung]]:
+        """What `ask_for` takes, and the plans that each name stands for; none if it is fixed."""
         ...
 
     @property
@@ -104,7 +110,13 @@ class LiveEngine(Protocol):
         """End all threads; wait: until they have ended."""
         ...
 
-    def process(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    def ask_for(self, name: str) -> None:
+        """Go over to one of `offers` soon; raises UsageError where there is none of that name."""
+        ...
+
+    def process(
+        self, block: NDArray[np.float32], out: NDArray[np.float32], wait_until_s: float = 0.0
+    ) -> None:
         """Take a block and give as many samples; see Engine.process."""
         ...
 

@@ -28,8 +28,9 @@ class LiveSeparator(LiveStream):
     """Separates a stream of blocks while it plays.
 
     The nets run on threads of their own. `process` takes the next block and gives as many samples of
-    the mix, `latency_samples` later; it does not wait for a net (unless `paced` is false, or the plan
-    has no compute delay), and where masks are late the last ones are held and that is counted.
+    the mix, `latency_samples` later. It does not wait for a net, unless `paced` is false, the plan has
+    no compute delay, or blocks come at once, one upon the other (asked_ahead.py). Where masks are late
+    the last ones are held and that is counted.
 
     **What may be called from where.** `process` and `process_stems` are the body of an audio callback
     and belong to one thread at a time, the audio thread. With blocks that are float32 arrays, and with
@@ -70,8 +71,8 @@ class LiveSeparator(LiveStream):
     mask_extension : {'top', 'average', 'zeros'}
         How masks go on above the nets' bandwidth.
     adaptive : bool
-        Go over to a longer plan by itself while this one is too much for the machine. Then the latency
-        changes, and a part of the sound as long as the difference is heard twice.
+        Go over to a longer plan by itself while this one is too much for the machine, and back. Then the
+        latency changes, and a part of the sound as long as the difference is heard twice, or left out.
     paced : bool
         False for sound that nobody waits for, such as a file's: `process` then waits for the nets, so
         that no mask is late, and every run gives the same samples.

@@ -21,6 +21,7 @@ from rtsep.live.device_adapter import MIX, MIX_AND_STEMS, STEMS, DeviceAdapter
 from rtsep.live.live_engine import LiveEngine
 from rtsep.live.live_readings import LiveReadings
 from rtsep.live.stem_gains import StemGains
+from rtsep.system.memory import touched_zeros
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -106,7 +107,7 @@ class LiveStream(LiveReadings):
         self._channels_out = channels_out // self._outputs
         # writer and reader: audio thread; used where either the mix or the stems are wanted
         longest = LONGEST_BLOCK if self._heard == MIX_AND_STEMS else 0
-        self._mix_and_stems = np.zeros((longest, channels_out), np.float32)
+        self._mix_and_stems = touched_zeros((longest, channels_out), np.float32)
 
     @property
     def _outputs(self) -> int:

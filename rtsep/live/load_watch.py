@@ -52,9 +52,9 @@ class LoadWatch:
         return f"late masks in {(late_masks - first_late) / (hops - first_hops):.0%} of hops"
 
 
-def recent_runs_s(engine: LiveEngine) -> NDArray[np.float64]:
-    """Durations of the slowest worker's runs of late, in seconds; 0 where there are none."""
-    count = max(1, WATCHED_HOPS // engine.plan.stride)
-    runs = [worker.durations.newest(count) for worker in engine.workers]
-    slowest = max(runs, key=lambda seconds: float(np.sum(seconds)))
-    return slowest if len(slowest) else np.zeros(1)
+def newest_runs_ms(engine: LiveEngine, seconds: float) -> NDArray[np.float64]:
+    """Durations of the slowest worker's runs in the newest `seconds`, in ms; 0 where there are none."""
+    count = max(1, round(1000 * seconds / engine.plan.period_ms))
+    runs_s = [worker.durations.newest(count) for worker in engine.workers]
+    slowest_s = max(runs_s, key=lambda each: float(np.sum(each)))
+    return 1000 * slowest_s if len(slowest_s) else np.zeros(1)

@@ -7,6 +7,7 @@ one more: all that these leave. Either way the outputs add up to the input.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from rtsep.live.exchange import Bell, FrameHistory
 from rtsep.live.stats import Counters
 from rtsep.live.worker import Worker
 from rtsep.nets.registry import ModelConfig
+from rtsep.system.memory import touched_zeros
 
 # Hops that the last masks are held for before the dry or muted signal takes over.
 HOLD_HOPS = 8
@@ -50,7 +52,7 @@ class MaskSource:
         all_bins = self._plan.frame_length // 2 + 1
         outputs = len(stems) + (1 if masking == INDEPENDENT else 0)
         # (outputs, channels, all bins) float32
-        self.masks = np.zeros((outputs, NET_CHANNELS, all_bins), np.float32)
+        self.masks = touched_zeros((outputs, NET_CHANNELS, all_bins), np.float32)
         # Of each worker: (row of `_net_masks`, place among the worker's stems) of the masks that count.
         self._places = [
             [
@@ -60,7 +62,7 @@ class MaskSource:
             ]
             for worker in workers
         ]
-        self._net_masks = np.zeros((len(stems), NET_CHANNELS, config.bins), np.float32)
+        self._net_masks = touched_zeros((len(stems), NET_CHANNELS, config.bins), np.float32)
         # A mask of its own would be clipped at 1, and a net alone gains nothing by it.
         underrated = config.underrated if masking == RATIO else ()
         self._weights = [
@@ -76,16 +78,21 @@ class MaskSource:
         self.masks[:] = 0.0
 
     def are_there(self, run: int) -> bool:
-        """Whether the masks of `run` are, or never will be, since a worker has failed."""
+        """Whether the masks of `run` are, or may never be, since a worker has failed or is stopped."""
         return all(
-            worker.failure is not None or worker.slots.read(run) is not None
+            worker.failure is not None or worker.has_stopped or worker.slots.read(run) is not None
             for worker in self._workers
         )
 
-    def wait(self, frame: int, until_s: float) -> None:
-        """Wait for the masks of `frame`, until `until_s` of perf_counter."""
-        run, _ = self._plan.run_of(frame)
-        self._bell.wait_for(lambda: self.are_there(run), until_s)
+    def wait(self, run: int, until_s: float) -> None:
+        """Wait for the masks of `run`, until `until_s` of perf_counter; not at all where that is over.
+
+        The one place where the audio thread waits. Counts for how long.
+        """
+        now_s = time.perf_counter()
+        if until_s > now_s and not self.are_there(run):
+            self._bell.wait_for(lambda: self.are_there(run), until_s)
+            self._counters.waited_s += time.perf_counter() - now_s
 
     def update(self, frame: int) -> None:
         """Bring `masks` up to date for `frame`: the nets', the held ones, or dry or mute."""
@@ -103,7 +110,7 @@ class MaskSource:
             self._have_masks = True
             self._share_bins(frame)
             return
-        self._counters.late_masks += 1
+        self._counters.count_late_mask()
         self._late_hops += 1
         if not self._have_masks or self._late_hops > HOLD_HOPS:
             if self._on_late == "mute":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +138,7 @@ class MixControls:
             self._strip(selected)
         # The stem that the keys act on.
         self.selected = selected or self.stems[0]
-        self._write()
+        self.write()
 
     # --- what a person does -----------------------------------------------------------------------
 
@@ -149,29 +149,52 @@ class MixControls:
         self.selected = self.stems[number - 1]
         return True
 
-    def solo(self, stem: str) -> None:
-        """Toggle the solo of `stem`."""
+    def stem_states(self) -> list[dict[str, Any]]:
+        """What each stem's controls stand at, of values that JSON knows; see docs/control.md."""
+        return [
+            {
+                "name": stem,
+                "gain_db": round(strip.trim_db, 2),
+                "fader": round(strip.fader, 3),
+                "fading_to": strip.fader if strip.fade is None else strip.fade.target,
+                "muted": strip.muted and not strip.mute_lifted,
+                "soloed": strip.soloed,
+                "heard": self.gain(stem) > 0,
+            }
+            for stem, strip in self.strips.items()
+        ]
+
+    def solo(self, stem: str, on: bool | None = None) -> None:
+        """Solo `stem` or end that; without `on` whichever it is not."""
         strip = self._strip(stem)
+        if on is strip.soloed:
+            return
         strip.soloed = not strip.soloed
         strip.mute_lifted = strip.soloed and strip.muted
-        self._write()
+        self.write()
 
-    def mute(self, stem: str) -> None:
-        """Toggle the mute of `stem`; one that a solo has lifted comes back."""
+    def mute(self, stem: str, on: bool | None = None) -> None:
+        """Mute `stem` or end that; without `on` whichever it is not. A lifted mute comes back."""
         strip = self._strip(stem)
+        if on is (strip.muted and not strip.mute_lifted):
+            return
         if strip.mute_lifted:
             strip.mute_lifted = False
         else:
             strip.muted = not strip.muted
-        self._write()
+        self.write()
 
     def trim(self, stem: str, delta_db: float) -> None:
         """Raise or lower the trim of `stem`, within LOWEST_TRIM_DB to HIGHEST_TRIM_DB."""
+        self.set_trim(stem, self._strip(stem).trim_db + delta_db)
+
+    def set_trim(self, stem: str, trim_db: float) -> None:
+        """Set the trim of `stem`, within these limits, or nearer to them where it lies beyond."""
         strip = self._strip(stem)
         lowest = min(LOWEST_TRIM_DB, strip.trim_db)
         highest = max(HIGHEST_TRIM_DB, strip.trim_db)
-        strip.trim_db = min(max(strip.trim_db + delta_db, lowest), highest)
-        self._write()
+        strip.trim_db = min(max(trim_db, lowest), highest)
+        self.write()
 
     def fade(self, stem: str, target_gain: float, seconds: float) -> None:
         """Move the fader of `stem` evenly to `target_gain` (linear) within `seconds`, by `tick`.
@@ -194,9 +217,9 @@ class MixControls:
         target = strip.fader if strip.fade is None else strip.fade.target
         self.fade(stem, 0.0 if target > 0 else 1.0, seconds)
 
-    def bypass(self) -> None:
-        """Toggle between the mix and the input, delayed as much as the mix."""
-        self._engine.bypass = not self._engine.bypass
+    def bypass(self, on: bool | None = None) -> None:
+        """Pass the input, delayed as much as the mix, or the mix; without `on` whichever it is not."""
+        self._engine.bypass = not self._engine.bypass if on is None else on
 
     # --- what becomes of it -----------------------------------------------------------------------
 
@@ -207,7 +230,7 @@ class MixControls:
                 strip.fader = strip.fade.at(now_s)
                 if strip.fader == strip.fade.target:
                     strip.fade = None
-        self._write()
+        self.write()
 
     def gain(self, stem: str) -> float:
         """Linear gain of `stem` in the mix."""
@@ -231,7 +254,8 @@ class MixControls:
                 f"there is no stem {stem!r}: choose from {', '.join(self.stems)}"
             ) from None
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Give the engine the gains of now, as after strips were changed from outside."""
         for i, stem in enumerate(self.stems):
             self._engine.gains[i] = self.gain(stem)
 

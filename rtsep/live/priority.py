@@ -68,12 +68,26 @@ class SessionPriority:
 
     def __init__(self, name: str, why: str, kit: RealtimeKit | None = None):
         self.name, self.why, self.kit = name, why, kit
-        # writers: an audio thread, the thread that watches run times; readers: workers
+        self._granted = name
+        # writers: an audio thread, the thread that watches run times, the one that opens devices;
+        # readers: workers
         self.audio_gave_way = False
+        # Whether the system was about to end the program. writers: the same; reader: main thread
+        self.overran = False
 
     def give_way(self) -> None:
         """The audio thread is an ordinary one from now on."""
         self.audio_gave_way, self.name = True, ORDINARY
+
+    def overrun(self) -> None:
+        """So it is, as a thread ran on for so long that the system was about to end the program."""
+        self.overran = True
+        self.give_way()
+
+    def go_first(self) -> None:
+        """There is an audio thread that goes first, a new one where the last gave way."""
+        self.audio_gave_way = self.overran = False
+        self.name = self._granted
 
 
 # The session of now: a process has one at a time. Writer: `session_first`; readers: all its threads.
@@ -140,7 +154,7 @@ def _granted_by_kit(stack: contextlib.ExitStack) -> SessionPriority:
         opened.callback(kit.close)
         limit_run_time(round(WARNED * kit.most_run_us), kit.most_run_us)
         granted = SessionPriority(REAL_TIME, "the audio thread by RealtimeKit", kit)
-        opened.enter_context(run_time_watched(kit, AUDIO + 1, granted.give_way))
+        opened.enter_context(run_time_watched(kit, AUDIO + 1, granted.overrun))
         stack.push(opened.pop_all())
         return granted
 
@@ -157,6 +171,7 @@ def audio_first() -> Iterator[None]:
         yield
         _raise_by_kit(_session.kit, threads() - before)
         return
+    _session.go_first()
     if not is_real_time() or os.sched_getparam(0).sched_priority >= AUDIO:
         yield
         return
@@ -168,17 +183,22 @@ def audio_first() -> Iterator[None]:
         os.sched_setscheduler(0, *scheduled)
 
 
+def has_overrun() -> bool:
+    """Whether the session of now has lost its priority since the system was about to end the program."""
+    return _session.overran
+
+
 def _raise_by_kit(kit: RealtimeKit, audio: set[int]) -> None:
     """audio: threads that are to have a real-time priority, unless a library has given them one."""
     try:
         for thread in threads():
             # A thread may end before its turn.
             with contextlib.suppress(ProcessLookupError):
-                if is_real_time(thread):
-                    continue
                 if thread in audio:
-                    kit.make_real_time(thread, AUDIO)
-                elif os.getpriority(os.PRIO_PROCESS, thread) >= 0:
+                    if not is_real_time(thread):
+                        kit.make_real_time(thread, AUDIO)
+                    _session.go_first()
+                elif not is_real_time(thread) and os.getpriority(os.PRIO_PROCESS, thread) >= 0:
                     kit.make_nice(thread, NICENESS_SESSION)
     except KitRefusal as refusal:
         _session.name, _session.why = ORDINARY, str(refusal)

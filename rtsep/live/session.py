@@ -15,13 +15,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rtsep.errors import UsageError
-from rtsep.live import INDEPENDENT, MASKING, RATIO
+from rtsep.live import DEFAULT_STEM, INDEPENDENT, MASKING, RATIO
 from rtsep.live.plans.choice import AUTO
 from rtsep.nets.precision import check_precision_name
 from rtsep.nets.registry import MODELS, SUFFIX_16KHZ, ModelConfig
 from rtsep.weights.library import model_named
-
-DEFAULT_STEM = "vocals"
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,12 @@ class SessionSettings:
     on_late, auto_level, mask_extension
         As for engine.Engine.
     adaptive : bool
-        Go over to a longer plan where this one is too much for the machine.
+        Go over to a longer plan where this one is too much for the machine, and back.
+    adjusting : bool
+        Do so within what `latency` asks for: with ``auto`` to any longer plan, within a bound to those
+        that are within it, with a name to fewer views, and not with a plan that is spelt out.
+    changeable : bool
+        Let another plan be asked for while it plays, see plans/ladder.py's `offers_of`.
     paced : bool
         False where the sound waits for the nets: then nothing is late, and nothing need be timed.
     retime : bool
@@ -78,6 +81,8 @@ class SessionSettings:
     auto_level: bool = True
     mask_extension: str = "top"
     adaptive: bool = False
+    adjusting: bool = False
+    changeable: bool = False
     paced: bool = True
     retime: bool = False
     block_samples: int = 0

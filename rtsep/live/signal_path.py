@@ -5,8 +5,9 @@
     block out <- FIFO <- overlap-add <- inverse FFT <- mix <- masks
 
 `process` is the body of the audio callback. It calls nothing but prepared FFT plans and compiled
-kernels, and does not wait, unless a plan without compute delay says so; a worker that is not ready in
-time is a counted state (see mask_source.py).
+kernels. It does not wait for masks, but for three cases: a plan without compute delay says so; one and
+the same block completes a window and asks for its masks; the block is asked for ahead of time
+(asked_ahead.py). A worker that is not ready in time is a counted state (see mask_source.py).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from rtsep.live.mixer import MixSettings
 from rtsep.live.plans.plan import MOST_WAITED, StreamPlan
 from rtsep.live.stats import Counters
 from rtsep.live.worker import Worker
+from rtsep.system.memory import touched_zeros
 
 
 class SignalPath:
@@ -58,37 +60,44 @@ class SignalPath:
         self._level = NetworkLevel(plan.hop / SAMPLE_RATE) if auto_level else None
         windows, stems = plan.windows, len(mix.gains)
         # All below: writer and reader are the audio thread.
-        self._recent = np.zeros((plan.frame_length, NET_CHANNELS), np.float32)
+        self._recent = touched_zeros((plan.frame_length, NET_CHANNELS), np.float32)
         self._analysis = Analysis(windows, NET_CHANNELS, 1)
         self._synthesis_start = windows.synthesis_start
         self._powers = np.zeros(stems, np.float32)
         self._only = np.eye(stems, dtype=np.float32)
         outputs = 1 + (stems if separate_stems else 0)
         self._syntheses = [Synthesis(windows, NET_CHANNELS, 1) for _ in range(outputs)]
-        self._overlap = np.zeros((outputs, plan.frame_length, NET_CHANNELS), np.float32)
+        self._overlap = touched_zeros((outputs, plan.frame_length, NET_CHANNELS), np.float32)
         self.output_channels = outputs * NET_CHANNELS
         # One hop collected, one hop given out: the latency of any sequence of block sizes. The one
         # given out begins plan.mix_offset samples after the one collected.
-        self._hop_in = np.zeros((plan.hop, NET_CHANNELS), np.float32)
-        self._hop_out = np.zeros((plan.hop, self.output_channels), np.float32)
+        self._hop_in = touched_zeros((plan.hop, NET_CHANNELS), np.float32)
+        self._hop_out = touched_zeros((plan.hop, self.output_channels), np.float32)
         # The last samples of the hop before: what bad ones at the start of a hop are continued from.
         self._last_in = np.zeros(NET_CHANNELS, np.float32)
         self._at = 0
         self._run_to_submit: int | None = None
-        self._wait_until_s = 0.0
+        # Until when masks may be waited for: any, and those whose window this block has completed.
+        self._wait_until_s = self._wait_within_until_s = 0.0
+        self._newest_before = -1  # frame before this block
 
     @property
     def samples_to_hop(self) -> int:
         """Samples until the hop that is being collected is complete."""
         return self._plan.hop - self._at
 
-    def process(self, block: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    def process(
+        self, block: NDArray[np.float32], out: NDArray[np.float32], wait_until_s: float = 0.0
+    ) -> None:
         """Take a block and give as many samples, `plan.latency_samples` later.
 
         block: (samples, 2) float32; out: (samples, output_channels) float32, written. Any number of
-        samples. Real-time safe.
+        samples. Real-time safe. wait_until_s: as for engine.Engine.process.
         """
-        self._wait_until_s = time.perf_counter() + MOST_WAITED * len(block) / SAMPLE_RATE
+        self._wait_until_s = wait_until_s
+        most_s = MOST_WAITED * len(block) / SAMPLE_RATE
+        self._wait_within_until_s = max(wait_until_s, time.perf_counter() + most_s)
+        self._newest_before = self._history.newest
         hop, mix_at = self._plan.hop, self._plan.mix_offset
         done = 0
         while done < len(block):
@@ -128,13 +137,22 @@ class SignalPath:
     def _on_mix(self) -> None:
         heard = self._history.newest - self._plan.delay_hops
         if heard >= 0:
-            if self._plan.compute_delay == 0:
-                self._submit()
-                self._source.wait(heard, self._wait_until_s)
+            self._wait_for(heard)
             self._source.update(heard)
             self._mix_frame(heard)
         self._meters.note(self._powers, self._overlap[0, : self._plan.hop])
         self._overlap_add()
+
+    def _wait_for(self, frame: int) -> None:
+        """Wait for the masks of `frame` where nothing else gives the nets a time."""
+        plan = self._plan
+        run, _ = plan.run_of(frame)
+        if plan.compute_delay == 0 or plan.window_stop(run) - 1 > self._newest_before:
+            self._submit()
+            self._source.wait(run, self._wait_within_until_s)
+        elif self._wait_until_s:
+            self._submit()
+            self._source.wait(run, self._wait_until_s)
 
     def _analyse(self, frame: int, net_gain: float) -> None:
         row = self._history.row(frame)

@@ -8,6 +8,7 @@ from typing import Any
 from rtsep.constants import SAMPLE_RATE
 from rtsep.live import RATIO
 from rtsep.live.live_engine import LiveEngine
+from rtsep.live.plans.notation import spell
 from rtsep_kernels.precision import Precision
 
 
@@ -39,13 +40,16 @@ class StreamFigures:
             "latency_samples": self.plan.latency_samples,
             "hops": self.counters.hops,
             "late_masks": self.counters.late_masks,
+            "waited_s": self.counters.waited_s,
             "bad_samples": self.counters.bad_samples,
             "nonfinite_blocks": self.counters.nonfinite_blocks,
             "xruns": dict(self.counters.xruns),
-            "xrun_times_s": list(self.counters.xrun_times_s),
+            "xrun_times_s": self.counters.xrun_times_s.newest(),
+            "late_mask_times_s": self.counters.late_mask_times_s.newest(),
             "callback_ms": self.callback_durations.summary(),
+            "callback_own_ms": self.callback_durations.own_summary(),
             "block_ms": self.block_ms,
             "worker_ms": {worker.stem: worker.durations.summary() for worker in self.workers},
             "deadline_ms": self.plan.deadline_ms,
-            "plan": asdict(self.plan),
+            "plan": asdict(self.plan) | {"spelling": spell(self.plan)},
         }

@@ -43,7 +43,11 @@ class Worker:
         self.net, self.plan, self.history = net, plan, history
         self.slots = MaskSlots(plan, len(stems), net.config.bins)
         self.durations = Durations()
+        # What the newest run took of a core's time. writer: this worker, before it publishes the masks
+        self.own_s = 0.0
         self.failure: BaseException | None = None
+        # Nobody need wait for its masks any more. writer: whoever stops it; reader: audio thread
+        self.has_stopped = False
         self._views = SlidingViews(
             net.config,
             plan.views,
@@ -77,6 +81,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin to work."""
+        self.has_stopped = False
         self._thread = threading.Thread(target=self._work, name=f"rtsep {self.stem}", daemon=True)
         self._thread.start()
 
@@ -86,6 +91,7 @@ class Worker:
 
     def stop(self, *, wait: bool = True) -> None:
         """End the thread after the run it is in, and wait for that; nothing where it was not started."""
+        self.has_stopped = True
         if self._thread is not None:
             self._inbox.put(None)
             if wait:
@@ -96,9 +102,10 @@ class Worker:
         try:
             priority = WorkerPriority(time.perf_counter())
             while (run := self._next_job(priority)) is not None:
-                begun = time.perf_counter()
+                begun, own_begun = time.perf_counter(), time.thread_time()
                 if self._run(run):
                     check_masks(self._masks, self.stem)
+                    self.own_s = time.thread_time() - own_begun
                     self.slots.write(run, self._masks)
                     self.durations.add(time.perf_counter() - begun)
                 else:

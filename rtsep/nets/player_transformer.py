@@ -85,8 +85,7 @@ class PlayerTransformer:
     stems = STEMS
 
     def __init__(self, config: ModelConfig, arrays: Arrays, precision: Precision = "f32"):
-        structure = config.structure
-        assert isinstance(structure, PlayerTransformerStructure)
+        structure = PlayerTransformerStructure.of(config.structure)
         self.config, self.precision = config, precision
         shapes = {shape.stem: shape for shape in branches(structure, config.bins)}
 
@@ -146,8 +145,7 @@ class PlayerTransformerState:
     """
 
     def __init__(self, config: ModelConfig, frames: int, bins: int):
-        structure = config.structure
-        assert isinstance(structure, PlayerTransformerStructure)
+        structure = PlayerTransformerStructure.of(config.structure)
         if frames > FRAMES_MAX:
             raise ValueError(f"frames must be at most {FRAMES_MAX}: got frames={frames}")
         if bins != config.bins:

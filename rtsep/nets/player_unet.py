@@ -127,10 +127,9 @@ class PlayerUNet:
         arrays: Mapping[str, NDArray[np.float32]],
         precision: Precision = "f32",
     ):
-        assert isinstance(config.structure, PlayerUNetStructure)
         self.config, self.precision = config, precision
         self.constants = pack_player_unet(
-            config.structure,
+            PlayerUNetStructure.of(config.structure),
             arrays,
             config.encoder_activation,
             config.decoder_activation,
@@ -155,9 +154,9 @@ class PlayerUNetState:
     """
 
     def __init__(self, config: ModelConfig, frames: int, bins: int):
-        assert isinstance(config.structure, PlayerUNetStructure)
+        structure = PlayerUNetStructure.of(config.structure)
         self.frames, self.bins = frames, bins
-        self.buffers = player_unet_buffers(config.structure, frames, bins)
+        self.buffers = player_unet_buffers(structure, frames, bins)
 
     def run(self, net: PlayerUNet, magnitudes: NDArray[Any], masks: NDArray[np.float32]) -> None:
         """Compute the masks of one window of frames. Releases the GIL; allocates nothing.

@@ -34,8 +34,7 @@ def d3net_onnx(
 
     arrays: canonical arrays (rtsep/nets/d3net_steps.py).
     """
-    structure = config.structure
-    assert isinstance(structure, D3NetStructure)
+    structure = D3NetStructure.of(config.structure)
     graph = Graph({})
     names: dict[Tensor, str] = {}
     for step in steps_of(structure):

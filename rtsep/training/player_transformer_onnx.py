@@ -35,8 +35,7 @@ def player_transformer_onnx(
 
     arrays: canonical arrays (rtsep/nets/player_transformer_arrays.py).
     """
-    structure = config.structure
-    assert isinstance(structure, PlayerTransformerStructure)
+    structure = PlayerTransformerStructure.of(config.structure)
     graph = _Transformer(arrays, structure, frames)
     shapes = {shape.stem: shape for shape in branches(structure, bins)}
     roots = graph.add("Sqrt", "roots", [INPUT])

@@ -18,8 +18,7 @@ def player_unet_onnx(
 
     arrays: canonical arrays (rtsep/nets/player_unet_arrays.py).
     """
-    structure = config.structure
-    assert isinstance(structure, PlayerUNetStructure)
+    structure = PlayerUNetStructure.of(config.structure)
     graph = Graph(arrays)
     logits = add_player_unet(graph, structure, config, INPUT)
     graph.add("Identity" if config.output == "softmax" else "Sigmoid", OUTPUT, [logits])

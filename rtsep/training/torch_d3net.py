@@ -36,8 +36,7 @@ class TorchD3Net(TorchNet):
 
     def __init__(self, config: ModelConfig, dropout: float, random: torch.Generator):
         super().__init__()
-        assert isinstance(config.structure, D3NetStructure)
-        self._structure = config.structure
+        self._structure = D3NetStructure.of(config.structure)
         self._steps = steps_of(self._structure)
         self._dropout = dropout
         self._last_use = {

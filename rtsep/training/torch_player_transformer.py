@@ -47,8 +47,7 @@ class TorchPlayerTransformer(nn.Module):
 
     def __init__(self, config: ModelConfig, dropout: float, random: torch.Generator):
         super().__init__()
-        structure = config.structure
-        assert isinstance(structure, PlayerTransformerStructure)
+        structure = PlayerTransformerStructure.of(config.structure)
         self._structure, self._bins = structure, config.bins
         self._token_dropout = TOKEN_DROPOUT * dropout
         self._branches = {branch.stem: branch for branch in branches(structure, config.bins)}

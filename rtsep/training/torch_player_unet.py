@@ -23,8 +23,7 @@ class TorchPlayerUNet(TorchNet):
 
     def __init__(self, config: ModelConfig, dropout: float, random: torch.Generator):
         super().__init__()
-        structure = config.structure
-        assert isinstance(structure, PlayerUNetStructure)
+        structure = PlayerUNetStructure.of(config.structure)
         self._encoder_activation = ACTIVATIONS[config.encoder_activation]
         self._decoder_activation = ACTIVATIONS[config.decoder_activation]
         self._dropout, self._levels = dropout, structure.levels

@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtsep.errors import UsageError, WeightsError
 from rtsep.nets.registry import MODELS, UNPUBLISHED, ModelConfig, find_model
 from rtsep.nets.structure import Structure
 from rtsep.system.part_file import killed_parts
 from rtsep.weights.disk import make_folder, writing
-from rtsep.weights.download import ByteProgress
-from rtsep.weights.fetch import fetch_checkpoint
 from rtsep.weights.importing import SAFETENSORS_SUFFIX, Imported, read_any, read_checkpoint_of
 from rtsep.weights.lock import only_writer
 from rtsep.weights.manifest import Manifest, WeightsEntry, read_manifest
@@ -36,6 +35,9 @@ from rtsep.weights.store import (
     write_weights,
 )
 from rtsep_kernels.user_cache import NO_HOME, user_cache
+
+if TYPE_CHECKING:
+    from rtsep.weights.download import ByteProgress
 
 CACHE_VARIABLE = "RTSEP_WEIGHTS"
 DOWNLOADS = "downloads"
@@ -213,6 +215,8 @@ def fetch(
     with _installing(path, entry, report) as work:
         # Another process may have done it while this one waited for its turn.
         if force or not _is_intact(path, entry, report):
+            from rtsep.weights.fetch import fetch_checkpoint  # HTTP and all that
+
             downloads = cache_folder() / DOWNLOADS
             make_folder(downloads)
             folder, source = fetch_checkpoint(entry, manifest.release, downloads, work, report)

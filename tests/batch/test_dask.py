@@ -40,12 +40,12 @@ def cluster(library, made_up_weights, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
+            n_workers=4, threads_per_worker=1, dashboard_address=None, processes=True
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
         client.register_plugin(Doubles())
-        client.wait_for_workers(2, timeout=120)
+        client.wait_for_workers(4, timeout=120)
         yield client
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ def test_a_killed_writer_loses_nothing_that_was_written(tmp_path):
     with Journal(tmp_path / "j") as journal:
         assert len(list(journal.rows())) == 2 * len(numbers)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["j"]
+
+
+def test_a_reader_at_the_end_leaves_no_log_behind(tmp_path):
+    path = tmp_path / "j"
+    journal = Journal(path)
+    reader = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    rows = reader.execute("SELECT name FROM sqlite_master")
+    rows.fetchone()  # in the middle of reading
+    threading.Timer(0.3, lambda: (rows.close(), reader.close())).start()
+    journal.close()
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["j"]
 
 
 def test_what_is_no_journal_is_left_as_it_is(tmp_path):

@@ -154,7 +154,10 @@ def test_offline(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         (["kernels", "--rounds", 0], "--rounds: must be a whole number of at least 1: got '0'"),
         (["kernels", "--frames", 100], "--frames: must be a positive multiple of 64: got '100'"),
         (["peers", "--cases", "unet-T1"], "--cases: there is no case 'unet-T1': choose from unet"),
-        (["peers", "--model", "spleeter:5stems"], "--model: invalid choice: 'spleeter:5stems'"),
+        (
+            ["peers", "--model", "spleeter:5stems"],
+            "--model: spleeter:5stems is not measured here: choose from spleeter:2stems,",
+        ),
         (["peers", "--weights", "best"], "--weights: invalid choice: 'best'"),
         (["offline", "--seconds", "nan"], "--seconds: must be a number of seconds, 1 or more"),
         (["offline", "--models", "spleeter:3stems"], "unknown model 'spleeter:3stems'"),

@@ -138,6 +138,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line(
     assert said in told and len(told.splitlines()) == 1
 
 
+@pytest.mark.unhurried
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "server",

@@ -237,7 +237,7 @@ def test_a_busy_program_that_does_not_start_is_an_error(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--nets", "needed"], "--nets needed: name with --stem the stems that are to be heard"),
+        (["--nets", "needed"], "--stem needed: name the stems that are to be heard"),
         (["--stem", "drums"], "unknown stem 'drums': choose from vocals"),
         (["-i", "3"], "--input-device needs --backend device"),
         (["--samplerate", "48000"], "--samplerate needs --backend device"),

@@ -26,6 +26,15 @@ def test_a_machine_that_was_not_watched_stood_not_still():
     assert figures == {"stalls": 0, "longest_stall_ms": 0.0, "late_masks_beside_stalls": 0}
 
 
+def test_what_stops_all_cores_is_told_from_what_stops_one():
+    watch = Watchdog()
+    watch.programs = [None, None]
+    watch.delays = [(10.0, 0.006), (10.001, 0.007), (20.0, 0.009), (20.5, 0.009)]
+    assert [watch.on_all_cores(over_s) for over_s, _ in watch.delays] == [True, True, False, False]
+    watch.programs = [None]
+    assert not watch.on_all_cores(20.0)
+
+
 linux_only = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
 
 

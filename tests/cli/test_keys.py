@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rtsep.cli.terminal.keys import KEYS, KeyReader, handle_key, help_line, help_table
+from rtsep.control.mixing import MixCommands
 from rtsep.live.mixer import MixControls
 from rtsep.nets.registry import find_model
 
@@ -23,13 +24,14 @@ class Desk:
             stems=config.stems, gains=np.zeros(2, np.float32), bypass=False
         )
         self.controls = MixControls(self.engine, dict.fromkeys(config.stems, 1.0))
+        self.commands = MixCommands(self.controls, dict)
         self.freezes = 0
 
     def toggle_freeze(self):
         self.freezes += 1
 
     def press(self, keys):
-        return [handle_key(key, self.controls, self) for key in keys]
+        return [handle_key(key, self.commands, self) for key in keys]
 
     @property
     def gains(self):

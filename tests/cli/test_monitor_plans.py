@@ -9,10 +9,14 @@ import soundfile
 from rtsep.cli.monitor import main
 from rtsep.live import RATIO
 from rtsep.live.adaptive import AdaptiveEngine
+from rtsep.live.engine import Engine
+from rtsep.live.engine_maker import EngineMaker
+from rtsep.live.handover import SETTLE_S
 from rtsep.live.plans.choice import AUTO_FLOOR_DB
 from rtsep.live.plans.ladder import LADDER
 from rtsep.live.plans.plan import PLANS
 from rtsep.live.plans.timing import PlanTiming
+from rtsep.live.session import SessionSettings
 
 RATE = 44_100
 
@@ -154,14 +158,15 @@ def test_adaptive_changes_are_told_and_the_recording_has_no_gap(machine, song, m
     class ChangingAtOnce(AdaptiveEngine):
         """Changes its plan after 20 hops, without having to be watched for seconds."""
 
-        def __init__(self, *arguments):
-            super().__init__(*arguments, watching=False)
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, watching=False, **options)
 
-        def process(self, block, out):
+        def process(self, block, out, wait_until_s=0.0):
             if self.counters.hops == 20 and not self.plan_changes:
                 self.change_plan(PLANS["balanced"], "too much")
-            super().process(block, out)
+            super().process(block, out, wait_until_s)
 
+    monkeypatch.setattr("rtsep.live.handover.WITHIN_S", SETTLE_S)
     monkeypatch.setattr("rtsep.live.adaptive.AdaptiveEngine", ChangingAtOnce)
     machine(0.5)
     out, stems = song.parent / "out.wav", song.parent / "stems"
@@ -182,3 +187,52 @@ def test_adaptive_changes_are_told_and_the_recording_has_no_gap(machine, song, m
     np.testing.assert_allclose(
         sum(heard)[-RATE // 4 :], soundfile.read(song)[0][-RATE // 4 :], atol=3e-6
     )
+
+
+def _engine(latency, **options):
+    settings = SessionSettings(
+        model="spleeter:2stems", latency=latency, block_samples=256, **options
+    )
+    return EngineMaker(settings)()
+
+
+def test_on_devices_the_plan_changes_within_what_was_asked_for(machine):
+    machine(0.5)
+    auto, bound, low = (
+        {rung.plan.name for rung in _engine(latency, adjusting=True)._ladder}
+        for latency in ("auto", "100ms", "low")
+    )
+    assert auto == {rung.plan.name for rung in LADDER}
+    assert bound == {rung.plan.name for rung in LADDER if rung.plan.latency_ms <= 100}
+    assert low == {"low", "64x2/1/1/1/asymmetric/4", "64/1/1/1/asymmetric/4"}
+    for latency in ("64/1/1/1/asymmetric/4", "balanced"):
+        assert isinstance(_engine(latency, adjusting=True), Engine)
+    assert isinstance(_engine("auto"), Engine)
+    assert _engine("balanced", adaptive=True)._ladder == LADDER
+
+
+def test_blocks_are_counted_at_the_rate_of_the_nets(machine):
+    """Blocks of a hop leave a run a hop, but not at a rate at which they are shorter."""
+    machine(7.8)  # of two nets 67 % of a hop, and 73 % of 940 samples, which 1024 at 48 kHz are
+    low = PLANS["low"]
+    chosen = []
+    for rate in (44_100, 48_000):
+        maker = EngineMaker(
+            SessionSettings(model="spleeter:2stems", latency="low", block_samples=1024)
+        )
+        maker.on_device(rate)
+        assert maker().plan.latency_samples == low.latency_samples
+        chosen.append((len(maker().plan.views), maker().masking))
+    assert chosen[0] == (4, RATIO) and chosen[1] != (4, RATIO)
+
+
+def test_a_plan_with_late_masks_in_the_first_seconds_is_not_chosen_at_the_next_start(machine):
+    machine(0.5)
+    first = _engine("auto", adjusting=True)
+    # Runs that are long once are forgiven, by the choice as well.
+    first._on_judged(first.plan, np.array([1.0, 1.0, 30.0]))
+    second = _engine("auto", adjusting=True)
+    assert second.plan.deadline_ms > first.plan.deadline_ms
+    # It has lasted since.
+    first._on_judged(first.plan, None)
+    assert _engine("auto", adjusting=True).plan == first.plan

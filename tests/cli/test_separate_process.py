@@ -33,7 +33,7 @@ from rtsep.cli import separate
 from tests.offline.gain_separator import GainSeparator, GainStream
 push = GainStream.push
 def slow_push(stream, block):
-    time.sleep(0.1)
+    time.sleep(0.5)
     return push(stream, block)
 GainStream.push = slow_push
 separate._load_separator = lambda arguments, stems: GainSeparator(dict.fromkeys(stems, 0.5))
@@ -51,7 +51,7 @@ sys.exit(separate.main())
     ],
 )
 def test_a_signal_leaves_nothing_half_written(folder, number, status, message):
-    write_file(folder / "long.wav", music(120.0))
+    write_file(folder / "long.wav", music(30.0))
     old = folder / "separated" / "long" / "vocals.wav"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"the old one")

@@ -12,12 +12,13 @@ import time
 import pytest
 import soundfile
 
+from rtsep_bench.server_process import wait_until
 from tests.files.sounds import music, write_file
 from tests.signal_programs import END_S, end, start
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 
-MOMENTS = int(os.environ.get("RTSEP_SIGNALS", "12"))
+MOMENTS = int(os.environ.get("RTSEP_SIGNALS", "6"))
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 BEGIN = """
@@ -213,13 +214,29 @@ def test_the_bench_program_ends_and_takes_its_children_with_it(tmp_path):
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
-    time.sleep(4.0)
-    process.send_signal(signal.SIGTERM)
-    _out, err = process.communicate(timeout=END_S)
+    children = ["pgrep", "-P", str(process.pid)]
+    try:
+        wait_until(
+            lambda: subprocess.run(children, stdout=subprocess.DEVNULL).returncode == 0, "child"
+        )
+        process.send_signal(signal.SIGTERM)
+        _out, err = process.communicate(timeout=END_S)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
     assert process.returncode == 143, err
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ProcessLookupError):  # nobody is left of its session
-        os.killpg(process.pid, 0)
+    # A child's own children notice its end, and are taken from the table, a moment later.
+    wait_until(lambda: not _is_there(process.pid), "the end of all in its session", END_S)
+
+
+def _is_there(group):
+    """Whether anybody is left of a group of processes."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import soundfile
 from rtsep.cli import monitor, monitor_devices, separate
 from rtsep.cli.monitor_arguments import build_parser, session_settings
 from rtsep.cli.terminal.keys import FADE_S, handle_key
+from rtsep.control.mixing import MixCommands
 from rtsep.live import INDEPENDENT, RATIO
 from rtsep.live.engine_maker import EngineMaker
 
@@ -34,7 +35,7 @@ def _status(program, words):
 
 
 def _play(path, out, words):
-    options = f"--input-file {path} --output-file {out} --latency low -q {words}"
+    options = f"--input-file {path} --output-file {out} --latency classic -q {words}"
     assert _status(monitor, options) == 0
     return soundfile.read(out, dtype="float32")[0]
 
@@ -123,7 +124,7 @@ def test_f_fades_the_singer_in_and_out(more):
     start, rest = gains()
     assert start == 0 and rest == pytest.approx([1] * len(rest))
     for number, target in enumerate((1, 0, 1)):
-        handle_key("f", desk, SimpleNamespace())
+        handle_key("f", MixCommands(desk, dict), SimpleNamespace())
         begun_s = 10 * number
         desk.tick(begun_s)
         desk.tick(begun_s + FADE_S / 2)

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rtsep_bench.server_process import wait_until
+
 DELAY_SAMPLES = 4096
 REPOSITORY = Path(__file__).parents[2]
 
@@ -58,14 +60,27 @@ def probing(server, targets, sources):
 
 
 def latencies(server, port):
-    """What other clients see: capture and playback latency of a port, in samples."""
+    """What other clients see: capture and playback latency of a port, in samples.
+
+    Waits until all ways to the port tell the same: JACK asks its clients one after the other.
+    """
+    found = {}
+
+    def read():
+        found.update(_latency_ranges(server, port))
+        return all(least == most for least, most in found.values())
+
+    wait_until(read, f"one latency of {port}")
+    return {mode: most for mode, (_, most) in found.items()}
+
+
+def _latency_ranges(server, port):
     listed = server.command("jack_lsp", "-l").split("\n")
     at = listed.index(port)
     found = {}
     for line in listed[at + 1 : at + 3]:
         mode, least, most = re.match(r"\s*port (\w+) latency = \[ (\d+) (\d+) \]", line).groups()
-        assert least == most
-        found[mode] = int(most)
+        found[mode] = int(least), int(most)
     return found
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from rtsep.devices.clock_bridge import FADE_S, OBSERVE_S, SETTLE_S, ClockBridge
 from rtsep.devices.drift_loop import MOST_PUSH, DriftLoop
+from rtsep.devices.dry_watch import DRY_TIMES, LENGTHENED_S, DryWatch
 from tests.devices.two_clocks import OUTPUT_BEGINS_S, Device, run
 
 TONE_HZ, SLOW_HZ, LEVEL = 997.0, 3.0, 0.5
@@ -129,6 +130,28 @@ def test_an_input_that_stops_is_counted_once_and_does_not_click():
     # What was not handed over is not heard later: the delay is the same again.
     delays = delays_s(done.heard, 50, source, target)
     np.testing.assert_allclose(delays, done.bridge.delay_s, atol=0.001)
+
+
+@pytest.mark.parametrize(("apart_s", "longer"), [(2, 1), (31, 0)])
+def test_an_input_that_falls_short_again_and_again_is_kept_for_longer(apart_s, longer):
+    source, target = Device(44_100, 512), Device(44_100, 512)
+    begins_s = [20 + apart_s * number for number in range(DRY_TIMES)]
+    pauses = [(source, begin, begin + 0.1) for begin in begins_s]
+    done = run(source, target, tones, begins_s[-1] + 40, pauses=pauses)
+    before = ClockBridge(source.rate, target.rate, 2, source.most_s, target.most_s)
+    assert done.bridge.underflows == DRY_TIMES
+    assert done.bridge.delay_s == pytest.approx(before.delay_s + longer * LENGTHENED_S, abs=1e-4)
+    delays = delays_s(done.heard, begins_s[-1] + LOCKED_S, source, target)
+    np.testing.assert_allclose(delays, done.bridge.delay_s, atol=0.001)
+
+
+def test_more_is_kept_only_after_several_times_and_up_to_a_limit():
+    watch = DryWatch(0.01, 0.01 + 2.5 * LENGTHENED_S)
+    # One stall, whatever comes of it.
+    assert not any(watch.note(0.1 * tenth) for tenth in range(9))
+    raised = [watch.note(float(second)) for second in range(1, 13)]
+    assert raised == [second in (2, 5) for second in range(1, 13)]
+    assert watch.kept_s == pytest.approx(0.01 + 2 * LENGTHENED_S)
 
 
 def test_an_output_that_stops_is_counted_once_and_does_not_click():

@@ -85,6 +85,7 @@ def test_from_sink_to_sink_it_takes_a_cycle_more_which_is_counted(pipewire):
             assert delay() - DELAY_SAMPLES == ends_samples == BLOCK
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("jack")
 def test_other_clients_of_jack_see_the_latency(jack):
     with passing(jack, stems=["vocals"]) as passer:
@@ -113,6 +114,7 @@ def _all_told(server, delay_samples):
     )
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("pipewire")
 def test_ports_of_pipewire_have_the_latency(pipewire):
     with passing(pipewire, stems=["vocals"], source="song.monitor", sink="stem") as passer:
@@ -124,6 +126,7 @@ def test_ports_of_pipewire_have_the_latency(pipewire):
             )
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("pipewire")
 def test_nodes_are_found_by_name_though_others_look_the_same(pipewire):
     """Two sinks with one description: JACK's clients cannot tell them apart by their ports' names."""
@@ -166,6 +169,7 @@ def test_another_sink_is_gone_over_to_without_a_stop_and_a_lost_one_is_noticed(p
         wait_until(lambda: passer.ask("state")["active"], "the other sink")
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("pipewire")
 def test_portaudio_may_have_loaded_the_library_of_jackd_before(pipewire):
     ends = {"source": "song.monitor", "sink": "stem"}
@@ -173,6 +177,7 @@ def test_portaudio_may_have_loaded_the_library_of_jackd_before(pipewire):
         assert "PipeWire" in passer.ask("state")["remarks"][0]
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("jack")
 def test_a_disconnected_port_is_no_loss(jack):
     with passing(jack) as passer:
@@ -181,6 +186,7 @@ def test_a_disconnected_port_is_no_loss(jack):
         assert passer.ask("state")["active"]
 
 
+@pytest.mark.unhurried
 def test_a_server_that_comes_back_is_played_on(server_and_ends):
     server, ends = server_and_ends
     with passing(server, **ends) as passer:
@@ -197,6 +203,7 @@ def test_a_server_that_comes_back_is_played_on(server_and_ends):
         assert state["failure"] == "None"
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("jack")
 def test_a_second_client_has_a_name_of_its_own(jack):
     with passing(jack) as first, passing(jack) as second:
@@ -204,6 +211,7 @@ def test_a_second_client_has_a_name_of_its_own(jack):
         assert "ports of rtsep-01:" in second.ask("state")["remarks"][0]
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("jack")
 def test_ports_are_chosen_by_parts_of_their_names(jack):
     with passing(jack, input="capture_2", output="system:playback_2,system:playback_1") as passer:

@@ -34,6 +34,7 @@ for _ in range(30):
 """
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("pipewire")
 def test_clients_end_beside_a_busy_thread(tmp_path):
     with pipewire_server(tmp_path, 48_000, 64) as server:

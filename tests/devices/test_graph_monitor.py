@@ -77,6 +77,7 @@ def test_pipewire_is_joined_at_its_own_rate(made_up_weights, tmp_path):
     assert heard_ms == pytest.approx(told_ms["total"] - told_ms["device_input"], abs=1.0)
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("jack")
 def test_a_server_that_dies_ends_the_program_where_nobody_waits(made_up_weights, tmp_path):
     with (
@@ -90,6 +91,7 @@ def test_a_server_that_dies_ends_the_program_where_nobody_waits(made_up_weights,
     assert "Traceback" not in monitor.messages()
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("pipewire")
 def test_a_server_that_comes_back_is_played_on(made_up_weights, tmp_path):
     ends = ("-i", "song:monitor", "-o", "stem:playback")
@@ -106,6 +108,7 @@ def test_a_server_that_comes_back_is_played_on(made_up_weights, tmp_path):
     assert monitor.stats()["device_returns"] == 1
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("jack")
 @pytest.mark.parametrize(
     ("options", "status", "words"),
@@ -126,6 +129,7 @@ def test_options_of_the_graph(options, status, words, made_up_weights, tmp_path)
         assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.unhurried
 @pytest.mark.needs("jack")
 def test_ports_are_listed(tmp_path):
     with jack_server(tmp_path, BLOCK) as server:

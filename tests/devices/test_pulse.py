@@ -9,10 +9,11 @@ import time
 import numpy as np
 import pytest
 
+from rtsep.devices.dry_watch import DRY_TIMES, EVENT_S, LENGTHENED_S
 from rtsep.devices.pulse.backend import PulseBackend
 from rtsep.devices.pulse.ends import PulseSettings
 from rtsep.devices.pulse.libpulse import libpulse
-from rtsep.devices.pulse.stream import DRY_TIMES, LENGTHENED_S
+from rtsep.devices.pulse.playback_stream import STRAYS_S
 from rtsep.devices.route import PULSEAUDIO, Route
 from rtsep.errors import MissingLibraryError, RtsepError, UsageError
 from rtsep.live.priority import audio_first, session_first
@@ -136,7 +137,7 @@ def test_a_sink_that_runs_dry_again_and_again_is_given_more(server):
         assert stream.stats()["output_buffer_ms"] == before_ms
         for _ in range(2 * DRY_TIMES):
             late.append(0.06)
-            time.sleep(0.6)
+            time.sleep(EVENT_S + 0.1)
         after_ms = stream.stats()["output_buffer_ms"]
         assert before_ms < after_ms <= before_ms + 1000 * 2 * LENGTHENED_S
         stream.check()
@@ -173,6 +174,7 @@ def test_a_sound_passes_whole(server):
     repeat_if_disturbed(attempt, BUFFER_S)
 
 
+@pytest.mark.unhurried
 def test_stems_arrive_in_order_on_the_channels_of_their_sink(server):
     levels = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], np.float32)
 
@@ -191,6 +193,7 @@ def test_stems_arrive_in_order_on_the_channels_of_their_sink(server):
     np.testing.assert_allclose(np.median(stems.recording()[-RATE:], 0), levels[2:], atol=1e-3)
 
 
+@pytest.mark.unhurried
 def test_without_ears_the_stems_sink_is_the_output(server):
     levels = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
 
@@ -206,6 +209,7 @@ def test_without_ears_the_stems_sink_is_the_output(server):
     np.testing.assert_allclose(np.median(stems.recording()[-RATE // 4 :], 0), levels, atol=1e-3)
 
 
+@pytest.mark.unhurried
 def test_another_sink_without_a_stop(server):
     backend = PulseBackend(_route())
     threads = set()
@@ -231,6 +235,51 @@ def test_another_sink_without_a_stop(server):
     assert len(threads) == 1
 
 
+@pytest.mark.unhurried
+def test_a_sink_that_the_server_moves_to_is_played_to_until_it_is_asked_for(server):
+    """As servers do when the default output changes: nobody has asked for it here yet."""
+    backend = PulseBackend(_route())
+
+    def process(_block, out):
+        out[:] = 0.5
+
+    with (
+        _listening("other.monitor") as (other,),
+        _playing(backend, process) as stream,
+    ):
+        index = stream._connection.call(lambda: stream._playback.index)
+        server.command("pactl", "move-sink-input", str(index), "other")
+        wait_until(lambda: np.any(other.recording() > 0.4), "sound from the other sink")
+        backend.route = _route(sink="other")
+        assert stream.reroute(backend.find())
+        time.sleep(STRAYS_S + 0.2)
+        assert stream.active
+        server.command("pactl", "move-sink-input", str(index), "ears")
+        assert stream.active
+        wait_until(lambda: not stream.active, "the stream to end")
+
+
+@pytest.mark.unhurried
+def test_a_sink_whose_sound_is_recorded_is_never_played_to(server):
+    backend = PulseBackend(_route())
+
+    def process(_block, out):
+        out[:] = 0.5
+
+    with (
+        _listening("player.monitor") as (player,),
+        _playing(backend, process) as stream,
+    ):
+        index = stream._connection.call(lambda: stream._playback.index)
+        server.command("pactl", "move-sink-input", str(index), "player")
+        wait_until(lambda: not stream.active, "the stream to end")
+        before = len(player.recording())
+        wait_until(lambda: len(player.recording()) > before + RATE // 4, "what it plays")
+        # What the server had got before is played there.
+        assert np.abs(player.recording()[-RATE // 10 :]).max() < 0.1
+
+
+@pytest.mark.unhurried
 @pytest.mark.parametrize("gone", ["ears", "player"])
 def test_a_sink_that_is_removed_is_noticed(server, gone):
     backend = PulseBackend(_route())
@@ -244,6 +293,7 @@ def test_a_sink_that_is_removed_is_noticed(server, gone):
         backend.find(before)
 
 
+@pytest.mark.unhurried
 def test_a_server_that_dies_is_noticed_and_another_one_is_played_to(server):
     backend = PulseBackend(_route("song.monitor", "stem"))
     before = backend.find()
@@ -266,6 +316,7 @@ def _found(backend, before):
     return False
 
 
+@pytest.mark.unhurried
 def test_a_process_that_fails_lets_the_input_pass(server):
     def process(_block, _out):
         raise ValueError("no nets")
@@ -281,6 +332,7 @@ def test_a_process_that_fails_lets_the_input_pass(server):
         stream.close()
 
 
+@pytest.mark.unhurried
 def test_ends_are_found_by_parts_of_names_and_descriptions(server):
     found = PulseBackend(settings=PulseSettings("SONG", "Ears", channels_out=2)).find()
     assert (found.source, found.sink) == ("song.monitor", "ears")
@@ -293,6 +345,7 @@ def test_ends_are_found_by_parts_of_names_and_descriptions(server):
     assert (rates.input_rate, rates.output_rate) == (48_000, 48_000)
 
 
+@pytest.mark.unhurried
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -306,11 +359,13 @@ def test_names_that_cannot_be_meant_are_refused(server, settings, says):
         PulseBackend(settings=settings).find()
 
 
+@pytest.mark.unhurried
 def test_stems_on_several_sinks_are_refused(server):
     with pytest.raises(UsageError, match="one sink for all stems: got ears, stems"):
         PulseBackend(_route(vocals="stems", drums="ears")).find()
 
 
+@pytest.mark.unhurried
 def test_without_the_library_its_package_is_named(monkeypatch):
     def not_there(_ffi, _name):
         raise OSError

@@ -66,6 +66,7 @@ def test_a_server_that_comes_back_is_played_on(pulse, tmp_path):
     assert heard[after[after > before[-1] + RATE // 2]].max() == pytest.approx(0.25, rel=0.3)
 
 
+@pytest.mark.unhurried
 def test_sources_and_sinks_are_listed(pulse):
     done = run_monitor(pulse, *BACKEND, "--list-devices")
     assert done.returncode == 0
@@ -73,6 +74,7 @@ def test_sources_and_sinks_are_listed(pulse):
     assert "out  stem  (" in done.stdout
 
 
+@pytest.mark.unhurried
 @pytest.mark.parametrize(
     ("options", "status", "says"),
     [
@@ -89,6 +91,7 @@ def test_what_cannot_be_is_refused_in_one_line(pulse, options, status, says):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.unhurried
 def test_no_server_is_said_in_one_line(pulse):
     pulse.kill()
     done = run_monitor(pulse, *BACKEND)

@@ -149,6 +149,7 @@ def test_own_backend(tmp_path):
     assert np.abs(played).max() > 0
 
 
+@pytest.mark.unhurried
 @needs_pulse
 @pytest.mark.slow
 def test_karaoke_on_a_sound_server(song, tmp_path):
@@ -161,6 +162,7 @@ def test_karaoke_on_a_sound_server(song, tmp_path):
     assert loud[-1] - loud[0] > 2.5 * RATE
 
 
+@pytest.mark.unhurried
 @needs_pulse
 @pytest.mark.slow
 def test_multichannel_on_a_sound_server(tmp_path):

@@ -15,6 +15,7 @@ import pytest
 from tests.files.sounds import RATE, music, write_file
 
 REPOSITORY = Path(__file__).parents[2]
+EXAMPLES = REPOSITORY / "examples"
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -68,24 +69,43 @@ def free_names(code):
     return used - defined
 
 
-def type_errors(folder, codes):
-    """What mypy says of the snippets, each a module of its own."""
-    for number, code in enumerate(codes):
-        declared = "".join(
-            f"{name}: {TYPES[name]}\n" for name in sorted(free_names(code)) if name in TYPES
-        )
-        (folder / f"snippet_{number}.py").write_text(IMPORTS + declared + code, encoding="utf-8")
-    return mypy(folder, folder / "cache", "--allow-untyped-defs")
+WRONG = [
+    "rtsep.separate(audio)",
+    "rtsep.separate(audio, sample_rate, stems=7)",
+    "rtsep.Separator().separate(audio, sample_rate)['vocals'].nothing",
+    "rtsep.AudioReader(1.5)",
+    "rtsep.nothing",
+]
 
 
-def mypy(files, cache, *options):
-    """The errors that mypy finds in `files`."""
+def module(code):
+    """A module of its own of a snippet, whose functions need no types."""
+    declared = "".join(
+        f"{name}: {TYPES[name]}\n" for name in sorted(free_names(code)) if name in TYPES
+    )
+    return f"# mypy: allow-untyped-defs\n{IMPORTS}{declared}{code}"
+
+
+@pytest.fixture(scope="module")
+def type_errors(tmp_path_factory):
+    """What mypy says of the snippets, the wrong ones and the examples: file name and message each.
+
+    In one run, most of which goes into rtsep itself.
+    """
+    pytest.importorskip("mypy")
+    folder = tmp_path_factory.mktemp("snippets")
+    codes = {f"snippet_{n}": str(snippet.values[0]) for n, snippet in enumerate(SNIPPETS)}
+    codes |= {f"wrong_{n}": f"import rtsep\n{code}\n" for n, code in enumerate(WRONG)}
+    for name, code in codes.items():
+        (folder / f"{name}.py").write_text(module(code), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", f"--cache-dir={cache}", *options, files],
+        [sys.executable, "-m", "mypy", f"--cache-dir={folder / 'cache'}", folder, EXAMPLES],
         cwd=REPOSITORY, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    return [line for line in done.stdout.splitlines() if "error:" in line]
+    # The wrong ones are wrong.
+    assert done.returncode == 1, done.stdout + done.stderr
+    errors = re.findall(r"^(\S+?):\d+: error: (.*)$", done.stdout, re.MULTILINE)
+    return [(Path(file), said) for file, said in errors]
 
 
 def test_there_are_snippets_in_the_readme():
@@ -97,28 +117,18 @@ def test_a_snippet_uses_nothing_that_is_not_there(code):
     assert free_names(code) <= set(TYPES)
 
 
-def test_snippets_type_check(tmp_path):
-    pytest.importorskip("mypy")
-    assert type_errors(tmp_path, [str(snippet.values[0]) for snippet in SNIPPETS]) == []
+def test_snippets_type_check(type_errors):
+    assert [error for error in type_errors if error[0].name.startswith("snippet_")] == []
 
 
-def test_examples_type_check(tmp_path):
-    pytest.importorskip("mypy")
-    assert mypy(REPOSITORY / "examples", tmp_path / "cache", "--disallow-untyped-defs") == []
+def test_examples_type_check(type_errors):
+    assert [error for error in type_errors if error[0].parent.name == EXAMPLES.name] == []
 
 
-def test_a_wrong_snippet_does_not_type_check(tmp_path):
+def test_a_wrong_snippet_does_not_type_check(type_errors):
     """The public functions are typed for others, too."""
-    pytest.importorskip("mypy")
-    wrong = [
-        "rtsep.separate(audio)",
-        "rtsep.separate(audio, sample_rate, stems=7)",
-        "rtsep.Separator().separate(audio, sample_rate)['vocals'].nothing",
-        "rtsep.AudioReader(1.5)",
-        "rtsep.nothing",
-    ]
-    errors = type_errors(tmp_path, [f"import rtsep\n{code}\n" for code in wrong])
-    assert {int(re.findall(r"snippet_(\d+)", line)[0]) for line in errors} == set(range(len(wrong)))
+    found = {file.stem for file, _ in type_errors if file.name.startswith("wrong_")}
+    assert found == {f"wrong_{n}" for n in range(len(WRONG))}
 
 
 @pytest.mark.parametrize("code", SNIPPETS)

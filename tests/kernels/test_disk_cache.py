@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_kernel_set
+
 # Kernels of a test, compiled in a blink; what they return and how many were compiled is printed.
 KERNELS = """
 from rtsep_kernels.jit import kernel

@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.any_kernel_set
+
 # In a process of its own: the width and the products are one choice for the whole process.
 EMIT = """
 import llvmlite.binding as llvm

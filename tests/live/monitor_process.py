@@ -15,11 +15,17 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from rtsep.live.plans.notation import read_plan
 from rtsep_bench.server_process import AudioServer
 
 # Beyond what any of these programs needs to end, on an overloaded machine.
-END_S = 60.0
+END_S = 120.0
 STATS, RECORDINGS = "stats.json", "recordings"
+# For tests that wait until a sound has come through: room for a busy machine, in a second of latency in
+# place of the six of `classic`.
+PROMPT_PLAN = "64/16/16/16/hann"
+PROMPT = ("--latency", PROMPT_PLAN)
+PROMPT_LATENCY_S = read_plan(PROMPT_PLAN).latency_ms / 1000
 
 
 @dataclass

@@ -80,6 +80,7 @@ def main() -> None:
                     "audio": audio.ask(burn if burns else state),
                     "name": session.name,
                     "why": session.why,
+                    "overran": priority.has_overrun(),
                     "main": state(),
                     "other": other.ask(state),
                     "worker": worker.ask(state),

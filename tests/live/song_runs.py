@@ -33,6 +33,7 @@ TAIL_S = PLAN.latency_ms / 1000 + 1.0
 IN_A_CIRCLE = "algorithm"
 # By how much the clock of a JACK server may fall behind, in which no sample is lost.
 MOST_BEHIND_S = 60.0
+MOST_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,9 @@ class _JackPlayer:
             env=server.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             start_new_session=True,
         )  # fmt: skip
-        assert self.process.stdout.readline() == "ready\n"
-        self.played, self.heard = new_ports(server, nothing)
+        self.is_ready = self.process.stdout.readline() == "ready\n"
+        if self.is_ready:
+            self.played, self.heard = new_ports(server, nothing)
 
     def play(self):
         """Play the song to its end. The ports stay."""
@@ -161,8 +163,14 @@ class _JackPlayer:
 
 @contextlib.contextmanager
 def _jack_player(server: AudioServer, song, folder: Path) -> Iterator[_JackPlayer]:
-    player = _JackPlayer(server, song, folder)
+    # JACK turns a client away that comes while the machine stands still.
+    for _ in range(MOST_STARTS):
+        player = _JackPlayer(server, song, folder)
+        if player.is_ready:
+            break
+        player.process.wait()
     try:
+        assert player.is_ready
         yield player
     finally:
         player.process.kill()

@@ -1,15 +1,15 @@
-"""Changing to a longer plan while the stream goes on: nothing clicks, nothing is lost, all is told."""
+"""Changing the plan while the stream goes on: nothing clicks, nothing is lost, all is told."""
 
 import threading
 import time
+from math import ceil
 
 import numpy as np
 import pytest
 
 from rtsep.errors import RtsepError
-from rtsep.live.adaptive import AdaptiveEngine
-from rtsep.live.engine import Engine
 from rtsep.live.file_session import run_paced
+from rtsep.live.handover import SETTLE_S
 from rtsep.live.load_watch import WATCHED_HOPS, LoadWatch
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS
@@ -20,26 +20,13 @@ SHORT = read_plan("64/1/1/1/asymmetric")
 PART_OF_A_HOP = read_plan("64/1/0/0.5/asymmetric")
 LONG = PLANS["balanced"]
 LONGER = read_plan("64/8/8/8/hann")
+# Hops that a change takes where any place will do, as in these tests.
+HANDOVER = ceil(SETTLE_S * 44_100 / HOP) + 2
 
 
-@pytest.fixture
-def start_adaptive(two_stems):
-    engines = []
-
-    def start(plan, gains=None, *, watching=False, said=None, **options):
-        def make(plan):
-            mixed = {"vocals": 1.0} if gains is None else gains
-            return Engine(*two_stems, plan, mixed, **options)
-
-        said = [] if said is None else said
-        engine = AdaptiveEngine(make, plan, said.append, watching=watching)
-        engine.start()
-        engines.append(engine)
-        return engine
-
-    yield start
-    for engine in engines:
-        engine.stop()
+@pytest.fixture(autouse=True)
+def _any_place_will_do(monkeypatch):
+    monkeypatch.setattr("rtsep.live.handover.WITHIN_S", SETTLE_S)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +34,8 @@ def start_adaptive(two_stems):
     [
         (SHORT, LONG, (HOP,)),
         (LONG, LONGER, (3000, 17, 999)),
+        (LONGER, SHORT, (HOP,)),
+        (LONG, PART_OF_A_HOP, (3000, 17, 999)),
         (PART_OF_A_HOP, SHORT, (64,)),
         pytest.param(LONG, PLANS["classic"], (441,), marks=pytest.mark.slow),
     ],
@@ -65,10 +54,10 @@ def test_after_a_change_it_is_as_if_the_new_plan_had_run_from_the_start(
     assert engine.plan is after
 
     old = push(start_engine(before), audio[:change_at], sizes)
-    new = push(start_engine(after), audio, sizes)[change_at + HOP :]
+    new = push(start_engine(after), audio, sizes)[change_at + HANDOVER * HOP :]
     np.testing.assert_array_equal(first, old)
     assert np.abs(new).max() > 0.01
-    np.testing.assert_allclose(last[HOP:], new, atol=1e-6)
+    np.testing.assert_allclose(last[HANDOVER * HOP :], new, atol=1e-6)
 
 
 def test_a_pure_delay_that_grows_without_a_gap(start_adaptive):
@@ -82,13 +71,15 @@ def test_a_pure_delay_that_grows_without_a_gap(start_adaptive):
     out.append(push(engine, audio[150 * HOP :]))
     out = np.concatenate(out)
     assert len(out) == len(audio)
-    for plan, begin, end in ((SHORT, 10, 90), (LONG, 91, 150), (LONGER, 151, 200)):
+    for plan, begin, end in (
+        (SHORT, 10, 90), (LONG, 90 + HANDOVER, 150), (LONGER, 150 + HANDOVER, 200),
+    ):  # fmt: skip
         here = slice(begin * HOP, end * HOP)
         delayed = slice(begin * HOP - plan.latency_samples, end * HOP - plan.latency_samples)
         np.testing.assert_allclose(out[here], audio[delayed], atol=1e-6)
     # During a fade both are heard, with gains that add up to 1.
     for begin, before, after in ((90, SHORT, LONG), (150, LONG, LONGER)):
-        here = np.arange(begin * HOP, (begin + 1) * HOP)
+        here = np.arange(begin * HOP, (begin + HANDOVER) * HOP)
         loudest = np.maximum(
             np.abs(audio[here - before.latency_samples]),
             np.abs(audio[here - after.latency_samples]),
@@ -162,7 +153,7 @@ def test_stats_are_those_of_the_whole_stream_and_tell_the_changes(start_adaptive
     push(engine, noise(50 * HOP), (512,))
     stats = engine.stats()
     assert stats["hops"] == 150
-    assert stats["late_masks"] <= 1  # of the fade, in which the old nets do not run any more
+    assert stats["late_masks"] <= HANDOVER  # in which the old nets do not run any more
     assert stats["nonfinite_blocks"] == 1
     assert stats["xruns"]["output_underflow"] == 1
     assert stats["plan"]["name"] == "balanced"
@@ -176,6 +167,21 @@ def test_stats_are_those_of_the_whole_stream_and_tell_the_changes(start_adaptive
     assert "12% of hops" in said[0] and "balanced, 255 ms in place of 93" in said[0]
 
 
+@pytest.mark.parametrize("in_need", [True, False])
+def test_only_where_the_machine_is_in_need_the_old_nets_stop_before_the_new_are_heard(
+    start_adaptive, in_need
+):
+    engine = start_adaptive(SHORT)
+    push(engine, noise(40 * HOP))
+    nets = [worker._thread for worker in engine.workers]
+    engine.change_plan(LONG, "because", in_need=in_need)
+    assert [net.is_alive() for net in nets] == [not in_need] * 2
+    push(engine, noise(50 * HOP))
+    assert engine.plan is LONG
+    engine.let_go()
+    assert not any(net.is_alive() for net in nets)
+
+
 @pytest.mark.slow
 @pytest.mark.alone
 def test_an_overloaded_stream_changes_by_itself_and_recovers(start_adaptive, monkeypatch):
@@ -187,7 +193,7 @@ def test_an_overloaded_stream_changes_by_itself_and_recovers(start_adaptive, mon
         return run(state, *arguments)
 
     monkeypatch.setattr(SlidingState, "run", slow)
-    monkeypatch.setattr("rtsep.live.adaptive.slower_plan", lambda plan, run_ms, ladder: LONGER)
+    monkeypatch.setattr("rtsep.live.plan_watch.slower_plan", lambda plan, run_ms, ladder: LONGER)
     said = []
     engine = start_adaptive(SHORT, {"vocals": 1.0, "accompaniment": 1.0}, watching=True, said=said)
     t = np.arange(330 * HOP) / 44_100
@@ -209,8 +215,8 @@ def test_an_overloaded_stream_changes_by_itself_and_recovers(start_adaptive, mon
 
 
 def test_at_the_end_of_the_ladder_it_says_so_once_and_goes_on(start_adaptive, monkeypatch):
-    monkeypatch.setattr("rtsep.live.adaptive.slower_plan", lambda plan, run_ms, ladder: None)
-    monkeypatch.setattr("rtsep.live.adaptive.LOOK_S", 0.01)
+    monkeypatch.setattr("rtsep.live.plan_watch.slower_plan", lambda plan, run_ms, ladder: None)
+    monkeypatch.setattr("rtsep.live.plan_watch.LOOK_S", 0.01)
     told, said = threading.Event(), []
 
     class Complaining(LoadWatch):
@@ -218,7 +224,7 @@ def test_at_the_end_of_the_ladder_it_says_so_once_and_goes_on(start_adaptive, mo
             told.set()
             return "too much"
 
-    monkeypatch.setattr("rtsep.live.adaptive.LoadWatch", Complaining)
+    monkeypatch.setattr("rtsep.live.plans.steps.LoadWatch", Complaining)
     engine = start_adaptive(SHORT, watching=True, said=said)
     assert told.wait(10)
     push(engine, noise(40 * HOP))
@@ -234,13 +240,13 @@ def test_a_change_that_fails_is_told(start_adaptive, monkeypatch):
         def note(self, *arguments):
             return "too much"
 
-    monkeypatch.setattr("rtsep.live.adaptive.LoadWatch", Complaining)
-    monkeypatch.setattr("rtsep.live.adaptive.LOOK_S", 0.01)
+    monkeypatch.setattr("rtsep.live.plans.steps.LoadWatch", Complaining)
+    monkeypatch.setattr("rtsep.live.plan_watch.LOOK_S", 0.01)
 
     def broken(plan, run_ms, ladder):
         raise MemoryError("no room")
 
-    monkeypatch.setattr("rtsep.live.adaptive.slower_plan", broken)
+    monkeypatch.setattr("rtsep.live.plan_watch.slower_plan", broken)
     engine = start_adaptive(SHORT, watching=True)
     engine._watcher.join(10)
     with pytest.raises(RtsepError, match="could not be changed.*no room"):

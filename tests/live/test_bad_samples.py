@@ -48,22 +48,35 @@ def test_nothing_but_bad_samples_is_silence_and_music_is_heard_after_it(start_en
     assert engine.counters.nonfinite_blocks == 4
 
 
-@pytest.mark.parametrize("plan", [PLANS["low"], PLANS["balanced"]], ids=lambda plan: plan.name)
-@pytest.mark.parametrize("value", [50.0, 1e4, LIMIT])
-def test_after_a_click_the_stems_are_soon_what_they_were(start_engine, plan, value):
-    audio = noise(300 * HOP, seed=3)
-    clicking = audio.copy()
-    clicking[100 * HOP + 500] += value
-    heard = [through(start_engine(plan, auto_level=True), sound) for sound in (audio, clicking)]
+@pytest.mark.parametrize(
+    ("plan", "values"),
+    [(PLANS["low"], [1e4]), (PLANS["balanced"], [50.0, LIMIT])],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_after_a_click_the_stems_are_soon_what_they_were(start_engine, plan, values):
+    audio, at = noise(300 * HOP, seed=3), 100 * HOP
+    sounds = [audio]
+    for value in values:
+        sounds.append(audio.copy())
+        sounds[-1][at + 500] += value
+    heard = [through(start_engine(plan, auto_level=True), sound) for sound in sounds]
     # What is left of it in a window, and a second.
-    begins = 100 * HOP + plan.latency_samples + max(plan.frames * HOP, 44_100)
+    begins = at + plan.latency_samples + max(plan.frames * HOP, 44_100)
     levels_db = [20 * np.log10(np.std(out[begins:])) for out in heard]
-    assert levels_db[1] == pytest.approx(levels_db[0], abs=1)
+    assert levels_db[1:] == pytest.approx(levels_db[:1] * len(values), abs=1)
 
 
-@pytest.mark.parametrize("rate", [44_100, 48_000, 16_000])
-@pytest.mark.parametrize("channels_in", [1, 2])
-@pytest.mark.parametrize("value", [np.nan, 1e38])
+@pytest.mark.parametrize(
+    ("rate", "channels_in", "value"),
+    [
+        (44_100, 1, np.nan),
+        (44_100, 2, 1e38),
+        (48_000, 1, 1e38),
+        (48_000, 2, np.nan),
+        (16_000, 1, np.nan),
+        (16_000, 2, 1e38),
+    ],
+)
 def test_a_bad_sample_from_a_device_is_heard_for_no_longer_than_a_click(
     start_engine, rate, channels_in, value
 ):

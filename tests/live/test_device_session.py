@@ -8,14 +8,17 @@ import pytest
 from rtsep.devices import device_stream
 from rtsep.devices.choice import DeviceSettings
 from rtsep.devices.open import PortAudioBackend
+from rtsep.devices.patience import RETRY_S, SOON_FOR_S, SOON_S
 from rtsep.errors import RtsepError
+from rtsep.live import priority
 from rtsep.live.device_session import DeviceSession
 from rtsep.live.live_stream import LiveStream
-from rtsep.live.plans.plan import PLANS
+from rtsep.live.plans.notation import read_plan
+from rtsep.live.priority import REAL_TIME, SessionPriority
 from tests.devices.fake_portaudio import NO_FLAGS, NO_TIMES, device, install
 from tests.live.streams import HOP, noise
 
-PLAN = PLANS["low"]
+PLAN = read_plan("64/4/0/4/hann")
 INTERFACE, SPEAKERS = device("interface"), device("speakers", inputs=0)
 
 
@@ -85,7 +88,7 @@ def test_what_the_engine_held_is_recorded_and_the_sound_goes_on(fake, start_sess
     fake.list(INTERFACE)
     session.tick(100.2)  # not looked at again so soon
     assert session.returns == 0
-    session.tick(101.2)
+    session.tick(100.1 + 1.01 * SOON_S)
     assert session.returns == 1 and "is back" in told[-1] and fake.scans == 2
     out = _play(fake, engine, np.concatenate([after, np.zeros((latency, 2), np.float32)]))
     # As at the beginning: silence for the latency, then what comes in.
@@ -93,6 +96,23 @@ def test_what_the_engine_held_is_recorded_and_the_sound_goes_on(fake, start_sess
     np.testing.assert_allclose(out[latency:], after, atol=1e-5)
     assert engine.counters.late_masks == 0
     assert session.stats()["device_returns"] == 1
+
+
+def test_devices_are_looked_for_often_at_first_and_later_once_a_second(fake, start_session):
+    session, _ = start_session(patience_s=60.0)
+    _pull_the_plug(fake)
+    fake.list()
+    looked = []
+    for now_s in np.arange(0.0, 10.0, 0.05):
+        before = fake.scans
+        session.tick(float(now_s))
+        if fake.scans > before:
+            looked.append(now_s)
+    apart_s = np.diff(looked)
+    assert looked[0] < 0.1
+    soon = np.array(looked[:-1]) < SOON_FOR_S
+    np.testing.assert_allclose(apart_s[soon], SOON_S, atol=0.06)
+    np.testing.assert_allclose(apart_s[~soon], RETRY_S, atol=0.06)
 
 
 def test_devices_of_another_rate_come_back(fake, start_session):
@@ -137,3 +157,22 @@ def test_what_the_callback_raises_ends_it(fake, start_session, monkeypatch):
     _play(fake, engine, noise(HOP))
     with pytest.raises(RtsepError, match="^the audio callback failed"):
         session.tick(0.0)
+
+
+def test_a_priority_that_was_taken_away_is_told_once_and_again_when_it_is_taken_again(
+    fake, start_session, monkeypatch
+):
+    granted, said = SessionPriority(REAL_TIME, "by RealtimeKit"), []
+    monkeypatch.setattr(priority, "_session", granted)
+    session, _ = start_session(say=said.append)
+    for _ in range(2):
+        session.tick(0.0)
+    assert not said
+    for times in (1, 2):
+        granted.overrun()
+        for _ in range(2):
+            session.tick(0.0)
+        assert len(said) == times
+        assert "RealtimeKit allows" in said[-1] and "--device-latency" in said[-1]
+        with priority.audio_first():
+            session.tick(0.0)

@@ -75,9 +75,19 @@ def test_all_stems_together_are_the_delayed_input(start_engine):
 
 
 @pytest.mark.parametrize(
-    "plan", [SMALL, SLIDING, EVERY_HOP, EXTRAPOLATING, SEVERAL_VIEWS], ids=lambda p: p.name
+    ("plan", "sizes"),
+    [
+        (SMALL, (HOP,)),
+        (SMALL, (3000, 17, 999)),
+        (SLIDING, (256,)),
+        (SLIDING, (3000, 17, 999)),
+        (EVERY_HOP, (HOP,)),
+        (EVERY_HOP, (256,)),
+        (EXTRAPOLATING, (3000, 17, 999)),
+        (SEVERAL_VIEWS, (256,)),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
 )
-@pytest.mark.parametrize("sizes", [(HOP,), (256,), (3000, 17, 999)], ids=str)
 def test_streaming_equals_offline_however_workers_are_scheduled(
     start_engine, two_stems, plan, sizes, monkeypatch
 ):

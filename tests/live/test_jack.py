@@ -83,6 +83,7 @@ def test_an_impulse_arrives_when_the_total_says(jack, tmp_path):
     repeat_if_disturbed(lambda: _assert_impulse_arrives(jack, tmp_path), JACK_PERIOD / RATE)
 
 
+@pytest.mark.unhurried
 def test_a_server_that_dies_ends_the_program_with_the_recordings_intact(jack, tmp_path):
     before = ports(jack)
     with monitor_process(jack, tmp_path, *JACK) as monitor:
@@ -113,12 +114,14 @@ def test_the_benchmark_measures_on_devices(jack, tmp_path):
     assert row["block_ms"] == pytest.approx(1000 * JACK_PERIOD / RATE, rel=0.05)
 
 
+@pytest.mark.unhurried
 def test_the_devices_are_listed(jack):
     done = run_monitor(jack, "-l")
     assert done.returncode == 0
     assert "system, JACK Audio Connection Kit" in done.stdout
 
 
+@pytest.mark.unhurried
 def test_an_ambiguous_device_is_refused_with_the_candidates(jack):
     done = run_monitor(jack, "-i", "e")
     assert done.returncode == 2
@@ -128,6 +131,7 @@ def test_an_ambiguous_device_is_refused_with_the_candidates(jack):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.unhurried
 def test_an_unknown_hostapi_is_refused_with_the_candidates(jack):
     done = run_monitor(jack, "--hostapi", "Core Audio")
     assert done.returncode == 2

@@ -65,12 +65,17 @@ def test_block_sizes_make_no_difference_at_another_rate(make, size):
     np.testing.assert_allclose(through(make(sample_rate=rate), audio, size), whole, atol=1e-6)
 
 
-@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000, 88_200, 96_000, 192_000])
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    ("rate", "channels"),
+    [
+        (8_000, 1), (22_050, 2), (44_100, 1), (44_100, 2), (48_000, 1), (88_200, 2), (96_000, 1),
+        (192_000, 2),
+    ],
+)  # fmt: skip
 def test_an_impulse_comes_out_after_the_latency_that_is_told(make, rate, channels):
     live = make(sample_rate=rate, channels=channels)
     live.bypass = True
-    at, sound = 1_000, np.zeros((1_000 + rate, channels), np.float32)
+    at, sound = 1_000, np.zeros((1_000 + rate // 2, channels), np.float32)
     sound[at] = 0.5
     heard = live.process(sound)[:, -1].astype(np.float64)
     assert heard.sum() == pytest.approx(0.5, abs=1e-3)
@@ -82,7 +87,7 @@ def test_an_impulse_comes_out_after_the_latency_that_is_told(make, rate, channel
 
 
 def test_all_is_as_from_rtsep_monitor(make, tmp_path):
-    audio = noise(2 * 44_100, seed=2)
+    audio = noise(44_100, seed=2)
     soundfile.write(tmp_path / "in.wav", audio, 44_100, subtype="FLOAT")
     words = f"--latency {PLAN} --no-ratio --gain vocals=-6 --gain accompaniment=-20 -q"
     files = f"--input-file {tmp_path}/in.wav --output-file {tmp_path}/out.wav"
@@ -95,7 +100,7 @@ def test_all_is_as_from_rtsep_monitor(make, tmp_path):
 
 
 def test_ten_at_once_give_identical_sound(make):
-    audio, outs = noise(40 * HOP, seed=3), [None] * 10
+    audio, outs = noise(14 * HOP, seed=3), [None] * 10
     separators = [make() for _ in outs]
 
     def work(place):
@@ -114,7 +119,7 @@ def test_ten_at_once_give_identical_sound(make):
 # --- every stem -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(44_100, 1), (44_100, 2), (48_000, 1), (48_000, 2)])
+@pytest.mark.parametrize(("rate", "channels"), [(44_100, 2), (48_000, 1)])
 def test_every_stem_by_itself_and_together_the_input(make, rate, channels):
     options = {"model": "spleeter:4stems", "masking": "ratio", "separate_stems": True}
     live = make(sample_rate=rate, channels=channels, **options)
@@ -205,7 +210,7 @@ def test_what_cannot_be_is_refused_by_name(make, options, told):
 
 
 def test_other_types_are_converted_and_mono_may_have_one_axis(make):
-    audio = (noise(20 * HOP, seed=7) * 2**15).astype(np.int16)
+    audio = (noise(12 * HOP, seed=7) * 2**15).astype(np.int16)
     expected = make().process((audio / 2**15).astype(np.float32))
     np.testing.assert_array_equal(make().process(audio), expected)
     np.testing.assert_array_equal(make().process(audio / 2**15), expected)

@@ -177,3 +177,31 @@ def test_selecting_a_stem_that_is_not_there_changes_nothing(desk):
 def test_impossible_wishes_are_refused(desk, action, words):
     with pytest.raises(UsageError, match=words):
         action(desk)
+
+
+def test_what_is_set_again_stays(engine, desk):
+    """Several clients may say the same, none of whom knows of the others."""
+    for _ in range(2):
+        desk.mute("drums", True)
+        desk.solo("bass", True)
+        desk.bypass(True)
+        desk.set_trim("bass", -6.0)
+    assert heard(engine) == ["bass"] and engine.bypass
+    assert desk.gain("bass") == pytest.approx(10 ** (-6 / 20))
+    for _ in range(2):
+        desk.solo("bass", False)
+        desk.bypass(False)
+    assert heard(engine) == ["vocals", "bass", "other"] and not engine.bypass
+    desk.mute("drums", False)
+    assert heard(engine) == list(STEMS)
+
+
+def test_a_mute_that_a_solo_has_lifted_can_be_set_and_comes_back(engine, desk):
+    desk.mute("drums", True)
+    desk.solo("drums", True)
+    desk.mute("drums", False)  # it is not muted now
+    assert heard(engine) == ["drums"]
+    desk.mute("drums", True)
+    assert heard(engine) == []
+    desk.solo("drums", False)
+    assert heard(engine) == ["vocals", "bass", "other"]

@@ -13,7 +13,7 @@ from rtsep_bench.servers import RATE, pipewire_server, pulse_server
 from tests.live.players import PIPEWIRE, PULSE, player_parameters, playing
 from tests.live.pulse_clients import listening, read_heard
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unhurried]
 
 # The sink `stem` is the default one, which a player is not to take if it is given another.
 SERVERS = {PIPEWIRE: partial(pipewire_server, default_sink="stem"), PULSE: pulse_server}

@@ -131,6 +131,30 @@ def test_a_worker_gives_way_once_a_long_run_would_kill_the_program(monkeypatch):
 
 
 @granted
+def test_workers_go_first_again_once_there_is_another_audio_thread():
+    """As when a device comes back whose thread had given way."""
+    seen = []
+
+    def work():
+        worker = priority.WorkerPriority(0.0)
+        for step in (session.give_way, open_device, session.overrun, open_device):
+            step()
+            worker.look(0.1, True)
+            seen.append((level(), session.name, priority.has_overrun()))
+
+    def open_device():
+        with priority.audio_first():
+            pass
+
+    with priority.session_first() as session:
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    gone, back = (0, ORDINARY, False), (WORKER, REAL_TIME, False)
+    assert seen == [gone, back, (0, ORDINARY, True), back]
+
+
+@granted
 def test_a_worker_that_never_rests_gives_way_until_it_does():
     seen = []
 

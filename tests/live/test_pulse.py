@@ -12,17 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.live.plans.plan import PLANS
 from rtsep.live.priority import AUDIO, SESSION, WORKER
 from rtsep_bench.server_process import wait_until
 from rtsep_bench.servers import RATE, REALTIME, pulse_server
-from tests.live.attempts import assert_no_dropouts, repeat_if_disturbed
-from tests.live.monitor_process import monitor_process, run_monitor
+from tests.live.attempts import DropOut, assert_no_dropouts, repeat_if_disturbed
+from tests.live.monitor_process import PROMPT, PROMPT_LATENCY_S, monitor_process, run_monitor
 from tests.live.pulse_clients import RAW, play, wait_until_connected
 
 pytestmark = [pytest.mark.needs("pulse"), pytest.mark.slow]
 
-LATENCY_S = PLANS["classic"].latency_ms / 1000
 UNIT_GAINS = ("--stem", "vocals", "--stem", "accompaniment")
 
 
@@ -73,13 +71,13 @@ def time_impulse(server, folder, *options, settled_s=0.0):
     clocks = [ImpulseClock(server, sink) for sink in ("song", "stem")]
     try:
         block = ("--blocksize", str(BLOCK))
-        with monitor_process(server, folder, *block, *options) as monitor:
+        with monitor_process(server, folder, *PROMPT, *block, *options) as monitor:
             wait_until_connected(server)
             time.sleep(settled_s)
             impulse = np.zeros((RATE, 2), np.float32)
             impulse[RATE // 2] = 0.5
             play(server, impulse)
-            time.sleep(LATENCY_S + 1.0)
+            time.sleep(PROMPT_LATENCY_S + 1.0)
             assert monitor.interrupt() == 130
     finally:
         for clock in clocks:
@@ -88,11 +86,22 @@ def time_impulse(server, folder, *options, settled_s=0.0):
     return took_ms, monitor
 
 
+def assert_arrives(took_ms, told_ms):
+    """An impulse takes as long as was told. Raises DropOut where it comes later.
+
+    So it does behind sound that a server or a bridge has held back after a drop-out that it does not
+    report.
+    """
+    if took_ms > told_ms + TOLERANCE_MS:
+        raise DropOut(f"an impulse took {took_ms:.0f} ms, told were {told_ms:.0f}")
+    assert took_ms == pytest.approx(told_ms, abs=TOLERANCE_MS)
+
+
 def test_an_impulse_arrives_when_the_total_says(pulse, tmp_path):
     def attempt():
         took_ms, monitor = time_impulse(pulse, tmp_path, *UNIT_GAINS)
         stats = monitor.stats()
-        assert took_ms == pytest.approx(stats["latency_ms"]["total"], abs=TOLERANCE_MS)
+        assert_arrives(took_ms, stats["latency_ms"]["total"])
         assert_no_dropouts(stats)
 
     repeat_if_disturbed(attempt, BUFFER_S)
@@ -105,7 +114,7 @@ def test_an_impulse_arrives_when_the_devices_clocks_say(pulse, tmp_path):
         took_ms, monitor = time_impulse(pulse, tmp_path, *UNIT_GAINS, "--device-latency", "0.2")
         latency_ms = monitor.stats()["latency_ms"]
         measured_ms = latency_ms["algorithm"] + latency_ms["device_measured"]
-        assert took_ms == pytest.approx(measured_ms, abs=TOLERANCE_MS)
+        assert_arrives(took_ms, measured_ms)
         assert latency_ms["total"] > measured_ms + TOLERANCE_MS
         assert f"delayed by {measured_ms:.1f} ms" in monitor.messages()
 
@@ -123,6 +132,17 @@ def test_there_are_no_dropouts_at_the_start(pulse, tmp_path):
     repeat_if_disturbed(attempt, BUFFER_S)
 
 
+def test_long_buffers_do_not_make_masks_late(pulse, tmp_path):
+    """They are asked for four hops at a time, for which half of the masks cannot be there yet."""
+    options = ("--latency", "64/1/1/1/asymmetric/4", "--device-latency", "0.2", "--duration", "3")
+    with monitor_process(pulse, tmp_path, *options) as monitor:
+        assert monitor.process.wait(60) == 0
+    stats = monitor.stats()
+    # Those that a busy machine makes late are no matter here.
+    assert stats["late_masks"] < 0.1 * stats["hops"]
+    assert stats["waited_s"] > 0
+
+
 def _priorities(monitor):
     """Those of its threads, real-time ones only; it runs under `env`, which it replaces."""
     threads = Path(f"/proc/{monitor.process.pid}/task").iterdir()
@@ -130,6 +150,7 @@ def _priorities(monitor):
     return [priority for priority in found if priority]
 
 
+@pytest.mark.unhurried
 @pytest.mark.skipif(not REALTIME, reason="no leave to go before other programs")
 def test_the_servers_callback_goes_before_the_workers(pulse, tmp_path):
     with monitor_process(pulse, tmp_path) as monitor:
@@ -143,6 +164,7 @@ def test_the_servers_callback_goes_before_the_workers(pulse, tmp_path):
     assert "threads run before other programs" in monitor.messages()
 
 
+@pytest.mark.unhurried
 def test_ordinary_priority_where_it_is_asked_for(pulse, tmp_path):
     with monitor_process(pulse, tmp_path, "--priority", "ordinary") as monitor:
         wait_until_connected(pulse)
@@ -152,6 +174,7 @@ def test_ordinary_priority_where_it_is_asked_for(pulse, tmp_path):
     assert "threads of ordinary priority (as asked for)" in monitor.messages()
 
 
+@pytest.mark.unhurried
 def test_a_server_that_dies_for_good_ends_the_program_with_the_recordings_intact(pulse, tmp_path):
     with monitor_process(pulse, tmp_path, "--reconnect", "2") as monitor:
         wait_until_connected(pulse)
@@ -167,37 +190,46 @@ def test_a_server_that_dies_for_good_ends_the_program_with_the_recordings_intact
 
 
 def test_a_server_that_comes_back_is_played_on(pulse, tmp_path):
+    before, after = 0.6, 0.3
+
     def impulse(height):
         sound = np.zeros((RATE, 2), np.float32)
         sound[RATE // 2] = height
-        return sound
+        play(pulse, sound)
+        time.sleep(1.5)
 
-    with monitor_process(pulse, tmp_path, "--latency", "low", *UNIT_GAINS) as monitor:
-        wait_until_connected(pulse)
-        play(pulse, impulse(0.6))
-        time.sleep(0.5)
-        pulse.kill()
-        wait_until(lambda: "the audio device has gone" in monitor.messages(), "word of it")
-        pulse.restart()
-        wait_until(lambda: "the audio device is back" in monitor.messages(), "word of it")
-        time.sleep(0.5)
-        play(pulse, impulse(0.3))
-        time.sleep(1.0)
-        assert monitor.interrupt() == 130
-    assert monitor.stats()["device_returns"] == 1
-    # One recording, with what came in before and after.
-    heard = np.abs(sum(monitor.recorded().values())[:, 0])
-    before, after = (np.flatnonzero(heard > height / 2) for height in (0.6, 0.3))
-    assert heard[before].max() == pytest.approx(0.6, rel=0.2)
-    assert heard[after[after > before[-1] + RATE // 2]].max() == pytest.approx(0.3, rel=0.2)
+    def attempt():
+        with monitor_process(pulse, tmp_path, "--latency", "low", *UNIT_GAINS) as monitor:
+            wait_until_connected(pulse)
+            impulse(before)
+            pulse.kill()
+            wait_until(lambda: "the audio device has gone" in monitor.messages(), "word of it")
+            pulse.restart()
+            wait_until(lambda: "the audio device is back" in monitor.messages(), "word of it")
+            wait_until_connected(pulse)
+            impulse(after)
+            assert monitor.interrupt() == 130
+        assert monitor.stats()["device_returns"] == 1
+        # One recording, with what came in before and after.
+        heard = np.abs(sum(monitor.recorded().values())[:, 0])
+        first = np.flatnonzero(heard > 0.7 * before)
+        second = heard[first[0] + RATE // 2 :] if len(first) else heard
+        if not len(first) or second.max() < after / 2:
+            raise DropOut("an impulse has not come through")
+        assert heard[: first[0] + RATE // 2].max() == pytest.approx(before, rel=0.2)
+        assert second.max() == pytest.approx(after, rel=0.2)
+
+    repeat_if_disturbed(attempt, BUFFER_S)
 
 
+@pytest.mark.unhurried
 def test_the_devices_are_listed(pulse):
     done = run_monitor(pulse, "-l")
     assert done.returncode == 0
     assert "default, ALSA" in done.stdout
 
 
+@pytest.mark.unhurried
 def test_an_unknown_device_is_refused_with_the_candidates(pulse):
     done = run_monitor(pulse, "-o", "nowhere")
     assert done.returncode == 2

@@ -53,6 +53,7 @@ def test_an_audio_thread_that_runs_on_loses_its_priority_and_the_program_lives(r
     found = session(rtkit, "burn")
     assert found["audio"][0] == 0
     assert found["name"] == "ordinary"
+    assert found["overran"]
 
 
 def test_who_is_refused_is_told_so(rtkit):

@@ -1,4 +1,4 @@
-"""A song of a minute through `rtsep-monitor` comes out as its vocals, on PulseAudio, JACK, PipeWire.
+"""A song through `rtsep-monitor` comes out as its vocals, on PulseAudio, JACK, PipeWire.
 
 JACK twice: through PortAudio, and as a client of the graph (`--backend jack`), as on PipeWire.
 
@@ -16,6 +16,7 @@ and says so: such a machine cannot tell.
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -38,8 +39,8 @@ from tests.system_programs import missing
 
 pytestmark = pytest.mark.slow
 
-# By server. JACK's own daemon has less to go wrong than the servers that people have.
-SONG_S = {"pulse": 60.0, "pipewire": 60.0, "jack": 20.0, "graph": 20.0}
+# What goes wrong, goes wrong within seconds, or so seldom that it takes a soak (rtsep-bench).
+SONG_S = float(os.environ.get("RTSEP_SONG_S", "15"))
 MOST_ATTEMPTS = 2
 # JACK's dummy driver buffers one period. No machine without real-time kernel promises to wake a program
 # within this: there a run with no more xruns than stalls is not repeated but taken, since the server
@@ -82,7 +83,7 @@ class Outcome:
 @pytest.fixture(scope="module", params=[256, 1024])
 def outcomes(request, _made_up_weights_folder, tmp_path_factory):
     """A few servers at once, to save time; by server. Those that are not installed are left out."""
-    block, song = request.param, make_song(max(SONG_S.values()))
+    block, song = request.param, make_song(SONG_S)
     runners = {
         "pulse": through_pulse,
         "pipewire": through_pipewire,
@@ -98,12 +99,7 @@ def outcomes(request, _made_up_weights_folder, tmp_path_factory):
         for _ in range(MOST_ATTEMPTS):
             with Watchdog() as watchdog, ThreadPoolExecutor(MOST_AT_ONCE) as pool:
                 started = {
-                    name: pool.submit(
-                        runners[name],
-                        song[: round(SONG_S[name] * RATE)],
-                        block,
-                        tmp_path_factory.mktemp(name),
-                    )
+                    name: pool.submit(runners[name], song, block, tmp_path_factory.mktemp(name))
                     for name in pending
                 }
             for name, future in started.items():
@@ -153,7 +149,7 @@ def test_a_song_comes_out_as_its_vocals(outcomes, server, weights):
     assert run.xruns <= outcome.excused_xruns, (
         f"{stats['xruns']}, and the machine never stood still"
     )
-    assert stats["hops"] > (SONG_S[server] + PLAN.latency_ms / 1000) * RATE / PLAN.hop
+    assert stats["hops"] > (SONG_S + PLAN.latency_ms / 1000) * RATE / PLAN.hop
 
     try:
         _assert_vocals(run, block, server)

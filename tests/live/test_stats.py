@@ -9,7 +9,7 @@ from rtsep.devices.audio_stream import Xruns
 from rtsep.live.device_adapter import DeviceAdapter
 from rtsep.live.file_session import run_unpaced
 from rtsep.live.plans.plan import StreamPlan
-from rtsep.live.stats import KEPT, KEPT_XRUNS, Counters, Durations
+from rtsep.live.stats import KEPT, KEPT_MOMENTS, Counters, Durations
 
 PLAN = StreamPlan("short", frames=64, stride=4, look_ahead=0, compute_delay=4)
 PUSHED_S = 0.02
@@ -63,9 +63,35 @@ def test_percentiles_are_of_the_newest_and_the_maximum_of_all():
 def test_the_newest_xruns_have_a_time():
     counters, begun_s = Counters(), time.time()
     counters.count_xruns(Xruns(False, False, False, False))
-    assert not counters.xrun_times_s
-    for _ in range(KEPT_XRUNS + 3):
+    assert not counters.xrun_times_s.newest()
+    for _ in range(KEPT_MOMENTS + 3):
         counters.count_xruns(Xruns(True, False, False, True))
-    assert counters.xruns["input_overflow"] == counters.xruns["output_underflow"] == KEPT_XRUNS + 3
-    assert len(counters.xrun_times_s) == KEPT_XRUNS
-    assert begun_s <= counters.xrun_times_s[0] <= counters.xrun_times_s[-1] <= time.time()
+    assert (
+        counters.xruns["input_overflow"] == counters.xruns["output_underflow"] == KEPT_MOMENTS + 3
+    )
+    assert len(counters.xrun_times_s.newest()) == KEPT_MOMENTS
+    assert (
+        begun_s
+        <= counters.xrun_times_s.newest()[0]
+        <= counters.xrun_times_s.newest()[-1]
+        <= time.time()
+    )
+
+
+def test_the_thread_s_own_time_is_without_what_it_waited(start_engine):
+    engine = start_engine(PLAN)
+    bridge = DeviceAdapter(engine, 44_100, 2, 2, recorder=SlowRecorder())
+    silence, out = np.zeros((2, 512, 2), np.float32)
+    for _ in range(5):
+        bridge.process(silence, out)
+    stats = engine.stats()
+    assert 0 < stats["callback_own_ms"]["p50"] < stats["callback_ms"]["p50"] - 900 * PUSHED_S
+
+
+def test_late_masks_have_a_time_also_where_the_engine_changes():
+    counters, before, now, begun_s = Counters(), Counters(), Counters(), time.time()
+    for _ in range(3):
+        now.count_late_mask()
+    counters.add_rise(before, now)
+    assert counters.late_masks == len(counters.late_mask_times_s.newest()) == 3
+    assert begun_s <= min(counters.late_mask_times_s.newest()) <= time.time()

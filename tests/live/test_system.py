@@ -13,6 +13,7 @@ import soundfile
 
 from rtsep_bench.server_process import AudioServer, wait_until, without_servers
 from rtsep_bench.servers import RATE, pipewire_server, pulse_server
+from rtsep_kernels.jit import CACHE_FOLDER
 from tests.live.monitor_process import monitor_process, run_monitor
 from tests.live.players import PIPEWIRE, PULSE, player_parameters, playing
 from tests.live.system_sound import (
@@ -54,6 +55,10 @@ def opened_desktop(kind, folder, weights):
         for name in ("PULSE_SINK", "PULSE_SOURCE"):
             del server.environ[name]
         server.environ["RTSEP_WEIGHTS"] = str(weights)
+        # What a killed rtsep has left is put back by the next one of this user: by one of this server.
+        server.environ["XDG_CACHE_HOME"] = str(folder / "cache")
+        if CACHE_FOLDER is not None:
+            server.environ["RTSEP_KERNEL_CACHE"] = str(CACHE_FOLDER.parent)
         desktop = Desktop(kind, server)
         desktop.default(EARS)
         yield desktop
@@ -84,6 +89,7 @@ def file(song, tmp_path_factory):
     return path
 
 
+@pytest.mark.unhurried
 def test_the_system_is_heard_filtered_and_given_back(desktop, song, file, tmp_path):
     server = desktop.server
     with playing_file(server, file, "player"):
@@ -107,6 +113,7 @@ def test_the_system_is_heard_filtered_and_given_back(desktop, song, file, tmp_pa
         assert monitor.stats()["device_returns"] == 0
 
 
+@pytest.mark.unhurried
 def test_one_application_is_filtered_until_the_program_is_killed(desktop, file, tmp_path):
     server = desktop.server
     with playing_file(server, file, "radio"), playing_file(server, file, "game"):
@@ -181,6 +188,7 @@ def test_a_second_one_is_refused_and_the_first_ends_by_itself(desktop, file, tmp
     assert len(refused.stderr.splitlines()) == 1
 
 
+@pytest.mark.unhurried
 def test_a_sink_that_is_not_there_is_refused(desktop):
     done = run_monitor(desktop.server, *SYSTEM, "-o", "nowhere")
     assert done.returncode == 2
@@ -189,6 +197,7 @@ def test_a_sink_that_is_not_there_is_refused(desktop):
     assert not desktop.left_over()
 
 
+@pytest.mark.unhurried
 def test_the_other_server_s_backend_is_refused(desktop):
     other = {"pulse": "jack", "pipewire": "pulse"}[desktop.kind]
     done = run_monitor(desktop.server, *SYSTEM, "--backend", other)
@@ -223,6 +232,7 @@ def quieter(desktop, tmp_path_factory):
         yield ears
 
 
+@pytest.mark.unhurried
 @pytest.mark.parametrize(
     "desktop, player", player_parameters(PIPEWIRE, PULSE), indirect=["desktop"]
 )

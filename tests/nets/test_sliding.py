@@ -11,6 +11,7 @@ from rtsep.nets.sliding import SlidingState, SlidingWindow
 from rtsep.nets.unet import UNet, UNetState
 from rtsep_kernels.jit import VECTOR
 from rtsep_kernels.reference import from_bf16, to_bf16
+from tests.choices import all_pairs
 from tests.weights.made_up_weights import made_up_arrays
 
 BINS = 64
@@ -89,9 +90,10 @@ class Stream:
         np.testing.assert_array_equal(got[self.wanted], expected[self.wanted])
 
 
-@pytest.mark.parametrize("look_ahead", [0, 1, 4, 17])
-@pytest.mark.parametrize("stride", [1, 2, 4, 8, 16, 32, 3, 12])
-@pytest.mark.parametrize("frames", [64, 128, 256])
+@pytest.mark.parametrize(
+    ("stride", "look_ahead", "frames"),
+    all_pairs([1, 2, 4, 8, 16, 32, 3, 12], [0, 1, 4, 17], [64, 128, 256]),
+)
 def test_masks_equal_the_whole_nets_over_a_long_slide(net, frames, stride, look_ahead):
     stream = Stream(net, frames, stride, look_ahead, seed=stride)
     runs = (frames + 40) // stride + 2 if frames == 64 else 60 // stride + 2
@@ -100,9 +102,9 @@ def test_masks_equal_the_whole_nets_over_a_long_slide(net, frames, stride, look_
         stream.compare()
 
 
-@pytest.mark.parametrize("extrapolated", [1, 4, 7, 32])
-@pytest.mark.parametrize("stride", [1, 2, 4, 8, 3])
-@pytest.mark.parametrize("frames", [64, 128])
+@pytest.mark.parametrize(
+    ("stride", "extrapolated", "frames"), all_pairs([1, 2, 4, 8, 3], [1, 4, 7, 32], [64, 128])
+)
 def test_extrapolated_frames_equal_a_window_that_holds_them(net, frames, stride, extrapolated):
     stream = Stream(net, frames, stride, 2, seed=stride, extrapolated=extrapolated)
     for _ in range((frames + 40) // stride + 2):
@@ -110,9 +112,9 @@ def test_extrapolated_frames_equal_a_window_that_holds_them(net, frames, stride,
         stream.compare()
 
 
-@pytest.mark.parametrize("extrapolated", [0, 4])
-@pytest.mark.parametrize("stride", [1, 2, 8])
-@pytest.mark.parametrize("frames", [64, 128])
+@pytest.mark.parametrize(
+    ("stride", "extrapolated", "frames"), all_pairs([1, 2, 8], [0, 4], [64, 128])
+)
 def test_masks_in_16_bits_equal_the_whole_nets(net_16, frames, stride, extrapolated):
     stream = Stream(net_16, frames, stride, 1, seed=stride, extrapolated=extrapolated)
     for _ in range((frames + 40) // stride + 2):

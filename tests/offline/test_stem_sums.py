@@ -12,6 +12,7 @@ import rtsep
 from rtsep.nets.registry import find_model
 from rtsep.nets.unet import UNet
 from rtsep.offline.separate_file import separate_file
+from tests.choices import each_once
 from tests.weights.made_up_weights import made_up_arrays
 
 LIMIT_DB = -100
@@ -46,15 +47,19 @@ def _error_db(stems, audio):
     return 10 * np.log10(np.sum(error**2) / np.sum(audio.astype(np.float64) ** 2))
 
 
-@pytest.mark.parametrize("extension", ["average", "top"])
 @pytest.mark.parametrize(
-    ("rate", "channels"),
-    [
-        (8000, 2), (16_000, 1), (22_050, 2), (32_000, 1), (44_100, 2), (44_100, 1), (48_000, 2),
-        (88_200, 1), (96_000, 2), (192_000, 2), (37_801, 1),
-    ],
+    ("rate_and_channels", "extension"),
+    each_once(
+        [
+            (8000, 2), (16_000, 1), (22_050, 2), (32_000, 1), (44_100, 2), (44_100, 1), (48_000, 2),
+            (88_200, 1), (96_000, 2), (192_000, 2), (37_801, 1),
+        ],
+        ["average", "top"],
+    ),
+    ids=str,
 )  # fmt: skip
-def test_two_stems_at_every_rate(make, rate, channels, extension):
+def test_two_stems_at_every_rate(make, rate_and_channels, extension):
+    rate, channels = rate_and_channels
     audio = _noise(rate, channels)
     out = make(extension=extension).separate(audio, rate)
     assert {part.shape for part in out.values()} == {audio.shape}

@@ -74,12 +74,6 @@ def installed_wheel(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> In
     return _install(wheel, tmp_path_factory.mktemp("environment"))
 
 
-@pytest.fixture(scope="session")
-def installed_sdist(wheel_of_sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """The source distribution, installed."""
-    return _install(wheel_of_sdist, tmp_path_factory.mktemp("environment"))
-
-
 def _build(kind: str, source: Path, folder: Path) -> Path:
     command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
     _check(command, source)

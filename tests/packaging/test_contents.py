@@ -23,8 +23,8 @@ PACKAGES = {
 }
 
 
-# Modules, their types, and what they read.
-NEEDED = (".py", ".pyi", ".typed", ".json")
+# Modules, their types, what they read, and the control's page.
+NEEDED = (".py", ".pyi", ".typed", ".json", ".html", ".js", ".css", ".svg")
 
 
 def _needed() -> set[str]:

@@ -25,15 +25,16 @@ BENCH = ("--weights", "made-up", "--json")
 Run = Callable[..., str]
 
 
-@pytest.fixture(params=["wheel in the clone", "wheel elsewhere", "sdist elsewhere"])
-def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
-    """Runs a program of an installation to its end; returns what it printed on stdout."""
-    package, place = request.param.split(maxsplit=1)
-    installation: Installation = request.getfixturevalue(f"installed_{package}")
-    cwd = CHECKOUT if place == "in the clone" else tmp_path
+@pytest.fixture(params=["in the clone", "elsewhere"])
+def run(request: pytest.FixtureRequest, installed_wheel: Installation, tmp_path: Path) -> Run:
+    """Runs a program of an installation to its end; returns what it printed on stdout.
+
+    The sdist is none of its own: it makes the same wheel (test_contents.py).
+    """
+    cwd = CHECKOUT if request.param == "in the clone" else tmp_path
 
     def run(program: str, *arguments: object) -> str:
-        done = installation.run(program, *arguments, cwd=cwd)
+        done = installed_wheel.run(program, *arguments, cwd=cwd)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout

@@ -95,7 +95,7 @@ class Desktop:
             self.move(name, sink)
             return False
 
-        wait_until(is_remembered, "a choice that is remembered", 10.0, poll_s=1.5)
+        wait_until(is_remembered, "a choice that is remembered", poll_s=1.5)
 
     def default(self, sink: str) -> None:
         """Make a sink the default one."""
@@ -122,14 +122,13 @@ class Desktop:
 
     def wait_for(self, name: str, sink: str) -> None:
         """Wait until an application plays to a sink."""
-        wait_until(lambda: self.heard().get(name) == sink, f"{name} on {sink}: {self.heard()}", 5.0)
+        wait_until(lambda: self.heard().get(name) == sink, f"{name} on {sink}: {self.heard()}")
 
     def wait_until_clean(self) -> None:
         """Wait until no device of rtsep is left."""
         wait_until(
             lambda: not any(name.startswith("rtsep") for name in self.devices()),
             "the devices' end",
-            5.0,
         )
 
 

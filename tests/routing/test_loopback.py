@@ -44,6 +44,7 @@ def test_a_player_is_told_the_latency_and_the_sink_adds_none(desktop: Desktop) -
                 assert delay() == 0
 
 
+@pytest.mark.unhurried
 def test_a_sink_whose_process_was_killed_is_made_anew(desktop: Desktop) -> None:
     desktop.play("player")
     with Router.start(RoutingRequest()) as router:
@@ -65,6 +66,7 @@ def test_a_sink_whose_process_was_killed_is_made_anew(desktop: Desktop) -> None:
     desktop.wait_for("player", "stem")
 
 
+@pytest.mark.unhurried
 def test_a_sink_whose_owner_is_gone_is_removed(desktop: Desktop) -> None:
     gone = Owner(Process(1, 0), Process(1, 0))
     loopback = Loopback("rtsep", 48_000, gone, lambda: "rtsep" in desktop.devices())
@@ -76,6 +78,7 @@ def test_a_sink_whose_owner_is_gone_is_removed(desktop: Desktop) -> None:
         loopback.close()
 
 
+@pytest.mark.unhurried
 def test_without_the_program(
     desktop: Desktop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The script that runs the tests: which tests, and whose exit status."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from rtsep.environment import usable_cores
 from tests import system_programs
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-# The two steps that make up all tests.
+# The two steps that make up all tests, and the one that repeats what failed.
 TOGETHER, ALONE = "pytest, side by side", "pytest, one after another"
+AGAIN = "pytest, once more"
 
 
 @pytest.fixture
@@ -67,9 +69,11 @@ def test_everything_is_run(script, monkeypatch, capsys):
         "pytest, RTSEP_KERNELS=plain",
     ]
     assert list(script.steps)[-2:] == [TOGETHER, ALONE]
-    workers = ["-n", str(usable_cores())]
-    assert script.steps["pytest, RTSEP_KERNELS=plain"] == ["pytest", "tests/kernels", *workers]
-    assert script.steps[TOGETHER] == ["pytest", "-m", "not alone", *workers]
+    workers = ["-n", str(usable_cores() + 1), "--dist", "worksteal"]
+    assert script.steps["pytest, RTSEP_KERNELS=plain"] == [
+        "pytest", "tests/kernels", "-m", "not any_kernel_set", *workers
+    ]  # fmt: skip
+    assert script.steps[TOGETHER] == ["pytest", "-m", "not alone", "--cache-clear", *workers]
     assert script.steps[ALONE] == ["pytest", "-m", "alone"]
     assert "left out" not in capsys.readouterr().out
 
@@ -79,6 +83,63 @@ def test_the_first_failure_decides_and_the_rest_is_still_run(script, monkeypatch
     assert _run(script, monkeypatch) == 3
     assert ALONE in script.steps
     assert "mypy: FAILED, exit status 3" in capsys.readouterr().out
+
+
+# Two tests of a file of its own, of which `fails` says which fail, at which attempt.
+TWO_TESTS = """
+import json, pathlib, pytest
+ATTEMPT = pathlib.Path(__file__).with_name("attempt")
+
+def run(name):
+    assert name not in json.loads(ATTEMPT.read_text())
+
+@pytest.mark.alone
+def test_server():
+    run("server")
+
+def test_other():
+    run("other")
+
+@pytest.mark.alone
+@pytest.mark.parametrize("number", range(6))
+def test_many(number):
+    run("many")
+"""
+
+
+@pytest.mark.parametrize(
+    "failing, again, status",
+    [
+        ([["server"], []], True, 0),
+        ([["server"], ["server"]], True, 1),
+        ([["other"], []], True, 1),
+        ([["server", "other"], []], True, 1),
+        ([["many"], []], False, 1),
+        ([[], []], False, 0),
+    ],
+)
+def test_only_what_failed_with_a_server_is_tried_again_and_that_is_told(
+    script, monkeypatch, tmp_path, capsys, failing, again, status
+):
+    (tmp_path / "test_two.py").write_text(TWO_TESTS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = alone\n unhurried\n slow\n")
+    attempts = iter([failing[0], failing[0], failing[1]])
+
+    def step(name, command, kernel_set=None):
+        script.steps[name] = command
+        if name not in (TOGETHER, ALONE, AGAIN):
+            return script.Result(name, 0, 1.0)
+        (tmp_path / "attempt").write_text(json.dumps(next(attempts)))
+        done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path)
+        return script.Result(name, done.returncode, 1.0)
+
+    monkeypatch.setattr(script, "step", step)
+    monkeypatch.setattr(script, "side_by_side", list)
+    monkeypatch.setattr(script, "LAST_FAILED", tmp_path / ".pytest_cache/v/cache/lastfailed")
+    assert _run(script, monkeypatch) == status
+    assert (AGAIN in script.steps) == again
+    told = "failed at first: test_two.py::test_server" in capsys.readouterr().out
+    assert told == ("server" in failing[0] and failing[1] == [])
 
 
 def test_slow_tests_can_be_left_out(script, monkeypatch, capsys):

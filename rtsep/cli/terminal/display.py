@@ -1,4 +1,4 @@
-"""What a person sees of a running stream: a live picture, plain lines, or nothing.
+"""What a person sees of a running stream: a live picture, plain lines, spoken changes, or nothing.
 
 All of it goes to stderr, and is driven by the main thread's loop.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from rtsep.cli.terminal.keys import help_line
 from rtsep.cli.terminal.plain_status import PlainStatus
 from rtsep.cli.terminal.progress import clock
+from rtsep.cli.terminal.spoken import SpokenStatus
 from rtsep.cli.terminal.stream_status import (
     LoadReader,
     PeakHold,
@@ -35,7 +36,7 @@ REDRAW_S = 0.09
 
 
 class Display(Protocol):
-    """The three of them. All methods are for the main thread."""
+    """All methods are for the main thread."""
 
     def start(self) -> None:
         """Show what does not change."""
@@ -60,14 +61,17 @@ def make_display(
     header: Sequence[str],
     *,
     quiet: bool,
+    spoken: bool = False,
     recorder: Recorder | None = None,
 ) -> Display:
-    """The display that fits: the live picture on a terminal, plain lines elsewhere.
+    """The display that fits: the live picture on a terminal, plain lines elsewhere, or changes spoken.
 
     header: lines on what does not change (devices, plan, latency).
     """
     if quiet:
         return Quiet()
+    if spoken:
+        return SpokenStatus(engine, controls, header, recorder)
     if sys.stderr is not None and sys.stderr.isatty():
         from rich.console import Console
 

@@ -7,22 +7,28 @@ import os
 import re
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from rtsep.control.protocol import Command, make_command
 from rtsep.system.signals import shielded
 
 if TYPE_CHECKING:
-    from rtsep.live.mixer import MixControls
+    from rtsep.control.mixing import MixCommands
 
 # Key, its name in the display's help line, what it does.
-KEYS = (
+Keys: TypeAlias = tuple[tuple[str, str, str], ...]
+KEYS: Keys = (
     ("1-9", "stem", "select the stem that the next four keys act on"),
     ("m", "mute", "mute it, or no longer"),
     ("s", "solo", "hear it alone, with the others soloed, or no longer"),
     ("f", "fade", "fade it out, or in again, within 2 s"),
     ("+/-", "trim", "raise or lower it by 1 dB"),
     ("b", "bypass", "hear the input, delayed as much as the mix, or the mix again"),
-    ("space", "freeze", "let the display stand still, or go on"),
+    (
+        "space",
+        "freeze",
+        "let the display stand still, or go on (--screen-reader: say how things stand)",
+    ),
     ("q", "quit", "end the stream"),
 )
 FADE_S = 2.0
@@ -41,39 +47,51 @@ class Freezable(Protocol):
         ...
 
 
-def help_line() -> str:
-    """All keys in one line of less than 80 characters."""
-    return "  ".join(f"{key} {name}" for key, name, _ in KEYS)
+def help_line(keys: Keys = KEYS) -> str:
+    """All keys in one line; those of rtsep-monitor in less than 80 characters."""
+    return "  ".join(f"{key} {name}" for key, name, _ in keys)
 
 
-def help_table() -> str:
+def help_table(keys: Keys = KEYS) -> str:
     """One line per key, for `--help`."""
-    return "\n".join(f"  {key:<7} {meaning}" for key, _, meaning in KEYS)
+    return "\n".join(f"  {key:<7} {meaning}" for key, _, meaning in keys)
 
 
-def handle_key(key: str, controls: MixControls, display: Freezable) -> bool:
-    """Do what `key` stands for; False to quit. Keys without a meaning are ignored."""
-    stem = controls.selected
+def handle_key(key: str, commands: MixCommands, display: Freezable) -> bool:
+    """Do what `key` stands for; False to quit. Keys without a meaning are ignored.
+
+    What the display and the choice of a stem are to others is their own affair; all else is a command.
+    """
     match key.lower():
         case "q":
             return False
-        case "m":
-            controls.mute(stem)
-        case "s":
-            controls.solo(stem)
-        case "f":
-            controls.fade_in_or_out(stem, FADE_S)
-        case "+" | "=":  # the same key without shift on many keyboards
-            controls.trim(stem, TRIM_STEP_DB)
-        case "-":
-            controls.trim(stem, -TRIM_STEP_DB)
-        case "b":
-            controls.bypass()
         case " ":
             display.toggle_freeze()
         case digit if digit in set("123456789"):
-            controls.select(int(digit))
+            commands.mixer.select(int(digit))
+        case other:
+            command = _command(other, commands.mixer.selected)
+            if command is not None:
+                commands.perform(command)
     return True
+
+
+def _command(key: str, stem: str) -> Command | None:
+    """The command that a key stands for, if it does."""
+    match key:
+        case "m":
+            return make_command("mute", stem=stem)
+        case "s":
+            return make_command("solo", stem=stem)
+        case "f":
+            return make_command("fade", stem=stem, seconds=FADE_S)
+        case "+" | "=":  # the same key without shift on many keyboards
+            return make_command("trim", stem=stem, db=TRIM_STEP_DB)
+        case "-":
+            return make_command("trim", stem=stem, db=-TRIM_STEP_DB)
+        case "b":
+            return make_command("bypass")
+    return None
 
 
 class KeyReader:

@@ -28,11 +28,11 @@ class FileProgress(Protocol):
 
 
 @contextmanager
-def show_progress(title: str, quiet: bool) -> Iterator[FileProgress]:
-    """Give a function to call with the progress of one file, called `title`."""
+def show_progress(title: str, quiet: bool, plain: bool = False) -> Iterator[FileProgress]:
+    """Give a function to call with the progress of one file, called `title`. plain: in lines."""
     if quiet:
         yield _show_nothing
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and not plain:
         with _bar(title) as progress:
             yield progress
     else:
@@ -106,9 +106,12 @@ class _PlainLines:
 
 
 @contextmanager
-def download_progress() -> Iterator[ByteProgress]:
-    """Gives the callback for rtsep.weights.library; what it draws ends with the block."""
-    if sys.stderr.isatty():
+def download_progress(plain: bool = False) -> Iterator[ByteProgress]:
+    """Gives the callback for rtsep.weights.library; what it draws ends with the block.
+
+    plain: lines in place of bars.
+    """
+    if sys.stderr.isatty() and not plain:
         with _download_bars() as progress:
             yield progress
     else:

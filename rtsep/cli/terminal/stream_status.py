@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from rtsep.constants import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -81,6 +79,8 @@ class LoadReader:
         count = recent.update(durations.count, now_s)
         if limit_ms <= 0 or durations.count == 0:
             return None
+        import numpy as np  # rtsep-play does without, until its networks are on their way
+
         # With long plans there may have been no run of late: then the last one tells.
         newest_ms = 1e3 * np.sort(durations.newest(max(1, count)))
         p50_ms, worst_ms = newest_ms[len(newest_ms) // 2], newest_ms[-1]

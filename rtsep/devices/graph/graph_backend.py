@@ -20,7 +20,7 @@ from rtsep.devices.route import PIPEWIRE, Route
 
 # Samples per cycle that PipeWire is asked for: 5.3 ms at 48 kHz.
 BLOCK = 256
-_LOOKING = "rtsep looking"
+LOOKING = "rtsep looking"
 
 
 class GraphBackend:
@@ -61,7 +61,7 @@ class GraphBackend:
             If no port, or ports of several clients, are meant.
         """
         server = PIPEWIRE if self.route is not None else find_server()
-        with GraphClient(load(server), _LOOKING) as client:
+        with GraphClient(load(server), LOOKING) as client:
             if self.route is not None:
                 timeout_s = PORTS_S if before is None else 0.0
                 return ends_by_route(client, self.route, self._stems, timeout_s)
@@ -77,5 +77,5 @@ class GraphBackend:
 
 def graph_ports() -> str:
     """The ports that there are, a line each. Raises RtsepError if there is no server."""
-    with GraphClient(load(find_server()), _LOOKING) as client:
+    with GraphClient(load(find_server()), LOOKING) as client:
         return port_list(client)

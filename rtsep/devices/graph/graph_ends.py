@@ -128,6 +128,13 @@ def ends_by_names(
     return graph_ends(client, stems, taken, sources, given, sinks)
 
 
+def output_by_name(client: GraphClient, output_name: str | None, *, on_pipewire: bool) -> GraphEnds:
+    """Ends that take nothing in; as `ends_by_names`."""
+    nodes = list_nodes() if on_pipewire else None
+    sinks, given = _side(client, client.ports(), nodes, output_name, is_input=True)
+    return graph_ends(client, (), "nothing", (), given, sinks)
+
+
 def port_list(client: GraphClient) -> str:
     """All ports, one per line, with the way that sound takes."""
     kinds = {False: "input  (-i)", True: "output (-o)"}

@@ -24,6 +24,7 @@ from rtsep.devices.graph.libjack import LibJack
 from rtsep.devices.graph.pipewire_nodes import list_nodes
 from rtsep.devices.route import PIPEWIRE
 from rtsep.errors import RtsepError
+from rtsep.system.memory import touched_zeros
 
 # The graph's time jumps when nodes are connected, as another one may then lead it.
 SETTLED_S = 0.5
@@ -80,8 +81,8 @@ class GraphStream(AudioStream):
             *(port for ports in self._stem_ports.values() for port in ports),
         ]
         # writer and reader: the graph's thread. (samples, channels) float32; longer cycles go in pieces
-        self._block = np.zeros((LONGEST_BLOCK, ends.channels_in), np.float32)
-        self._out = np.zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
+        self._block = touched_zeros((LONGEST_BLOCK, ends.channels_in), np.float32)
+        self._out = touched_zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
         self._cycles = 0  # writer: the graph's thread
         self._seen_cycles, self._seen_s = -1, 0.0  # by the main thread, and when it last rose
         self._has_ended = False  # writers: the server's threads
@@ -259,9 +260,10 @@ class GraphStream(AudioStream):
         """Called once a cycle, on the graph's thread."""
         self._cycles += 1
         self._look_at_time(samples)
-        # Views of the server's buffers, which may be others in each cycle.
-        taken = [port.get_array() for port in self._inputs]
-        given = [port.get_array() for port in self._outputs]
+        # Views of the server's buffers, which may be others in each cycle. JACK-Client's own
+        # `get_array` imports NumPy each time.
+        taken = [np.frombuffer(port.get_buffer(), np.float32) for port in self._inputs]
+        given = [np.frombuffer(port.get_buffer(), np.float32) for port in self._outputs]
         for begin in range(0, samples, LONGEST_BLOCK):
             piece = slice(begin, min(begin + LONGEST_BLOCK, samples))
             block, out = self._block[: piece.stop - begin], self._out[: piece.stop - begin]

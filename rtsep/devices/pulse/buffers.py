@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Of a sink's buffer, where it runs dry again and again: the server's main thread, through which all of
+# it goes, has no real-time priority.
+MOST_BUFFER_S = 0.1
+
 
 @dataclass(frozen=True)
 class PulseBuffers:

@@ -110,6 +110,11 @@ def ends_of_settings(settings: PulseSettings, present: ServerDevices) -> PulseEn
     )
 
 
+def sink_meant(wanted: str | None, present: ServerDevices) -> ServerDevice:
+    """The sink of that name, by default the server's; raises as `ends_of_settings`."""
+    return _meant(wanted, present.default_sink, present.sinks, "output")
+
+
 def _there(name: str, devices: Sequence[ServerDevice], kind: str) -> ServerDevice:
     for device in devices:
         if device.name == name:

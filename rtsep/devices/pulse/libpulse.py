@@ -177,9 +177,13 @@ def libpulse() -> LibPulse:
     ffi = FFI()
     ffi.cdef(_DECLARATIONS)
     try:
-        return LibPulse(ffi, ffi.dlopen("libpulse.so.0"))
+        lib = ffi.dlopen("libpulse.so.0")
     except OSError:
         raise MissingLibraryError(
             "libpulse is not installed: install the package libpulse0 (Debian, Ubuntu) or "
             "pulseaudio-libs (Fedora)"
         ) from None
+    # cffi makes a function, and takes a lock, when it is first asked for: not in the midst of sound.
+    for name in dir(lib):
+        getattr(lib, name)
+    return LibPulse(ffi, lib)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Container
 from typing import Any
 
 from rtsep.devices.pulse.connection import Connection
@@ -15,12 +16,17 @@ from rtsep.devices.pulse.libpulse import (
 from rtsep.devices.pulse.server_stream import FLAGS, Block, ServerStream
 from rtsep.errors import RtsepError
 
+# A sink that the server has chosen is played to for so long. It follows the default one, or goes over to
+# what is left as a device is unplugged; whoever asked for the old sink learns of it in that time.
+STRAYS_S = 1.0
+
 
 class PlaybackStream(ServerStream):
     """Calls `give(out)` for what a sink needs; see ServerStream.
 
     buffer_s, request_s: seconds of sound between `give` and the sink's end, and those to be asked for at
     once. `granted_s`, `most_s`: what the server makes of them, the first in the mean.
+    avoid: sinks that are never played to, as what they play comes in again.
     """
 
     def __init__(
@@ -34,12 +40,16 @@ class PlaybackStream(ServerStream):
         buffer_s: float,
         request_s: float,
         give: Callable[[Block], None],
+        avoid: Container[str | None] = (),
     ):
         super().__init__(connection, title, device, rate, channels)
         self._buffer_s, self._request_s, self._give = buffer_s, request_s, give
+        self._avoid = avoid
         self.granted_s, self.most_s = buffer_s, request_s
-        # Whether the server has moved it to a sink that was not asked for, as when its own has gone.
-        self._strayed = False
+        # When the server moved it to a sink that was not asked for, as when its own has gone; and
+        # whether it must not be heard there. Writer: the loop's thread; readers: any.
+        self._strayed_s: float | None = None
+        self._silent = False
         self._asked = False
         self._on_lengthened = connection.callback(
             "pa_stream_success_cb_t", lambda _stream, _success, _user: self._learn()
@@ -47,8 +57,10 @@ class PlaybackStream(ServerStream):
 
     @property
     def alive(self) -> bool:
-        """Whether the stream plays, and on its sink."""
-        return super().alive and not self._strayed
+        """Whether the stream plays, and on its sink, or for STRAYS_S on another one."""
+        strayed_s = self._strayed_s
+        strays = strayed_s is not None and (self._silent or time.monotonic() - strayed_s > STRAYS_S)
+        return super().alive and not strays
 
     def move(self, sink: str) -> None:
         """Go over to another sink; for the loop's thread."""
@@ -60,6 +72,8 @@ class PlaybackStream(ServerStream):
             self.device = before
             raise RtsepError(f"cannot move to {sink!r}: {self._connection.error()}")
         self._lib.pa_operation_unref(operation)
+        if self.device_now == sink:  # the server was there first, and will not tell of a move
+            self._strayed_s = None
 
     @property
     def device_now(self) -> str:
@@ -128,7 +142,7 @@ class PlaybackStream(ServerStream):
                 return
             written = min(length, room[0]) // self._frame_bytes * self._frame_bytes
             out = self._block(data[0], written)
-            if self._strayed:  # perhaps to the very sink whose sound is recorded
+            if self._silent:
                 out[:] = 0.0
             else:
                 self._give(out)
@@ -136,6 +150,8 @@ class PlaybackStream(ServerStream):
             length -= written
 
     def _on_moved(self, _stream: Any, _user: Any) -> None:
-        self._strayed = self.device_now != self.device
-        if not self._strayed:
+        now = self.device_now
+        self._silent = now in self._avoid
+        self._strayed_s = None if now == self.device else time.monotonic()
+        if not self._silent:
             self._learn()

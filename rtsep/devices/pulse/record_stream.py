@@ -15,6 +15,7 @@ from rtsep.devices.pulse.libpulse import (
     STREAM_FAILED,
 )
 from rtsep.devices.pulse.server_stream import FLAGS, Block, ServerStream
+from rtsep.system.memory import touched_zeros
 
 
 class RecordStream(ServerStream):
@@ -38,7 +39,7 @@ class RecordStream(ServerStream):
         self._fragment_s, self._take = fragment_s, take
         self.most_s = fragment_s
         # For what the server had no room for. reader: `take`
-        self._silence = np.zeros((rate, channels), np.float32)
+        self._silence = touched_zeros((rate, channels), np.float32)
 
     def _connect(self) -> None:
         self._make()

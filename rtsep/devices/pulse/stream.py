@@ -10,34 +10,30 @@ asks; and Python's lock has one thread less to go round. `process` runs on the s
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rtsep.devices.audio_stream import AudioStream, Process, Xruns
+from rtsep.devices.audio_stream import Process, Xruns
 from rtsep.devices.backend import Ends
 from rtsep.devices.clock_bridge import LONGEST_BLOCK, ClockBridge
-from rtsep.devices.pulse.buffers import PulseBuffers
-from rtsep.devices.pulse.connection import Connection
+from rtsep.devices.dry_watch import DryWatch
+from rtsep.devices.pulse.buffers import MOST_BUFFER_S, PulseBuffers
 from rtsep.devices.pulse.ends import PAIR, PulseEnds
+from rtsep.devices.pulse.loop_stream import LoopStream
 from rtsep.devices.pulse.playback_stream import PlaybackStream
 from rtsep.devices.pulse.record_stream import RecordStream
 from rtsep.errors import RtsepError
+from rtsep.system.memory import touched_zeros
 
 # What the server says of its clocks is taken in the mean of so many blocks, some ten seconds. It
 # corrects itself in the first ones, and where players come and go.
 BLOCKS_OF_MEAN = 2000
-# Where the sink runs dry so often in such a time, more sound is kept from then on, up to a limit. The
-# server's main thread, through which all of it goes, has no real-time priority.
-DRY_TIMES, DRY_WITHIN_S = 3, 10.0
-LENGTHENED_S, MOST_BUFFER_S = 0.008, 0.1
 
 
-class PulseStream(AudioStream):
+class PulseStream(LoopStream):
     """Both ends, and the stems' where they have a sink of their own; see AudioStream.
 
     Raises RtsepError where the server refuses.
@@ -55,16 +51,12 @@ class PulseStream(AudioStream):
         # Built when the server has said what it grants; until then sound is dropped and silence given.
         self._clocks: ClockBridge | None = None
         self._stem_clocks: ClockBridge | None = None
-        self._started = False
         # All below: writer and reader are the loop's thread, but for what `latency_s` reads.
-        self._block = np.zeros((LONGEST_BLOCK, ends.channels_in), np.float32)
-        self._outputs = np.zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
+        self._block = touched_zeros((LONGEST_BLOCK, ends.channels_in), np.float32)
+        self._outputs = touched_zeros((LONGEST_BLOCK, ends.channels_out), np.float32)
         self._told = (0, 0, 0, 0)
-        self._dry_s: deque[float] = deque(maxlen=DRY_TIMES)  # when the sink last ran dry
-        self._buffer_s = buffers.buffer_s
+        self._dry = DryWatch(buffers.buffer_s, MOST_BUFFER_S)
         self._in, self._out = _Mean(), _Mean()
-        self._streams: list[RecordStream | PlaybackStream] = []
-        self._connection = Connection()
         try:
             self._open(buffers)
         except BaseException:
@@ -73,20 +65,21 @@ class PulseStream(AudioStream):
 
     def _open(self, buffers: PulseBuffers) -> None:
         ends, connection = self._ends, self._connection
-        playing = {"buffer_s": buffers.buffer_s, "request_s": buffers.request_s}
+        buffer_s, request_s = buffers.buffer_s, buffers.request_s
         self._record = RecordStream(
             connection, "input", ends.source, ends.input_rate, ends.channels_in,
             fragment_s=buffers.fragment_s, take=self._take,
         )  # fmt: skip
         self._playback = PlaybackStream(
             connection, "output", ends.sink, ends.output_rate,
-            ends.channels_out - ends.stem_channels, give=self._give, **playing,
+            ends.channels_out - ends.stem_channels, give=self._give,
+            avoid={ends.monitored, ends.stem_sink}, buffer_s=buffer_s, request_s=request_s,
         )  # fmt: skip
         self._streams += [self._record, self._playback]
         if ends.stem_sink is not None:
             self._stems = PlaybackStream(
                 connection, "stems", ends.stem_sink, ends.output_rate, ends.stem_channels,
-                give=self._give_stems, **playing,
+                give=self._give_stems, buffer_s=buffer_s, request_s=request_s,
             )  # fmt: skip
             self._streams.append(self._stems)
         for stream, sink in zip(self._streams, (ends.monitored, ends.sink, ends.stem_sink)):
@@ -129,11 +122,6 @@ class PulseStream(AudioStream):
         return sum(self.latency_s) if self._out.count else None
 
     @property
-    def active(self) -> bool:
-        """Whether the server and all ends are there."""
-        return all(stream.alive for stream in self._streams)
-
-    @property
     def remarks(self) -> list[str]:
         """What the server has granted, and what following the clocks costs."""
         assert self._clocks is not None
@@ -144,33 +132,13 @@ class PulseStream(AudioStream):
         ]
 
     def stats(self) -> dict[str, float]:
-        """How much faster the input's clock runs than the output's, in 1e-6; the output's buffer."""
+        """How much faster the input's clock runs than the output's, in 1e-6; what is kept where."""
         assert self._clocks is not None
         return {
             "clock_drift_ppm": round(self._clocks.drift_ppm, 2),
-            "output_buffer_ms": 1000 * self._buffer_s,
+            "between_clocks_ms": round(1000 * self._clocks.delay_s, 1),
+            "output_buffer_ms": 1000 * self._dry.kept_s,
         }
-
-    def check(self) -> None:
-        """Raise RtsepError where `process` has failed, or a callback of the server's."""
-        self.failure = self.failure or self._connection.failure
-        super().check()
-
-    def start(self) -> None:
-        """Begin to play."""
-        if not self.active:
-            raise RtsepError("the sound server has gone before the first block: start it again")
-        self._started = True
-
-    def close(self) -> bool:
-        """Leave the server; False where that takes too long."""
-        self._started = False
-        with contextlib.suppress(RtsepError):  # a thread that hangs is left behind
-            self._connection.call(lambda: [stream.release() for stream in self._streams])
-        released = self._connection.close()
-        if released:
-            self._let_go()
-        return released
 
     def reroute(self, ends: Ends) -> bool:
         """Move the playback to another sink; False where more than the sink is another one."""
@@ -252,22 +220,11 @@ class PulseStream(AudioStream):
         )
         if lost != self._told and self._started:
             self._on_xruns(Xruns(*(now > told for now, told in zip(lost, self._told))))
-            if lost[-1] > self._told[-1]:
-                self._note_dry()
+            if lost[-1] > self._told[-1] and self._dry.note(time.perf_counter()):
+                for stream in self._streams:
+                    if isinstance(stream, PlaybackStream):
+                        stream.lengthen(self._dry.kept_s)
         self._told = lost
-
-    def _note_dry(self) -> None:
-        """Keep more sound where the sink runs dry again and again."""
-        now_s = time.perf_counter()
-        self._dry_s.append(now_s)
-        if len(self._dry_s) < DRY_TIMES or now_s - self._dry_s[0] > DRY_WITHIN_S:
-            return
-        self._dry_s.clear()
-        if self._buffer_s < MOST_BUFFER_S:
-            self._buffer_s += LENGTHENED_S
-            for stream in self._streams:
-                if isinstance(stream, PlaybackStream):
-                    stream.lengthen(self._buffer_s)
 
 
 class _Mean:

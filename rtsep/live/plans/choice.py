@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 from rtsep.errors import RtsepError, UsageError
 from rtsep.live import RATIO
-from rtsep.live.plans.ladder import LADDER, Rung, versions
+from rtsep.live.plans.ladder import LADDER, Rung, versions, work_on
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import PLANS, StreamPlan
 
@@ -244,21 +244,45 @@ def in_words(load: float) -> str:
     return f"a run takes {load:.0%} of its deadline, head-room {1 - load:.0%}"
 
 
+def version_with_room(rungs: Sequence[Rung], current: StreamPlan, run_ms: float) -> StreamPlan:
+    """The best measured of `rungs` whose runs would leave HEAD_ROOM, or else that of least work.
+
+    run_ms: what a run of `current` takes.
+    """
+    work = work_on(rungs)
+
+    def load(rung: Rung) -> float:
+        return run_ms * work(rung.plan) / work(current) / rung.plan.deadline_ms
+
+    sustained = [rung for rung in rungs if load(rung) <= 1 - HEAD_ROOM]
+    if sustained:
+        return max(sustained, key=lambda rung: max(rung.quality_db.values())).plan
+    return min(rungs, key=load).plan
+
+
 def slower_plan(
     current: StreamPlan, run_ms: float, ladder: Sequence[Rung] = LADDER
 ) -> StreamPlan | None:
     """The next plan of the ladder for a machine that does not keep up with `current`.
 
-    run_ms: what a run takes under load. The shortest that gives a run RELIEF times the time and
-    would leave HEAD_ROOM; where none does that, the one that gives it most time. None at the end.
+    run_ms: what a run takes under load. The shortest that gives a run RELIEF times the time for its
+    work and would leave HEAD_ROOM, the best measured of equal ones; where none does that, the one that
+    gives it most time. None at the end.
     """
+
+    work = work_on(ladder)
+
+    def time_for_work(plan: StreamPlan) -> float:
+        return plan.deadline_ms / work(plan)
+
     relieving = [
-        rung.plan
+        rung
         for rung in ladder
-        if rung.plan.latency_samples > current.latency_samples
-        and rung.plan.deadline_ms >= RELIEF * current.deadline_ms
+        if rung.plan.latency_samples >= current.latency_samples
+        and time_for_work(rung.plan) >= RELIEF * time_for_work(current)
     ]
-    for plan in relieving:
-        if plan.deadline_ms * (1 - HEAD_ROOM) >= run_ms:
-            return plan
-    return max(relieving, key=lambda plan: plan.deadline_ms, default=None)
+    needed = run_ms / work(current) / (1 - HEAD_ROOM)
+    enough = [rung for rung in relieving if time_for_work(rung.plan) >= needed]
+    if enough:
+        return min(enough, key=lambda r: (r.plan.latency_samples, -max(r.quality_db.values()))).plan
+    return max((rung.plan for rung in relieving), key=time_for_work, default=None)

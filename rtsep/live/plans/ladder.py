@@ -15,12 +15,13 @@ what Spleeter's nets made of as much look-ahead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from rtsep.live import MASKING
 from rtsep.live.plans.notation import read_plan
-from rtsep.live.plans.plan import StreamPlan
+from rtsep.live.plans.plan import PLANS, StreamPlan
+from rtsep.live.plans.work import run_work, whole_window_work
 from rtsep.nets.kinds import kind_of
 from rtsep.nets.registry import ModelConfig
 
@@ -92,11 +93,28 @@ def _ladder(quality_db: Mapping[str, tuple[float, float]]) -> tuple[Rung, ...]:
 
 LADDER = _ladder(MEASURED_DB)
 WINDOW_LADDER = _ladder(OF_WHOLE_WINDOWS_DB)
+_WINDOW_PLANS = frozenset(rung.plan for rung in WINDOW_LADDER)
+
+
+def work_on(rungs: Sequence[Rung]) -> Callable[[StreamPlan], float]:
+    """What estimates the work of a run of the nets that these rungs are for."""
+    of_whole_windows = any(rung.plan in _WINDOW_PLANS for rung in rungs)
+    return whole_window_work if of_whole_windows else run_work
 
 
 def ladder_of(config: ModelConfig) -> tuple[Rung, ...]:
     """The plans worth choosing between for the nets of a model, the shortest first."""
     return LADDER if kind_of(config).keeps_rows else WINDOW_LADDER
+
+
+def offers_of(config: ModelConfig) -> Mapping[str, tuple[Rung, ...]]:
+    """What may be asked for by name while a stream plays, and the plans that each name stands for.
+
+    The named plans, each with its versions; of nets that run on whole windows all plans.
+    """
+    if ladder_of(config) is WINDOW_LADDER:
+        return {rung.plan.name: (rung,) for rung in WINDOW_LADDER}
+    return {name: versions(plan) for name, plan in PLANS.items()}
 
 
 def versions(plan: StreamPlan) -> tuple[Rung, ...]:

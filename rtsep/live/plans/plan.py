@@ -35,8 +35,8 @@ from rtsep.nets.view import View, views_of
 
 # A compute delay may be a whole number of quarter hops.
 COMPUTE_DELAY_STEPS = 4
-# What a callback may spend waiting (compute delay 0 only), as a part of its block's duration: the rest
-# is for the transforms, and for the callback to be called late.
+# What a callback may spend waiting for masks of windows that its block completes, as a part of the
+# block's duration: the rest is for the transforms, and for the callback to be called late.
 MOST_WAITED = 0.6
 # What short plans extrapolate; docs/experiments.md has the measurements.
 EXTRAPOLATED = 4
@@ -65,7 +65,8 @@ class StreamPlan:
     compute_delay : float
         Hops granted to the workers from window complete to masks ready, c; a multiple of
         1/COMPUTE_DELAY_STEPS. With 0 the callback itself waits for late workers, up to MOST_WAITED
-        of the duration of its block; with more it never waits.
+        of the duration of its block; with more it waits only where a block is too long (see
+        `time_for_run_ms`) or asked for ahead of time (asked_ahead.py).
     asymmetric : bool
         A synthesis window of two hops in place of four (see dsp/windows.py).
     hop, frame_length : int
@@ -190,15 +191,20 @@ class StreamPlan:
         """As deadline_ms, but for a device that gives `block` samples at a time, at 44.1 kHz.
 
         Samples come in whole blocks: between the block that completes a window and the one that needs
-        its masks there may be none, if one block does both. Blocks that divide a hop never do:
-        they give the workers one block more than the compute delay says.
+        its masks there may be none, if one block does both. Where blocks are longer than hops that
+        cannot be helped: the callback waits, and the runs of one block share what it may wait. With a
+        compute delay of part of a hop another one can be chosen, and waiting does not count. Blocks
+        that divide a hop never do both: they give the workers one block more than the delay says.
         """
         # A hop ends somewhere in a block: at a multiple of `step`, the first of which is the worst.
-        step = gcd(block, self.hop)
-        blocks = (step + int(self.compute_delay * self.hop)) // block
-        waited = 0.0 if self.compute_delay else MOST_WAITED * min(block, self.hop)
-        granted_samples = blocks * block + waited
-        return 1000 * min(self.stride * self.hop, granted_samples) / SAMPLE_RATE
+        step, period = gcd(block, self.hop), self.stride * self.hop
+        needed_after = step + int(self.compute_delay * self.hop)
+        blocks, waited = needed_after // block, 0.0
+        if self.compute_delay == 0:
+            waited = MOST_WAITED * min(block, self.hop)
+        elif blocks == 0 and self.compute_delay >= 1:
+            waited = MOST_WAITED * block / ((block - needed_after - 1) // period + 1)
+        return 1000 * min(period, blocks * block + waited) / SAMPLE_RATE
 
     @property
     def underrated_weight(self) -> float:

@@ -51,7 +51,10 @@ class TimingCache:
         if not isinstance(entry, dict):
             return None
         run_ms, callback_ms = _positive(entry.get("run_ms")), _positive(entry.get("callback_ms"))
-        return None if run_ms is None or callback_ms is None else PlanTiming(run_ms, callback_ms)
+        stall_ms = _positive(entry.get("stall_ms")) or 0.0
+        if run_ms is None or callback_ms is None:
+            return None
+        return PlanTiming(run_ms, callback_ms, stall_ms)
 
     def put(self, name: str, timing: PlanTiming) -> None:
         """Keep `timing` under `name`, beside what else is there."""

@@ -1,0 +1,63 @@
+"""Why a piece of the song was wrong, from what was noted at the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+STALLED = "the machine stood still"
+MEASURING = "the player or the listener missed a cycle"
+XRUN = "xrun"
+LATE = "late mask"
+UNKNOWN = "unexplained: neither xrun nor late mask"
+# Clocks of different programs, and blocks under way.
+AROUND_S = 0.25
+
+
+@dataclass(frozen=True)
+class Stall:
+    """The machine went on at `over_s`, after `length_s` for which `held_up_by` held it up, if known."""
+
+    over_s: float
+    length_s: float
+    held_up_by: str = ""
+
+    def __str__(self) -> str:
+        by = f": {self.held_up_by}" if self.held_up_by else ""
+        return f"{STALLED} ({1000 * self.length_s:.1f} ms{by})"
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What happened when, in seconds on the monotonic clock.
+
+    stalls: None where nobody watched.
+    measuring_s: gaps of the player and the listener.  xruns_s, late_masks_s: as rtsep-monitor counted.
+    reaches_s: how long after something the sound may still be wrong because of it.
+    """
+
+    stalls: Sequence[Stall] | None
+    measuring_s: Sequence[float]
+    xruns_s: Sequence[float]
+    late_masks_s: Sequence[float]
+    reaches_s: float
+
+
+def explain(gap_s: float, noted: Noted) -> str:
+    """The cause of a gap that begins at `gap_s`: what was noted then or shortly before.
+
+    Of several, the one that lies deepest: a machine that stands still makes all others late.
+    """
+
+    def near(at_s: float) -> bool:
+        return -noted.reaches_s - AROUND_S <= at_s - gap_s <= AROUND_S
+
+    stalled = [stall for stall in noted.stalls or () if near(stall.over_s)]
+    if stalled:
+        return str(max(stalled, key=lambda stall: stall.length_s))
+    for cause, times_s in (
+        (MEASURING, noted.measuring_s), (XRUN, noted.xruns_s), (LATE, noted.late_masks_s),
+    ):  # fmt: skip
+        if any(map(near, times_s)):
+            return cause
+    return UNKNOWN
