@@ -32,6 +32,10 @@ class ServerError(RtsepError):
     """A sound server does not start, does not answer, or ends before its time."""
 
 
+class NotInstalledError(ServerError):
+    """A program of a server's, or one of its tools, is not there; waiting does not help."""
+
+
 @dataclass(frozen=True)
 class Program:
     """One program of a server.
@@ -65,6 +69,8 @@ class AudioServer:
             )
         except subprocess.TimeoutExpired:
             raise ServerError(f"{' '.join(arguments)}: no answer in {READY_S:g} s") from None
+        except FileNotFoundError:
+            raise NotInstalledError(f"{arguments[0]} is not installed") from None
         if done.returncode:
             raise ServerError(f"{' '.join(arguments)}: {done.stderr or done.stdout}")
         return done.stdout
@@ -120,9 +126,12 @@ def running(
 
     def answers() -> bool:
         _all_run(programs, server.processes)
-        with contextlib.suppress(ServerError):
+        try:
             return ready(server)
-        return False
+        except NotInstalledError:
+            raise
+        except ServerError:
+            return False
 
     try:
         wait_until(answers, f"an answer of {programs[-1].command[0]}")
@@ -132,14 +141,13 @@ def running(
 
 
 def _start(program: Program, environ: dict[str, str]) -> subprocess.Popen[bytes]:
+    if shutil.which(program.command[0], path=environ.get("PATH")) is None:
+        raise NotInstalledError(f"{program.command[0]} is not installed")
     with program.log.open("ab") as output:
-        try:
-            return subprocess.Popen(
-                [*priority(), *program.command], env=environ, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=output, start_new_session=True,
-            )  # fmt: skip
-        except FileNotFoundError as error:
-            raise ServerError(f"{error.filename} is not installed") from None
+        return subprocess.Popen(
+            [*priority(), *program.command], env=environ, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
 
 
 def _all_run(programs: Sequence[Program], processes: list[subprocess.Popen[bytes]]) -> bool:

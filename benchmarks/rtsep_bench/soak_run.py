@@ -25,6 +25,7 @@ from rtsep.constants import SAMPLE_RATE
 from rtsep.errors import RtsepError
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import StreamPlan
+from rtsep.system.signals import settle
 from rtsep.weights.library import CACHE_VARIABLE
 from rtsep_bench import child
 from rtsep_bench.endtoend_monitor import MonitorProcess
@@ -161,6 +162,7 @@ def _play(
         except KeyboardInterrupt:
             if soak.check.found_s is None:
                 raise
+            settle()
             say("interrupted: what was seen until now")
         assert soak.check.found_s is not None
         lasted_s = time.monotonic() - soak.check.found_s

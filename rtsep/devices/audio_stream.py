@@ -83,6 +83,11 @@ class AudioStream:
         return None
 
     @property
+    def lengthened_s(self) -> float:
+        """Seconds of sound that are kept beyond those at first, since it ran out again and again."""
+        return 0.0
+
+    @property
     def remarks(self) -> list[str]:
         """Lines for the person, on what is particular about these ends."""
         return []

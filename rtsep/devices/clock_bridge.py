@@ -93,6 +93,11 @@ class ClockBridge:
         return self._target / self._rate_in
 
     @property
+    def lengthened_s(self) -> float:
+        """What of it was added since the input fell short again and again; for any thread."""
+        return self._spare.lengthened_s
+
+    @property
     def _target(self) -> int:
         return math.ceil(self._least + self._spare.kept_s * self._rate_in)
 

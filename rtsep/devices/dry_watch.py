@@ -21,7 +21,13 @@ class DryWatch:
 
     def __init__(self, kept_s: float, most_s: float):
         self.kept_s, self._most_s = kept_s, most_s
+        self._first_s = kept_s
         self._dry_s: deque[float] = deque(maxlen=DRY_TIMES)  # when it last ran dry
+
+    @property
+    def lengthened_s(self) -> float:
+        """Seconds of sound kept beyond what was kept at first; for any thread."""
+        return self.kept_s - self._first_s
 
     def note(self, now_s: float) -> bool:
         """It has run dry; whether `kept_s` has been raised, as that was once too often."""

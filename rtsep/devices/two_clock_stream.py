@@ -67,6 +67,11 @@ class TwoClockStream(DeviceStream):
         return self.active and self._clocks.playing
 
     @property
+    def lengthened_s(self) -> float:
+        """What is kept between the clocks beyond what was kept at first."""
+        return self._clocks.lengthened_s
+
+    @property
     def remarks(self) -> list[str]:
         """That there are two clocks, and what following them costs."""
         return [

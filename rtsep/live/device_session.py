@@ -93,6 +93,7 @@ class DeviceSession:
             self._stream.check()
             self._counts.look(self._guard.thread, now_s)
             self._tell_of_priority()
+            self._tell_of_length()
             if not self._stream.active:
                 self._leave(now_s)
             elif self._live.latency_ms / 1000 != self._told_latency_s:
@@ -167,6 +168,7 @@ class DeviceSession:
         self._is_open = True
         self._guard = guard
         self._resampling_s = live.resampling_s
+        self._told_lengthened_s = 0.0
         self.ends = ends
         self._tell_latency()
 
@@ -187,6 +189,15 @@ class DeviceSession:
             self._say(
                 "the sound system's thread never waits: rtsep goes on with ordinary priority; a longer"
                 " --device-latency (0.1) ends that, or on PulseAudio --backend pulse"
+            )
+
+    def _tell_of_length(self) -> None:
+        lengthened_s = self._stream.lengthened_s
+        if lengthened_s > self._told_lengthened_s:
+            self._told_lengthened_s = lengthened_s
+            self._say(
+                f"sound ran out again and again: {1000 * lengthened_s:.0f} ms more are kept from now "
+                "on, and all is heard that much later; --device-latency 0.05 keeps more from the start"
             )
 
     def _leave(self, now_s: float) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -297,13 +299,16 @@ def test_what_a_soak_has_seen_is_told_when_it_is_interrupted(tmp_path, monkeypat
     def interrupted(*arguments):
         told.append(arguments)
         if len(told) == 2:
-            raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
         return progress(*arguments)
 
     monkeypatch.setattr(soak_run, "TOLD_S", 2.0)
     monkeypatch.setattr(soak_run, "_progress", interrupted)
     file = tmp_path / "soak.json"
-    run("--server", "jack", "--block", 1024, "--plan", "balanced", "--minutes", 5, "--json", file)
+    status = run(
+        "--server", "jack", "--block", 1024, "--plan", "balanced", "--minutes", 5, "--json", file
+    )
+    assert status == 1  # it has not been seen to its end
     (row,) = json.loads(file.read_text())["rows"]
     assert 2.0 <= row["seconds"] < 300
     assert row["hops"] > RATE / PIECE

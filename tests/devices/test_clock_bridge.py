@@ -141,6 +141,7 @@ def test_an_input_that_falls_short_again_and_again_is_kept_for_longer(apart_s, l
     before = ClockBridge(source.rate, target.rate, 2, source.most_s, target.most_s)
     assert done.bridge.underflows == DRY_TIMES
     assert done.bridge.delay_s == pytest.approx(before.delay_s + longer * LENGTHENED_S, abs=1e-4)
+    assert done.bridge.lengthened_s == pytest.approx(longer * LENGTHENED_S)
     delays = delays_s(done.heard, begins_s[-1] + LOCKED_S, source, target)
     np.testing.assert_allclose(delays, done.bridge.delay_s, atol=0.001)
 

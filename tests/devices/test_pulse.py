@@ -140,6 +140,7 @@ def test_a_sink_that_runs_dry_again_and_again_is_given_more(server):
             time.sleep(EVENT_S + 0.1)
         after_ms = stream.stats()["output_buffer_ms"]
         assert before_ms < after_ms <= before_ms + 1000 * 2 * LENGTHENED_S
+        assert 1000 * stream.lengthened_s >= after_ms - before_ms - 1e-6
         stream.check()
         assert time.perf_counter() - blocks[-1] < 0.5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -105,6 +106,26 @@ def test_an_impulse_arrives_when_the_total_says(pulse, tmp_path):
         assert_no_dropouts(stats)
 
     repeat_if_disturbed(attempt, BUFFER_S)
+
+
+def test_that_more_sound_is_kept_is_told(pulse, tmp_path):
+    options = ("--backend", "pulse", "-i", "song", "-o", "stem")
+    with monitor_process(pulse, tmp_path, *options) as monitor:
+        wait_until(
+            lambda: "ms more are kept" in _stopped_for_a_moment(monitor), "word of it", poll_s=1.1
+        )
+        assert monitor.interrupt() == 130
+    stats = monitor.stats()
+    assert stats["output_buffer_ms"] + stats["between_clocks_ms"] > 60
+
+
+def _stopped_for_a_moment(monitor):
+    """What the program has said by now; then it is stopped for longer than its buffers last."""
+    said = monitor.messages()
+    for signal_number, then_s in ((signal.SIGSTOP, 0.15), (signal.SIGCONT, 0.0)):
+        monitor.process.send_signal(signal_number)
+        time.sleep(then_s)
+    return said
 
 
 def test_an_impulse_arrives_when_the_devices_clocks_say(pulse, tmp_path):

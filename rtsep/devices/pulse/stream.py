@@ -122,6 +122,12 @@ class PulseStream(LoopStream):
         return sum(self.latency_s) if self._out.count else None
 
     @property
+    def lengthened_s(self) -> float:
+        """What is kept in the sink and between the clocks beyond what was kept at first."""
+        assert self._clocks is not None
+        return self._dry.lengthened_s + self._clocks.lengthened_s
+
+    @property
     def remarks(self) -> list[str]:
         """What the server has granted, and what following the clocks costs."""
         assert self._clocks is not None
