@@ -25,6 +25,7 @@ from rtsep.constants import SAMPLE_RATE
 from rtsep.errors import RtsepError
 from rtsep.live.plans.notation import read_plan
 from rtsep.live.plans.plan import StreamPlan
+from rtsep.system.memory import keep_in_place
 from rtsep.system.signals import settle
 from rtsep.weights.library import CACHE_VARIABLE
 from rtsep_bench import child
@@ -87,6 +88,7 @@ def run(
     settings: SoakSettings, references: References, weights: Path, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Run it; returns the figures. Raises RtsepError where it cannot be run to its end."""
+    keep_in_place()  # the song, which is large, shall be no reason for the machine to stand still
     soak = _Soak(SongCheck(references))
     # Without leave to go before all other programs it would watch those, and not the machine.
     watchdog = Watchdog() if priority() else None

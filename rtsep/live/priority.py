@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -51,6 +52,9 @@ MAY_BE_GRANTED = IS_LINUX
 NICENESS = 1
 # A worker that has found its next window waiting for so long would keep a core from everybody else.
 MOST_WITHOUT_REST_S = 0.5
+# How long a worker rests in the middle of a run. PulseAudio's main thread, through which all sound goes,
+# has no real-time priority, and needs less than that.
+REST_S = 0.0001
 # Part of the time after which RealtimeKit's threads are killed; after it they become ordinary ones.
 WARNED = 0.8
 
@@ -249,6 +253,11 @@ class WorkerPriority:
         if gives_way != self._gives_way:
             self._gives_way = gives_way
             set_ordinary() if gives_way else set_real_time(WORKER)
+
+    def rest(self) -> None:
+        """Let ordinary threads have this core for a moment; to be called in the middle of a run."""
+        if self._may_change and not self._gives_way:
+            time.sleep(REST_S)
 
 
 def _step_back() -> None:

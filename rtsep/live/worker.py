@@ -103,7 +103,7 @@ class Worker:
             priority = WorkerPriority(time.perf_counter())
             while (run := self._next_job(priority)) is not None:
                 begun, own_begun = time.perf_counter(), time.thread_time()
-                if self._run(run):
+                if self._run(run, priority.rest):
                     check_masks(self._masks, self.stem)
                     self.own_s = time.thread_time() - own_begun
                     self.slots.write(run, self._masks)
@@ -116,7 +116,7 @@ class Worker:
             self.failure = error.with_traceback(None)
             self._wake()
 
-    def _run(self, run: int) -> bool:
+    def _run(self, run: int, between: Callable[[], object] = lambda: None) -> bool:
         """Compute the masks of `run`; False if frames were overwritten while they were read."""
         history = self.history
         first_read = self._views.run(
@@ -125,6 +125,7 @@ class Worker:
             history.net_gains,
             self.plan.window_stop(run),
             self._masks,
+            between,
         )
         return history.holds(first_read)
 

@@ -8,7 +8,7 @@ figures). A view is one such way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +82,7 @@ class SlidingViews:
         gains: NDArray[np.float32],
         stop: int,
         masks: NDArray[np.float32],
+        between: Callable[[], object] = lambda: None,
     ) -> int:
         """Compute the wanted masks of the windows whose newest frame is `stop` - 1.
 
@@ -96,6 +97,8 @@ class SlidingViews:
         masks : (stems, stride, 2, F) float32
             Overwritten: the mean over the views. Where the models' stems share a softmax these are
             logits.
+        between : callable
+            Called between two views.
 
         Returns
         -------
@@ -105,7 +108,9 @@ class SlidingViews:
         masks[:] = 0.0
         weight = np.float32(1 / len(self.views))
         first_read = stop
-        for window, state, written, wanted in self._shown:
+        for number, (window, state, written, wanted) in enumerate(self._shown):
+            if number:
+                between()
             start = stop - window.real_frames
             first_read = min(first_read, state.run(net, magnitudes, gains, start, written))
             for stem in range(len(masks)):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -176,6 +179,42 @@ def test_a_worker_that_never_rests_gives_way_until_it_does():
         thread.start()
         thread.join()
     assert seen == [WORKER, WORKER, 0, 0, WORKER, WORKER]
+
+
+@granted
+@pytest.mark.alone
+@pytest.mark.parametrize("rests", [True, False])
+def test_ordinary_threads_run_in_the_middle_of_a_worker_s_run_where_it_rests(rests):
+    core, times, got = min(os.sched_getaffinity(0)), 20, []
+
+    def work():
+        os.sched_setaffinity(0, {core})
+        worker = priority.WorkerPriority(0.0)
+        before = _turns(busy.pid)
+        for _ in range(times):
+            until = time.thread_time() + 0.002
+            while time.thread_time() < until:
+                pass
+            if rests:
+                worker.rest()
+        got.append(_turns(busy.pid) - before)
+
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            os.sched_setaffinity(busy.pid, {core})
+            with priority.session_first():
+                thread = threading.Thread(target=work)
+                thread.start()
+                thread.join()
+        finally:
+            busy.kill()
+    # A machine that stands still takes or gives some.
+    assert got[0] > times / 2 if rests else got[0] < times / 4
+
+
+def _turns(process: int) -> int:
+    """How often a process was given a core."""
+    return int(Path(f"/proc/{process}/schedstat").read_text().split()[2])
 
 
 def test_an_ordinary_worker_stays_ordinary():

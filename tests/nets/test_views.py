@@ -1,6 +1,7 @@
 """A net that is shown the same frames in several ways: the mean of what the whole net says to each."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -46,6 +47,7 @@ def _moved_back(masks, shift):
 @pytest.mark.parametrize("views", [views_of({64: 3, 128: 1}), views_of({64: 4})], ids=str)
 def test_a_slide_of_several_views_is_the_mean_of_the_whole_nets(net, views, stride):
     rng, look_ahead, extrapolated = np.random.default_rng(stride), 2, 4
+    pauses: list[int] = []
     sliding = SlidingViews(CONFIG, views, stride, look_ahead, extrapolated)
     ring, gains = np.zeros((256, BINS, 2), np.float32), np.ones(256, np.float32)
     got = np.full((stride, 2, BINS), np.nan, np.float32)
@@ -53,7 +55,11 @@ def test_a_slide_of_several_views_is_the_mean_of_the_whole_nets(net, views, stri
         new = slice(stop - stride, stop)
         ring[new] = np.abs(rng.standard_normal((stride, BINS, 2)))
         gains[new] = rng.uniform(0.5, 2)
-        assert sliding.run(net, ring, gains, stop, got[np.newaxis]) <= stop - stride
+        assert (
+            sliding.run(net, ring, gains, stop, got[np.newaxis], partial(pauses.append, stop))
+            <= stop - stride
+        )
+    assert len(pauses) == (len(views) - 1) * len(range(stride, 40 + 3 * stride, stride))
     expected = np.zeros_like(got)
     for view in views:
         real = view.frames - extrapolated

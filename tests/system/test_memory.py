@@ -54,6 +54,16 @@ def test_without_any_leave_nothing_is_locked() -> None:
     assert kept(0, "ordinary") == (NOTHING, 0)
 
 
+def test_what_is_kept_is_not_moved_into_large_pages() -> None:
+    program = (
+        "from rtsep.system.memory import keep_in_memory, touched_zeros; keep_in_memory();"
+        "kept = touched_zeros(1 << 24, 'float32'); print(open('/proc/self/smaps_rollup').read())"
+    )
+    words = [sys.executable, "-c", program]
+    told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    assert "AnonHugePages:         0 kB" in told
+
+
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="root's leave to lock all")
 def test_root_keeps_all_of_it_whatever_the_limit() -> None:
     name, locked = kept(BUFFER_BYTES, "root")
