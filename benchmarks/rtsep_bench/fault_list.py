@@ -19,9 +19,11 @@ from rtsep_bench import fault_machine
 from rtsep_bench.busy import busy_programs
 from rtsep_bench.control_switches import free_port
 from rtsep_bench.endtoend_routes import EARS
-from rtsep_bench.fault_scene import PHONES, PIPEWIRE, PLAN, PULSE, RATES, START_S, Scene
+from rtsep_bench.fault_scene import JACK, PHONES, PIPEWIRE, PLAN, PULSE, RATES, START_S, Scene
 from rtsep_bench.fault_sound import MIDDLE_PPM, SWING_PPM
 
+ALL = (PULSE, PIPEWIRE, JACK)
+# Servers with sinks, of which there may be several.
 BOTH = (PULSE, PIPEWIRE)
 STOPPED_S, GONE_S, SUSPENDED_S, HALTED_S = 5.0, 20.0, 5.0, 1.0
 LOADED_S, PRESSED_S = 5.0, 10.0
@@ -46,7 +48,7 @@ class Fault:
     done: str
     act: Callable[[Scene], float]
     words: Callable[[Path], Sequence[str]] = lambda folder: ()
-    servers: Sequence[str] = BOTH
+    servers: Sequence[str] = ALL
     wrong: Callable[[dict[str, Any]], str] = lambda stats: ""
     clocked: bool = False
     enclosed: bool = False
@@ -244,9 +246,9 @@ def _has_lost_samples(stats: dict[str, Any]) -> str:
 FAULTS = (
     Fault("server-stopped", f"SIGSTOP of the server for {STOPPED_S:g} s", _server_stopped),
     Fault("server-gone", f"server killed, and started again {GONE_S:g} s later", _server_gone),
-    Fault("device-unplugged", "the output in use is taken away", _device_unplugged),
-    Fault("another-default", "four changes of the default output", _another_default),
-    Fault("another-rate", "44.1 to 48 kHz and back", _another_rate),
+    Fault("device-unplugged", "the output in use is taken away", _device_unplugged, servers=BOTH),
+    Fault("another-default", "four changes of the default output", _another_default, servers=BOTH),
+    Fault("another-rate", "44.1 to 48 kHz and back", _another_rate, servers=BOTH),
     Fault("program-stopped", f"SIGSTOP of rtsep-monitor for {HALTED_S:g} s", _program_stopped),
     Fault("core-taken", f"a worker's core is taken by SCHED_FIFO 50 for {HALTED_S:g} s", _core_taken),
     Fault("suspended", f"SIGSTOP of program and server for {SUSPENDED_S:g} s", _suspended),
@@ -273,7 +275,7 @@ FAULTS = (
         f" drifting, for {CLOCK_S:g} s",
         _clock_off, servers=(PULSE,), wrong=_drifts, clocked=True,
     ),
-    Fault("starts-and-stops", "started and ended again and again", _starts_and_stops),
+    Fault("starts-and-stops", "started and ended again and again", _starts_and_stops, servers=BOTH),
     Fault(
         "plans", f"{CHANGES_A_SECOND} other plans a second asked for, for {PLANS_S:g} s", _plans,
         _by_osc, wrong=_has_changed_plans,

@@ -6,8 +6,8 @@ import os
 import pty
 import signal
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rtsep.errors import RtsepError
 from rtsep.weights.library import CACHE_VARIABLE
 from rtsep_bench.endtoend_monitor import MonitorProcess
 from rtsep_bench.endtoend_routes import EARS, SONG
+from rtsep_bench.fault_graph import GraphEnds
 from rtsep_bench.fault_machine import MemoryGroup
 from rtsep_bench.fault_sound import (
     FILTERED_RMS,
@@ -27,12 +28,13 @@ from rtsep_bench.fault_sound import (
     is_filtered,
     longest_quiet_s,
 )
+from rtsep_bench.graph_probe import LISTENER, SENDER
 from rtsep_bench.heard import GAIN_DB
 from rtsep_bench.memory import held_by
 from rtsep_bench.server_process import AudioServer, ServerError, wait_until
-from rtsep_bench.servers import pipewire_server, pulse_server
+from rtsep_bench.servers import jack_server, pipewire_server, pulse_server
 
-PULSE, PIPEWIRE = "pulse", "pipewire"
+PULSE, PIPEWIRE, JACK = "pulse", "pipewire", "jack"
 # A second sink, as of headphones that are plugged in.
 PHONES = "phones"
 # A sink whose clock is not the machine's.
@@ -40,6 +42,8 @@ CLOCKED = "clocked"
 MODEL, STEMS = "spleeter:2stems", ("vocals", "accompaniment")
 PLAN = "balanced"
 RATES = (44_100, 48_000)
+# Samples per cycle of a graph.
+QUANTUM = 256
 # Programs that are compiled the first time take as long.
 START_S = 120.0
 # The sound is back once it has been filtered for so long.
@@ -51,7 +55,7 @@ class Scene:
     """One server and all around it, from `open_scene`.
 
     server, player, monitor: as they run now.  folder: for what they write.
-    listeners: of the sinks that a person may listen to.
+    listeners: of the sinks that a person may listen to. On JACK, which has none, the player hears, too.
     words: further options of rtsep-monitor.  keys, terminal: the two ends of what it reads keys from.
     starts: how often it is to be started and ended where that is the fault.
     memory: the cgroup that rtsep-monitor runs in, where it has one of its own.
@@ -64,8 +68,8 @@ class Scene:
     environ: dict[str, str]
     folder: Path
     words: Sequence[str]
-    player: TonePlayer
-    listeners: Sequence[Listener | ClockedListener]
+    player: TonePlayer | GraphEnds
+    listeners: Sequence[Listener | ClockedListener | GraphEnds]
     monitor: MonitorProcess
     keys: int
     terminal: int
@@ -152,12 +156,13 @@ class Scene:
 
         def answers() -> bool:
             try:
-                return self._lists(EARS)
+                return self.family == JACK or self._lists(EARS)
             except ServerError:
                 return False
 
         wait_until(answers, "an answer of the server")
-        self.default_to(EARS)
+        if self.family != JACK:
+            self.default_to(EARS)
 
     def _lists(self, sink: str) -> bool:
         return f"\t{sink}\t" in self.server.command("pactl", "list", "short", "sinks")
@@ -171,31 +176,14 @@ def open_scene(
 
     clocked: the output is a sink of PulseAudio's with a clock of its own, see ClockedListener.
     """
-    server = stack.enter_context(
-        pulse_server(folder)
-        if family == PULSE
-        else pipewire_server(folder, RATES[0], 256, default_sink=EARS, allowed_rates=RATES)
-    )
-    server.command("pactl", "set-default-sink", EARS)
+    server = stack.enter_context(_started(family, folder))
     environ = {**server.environ, CACHE_VARIABLE: str(weights)}
-    # Players name no sink there.
-    for name in ("PULSE_SINK", "PULSE_SOURCE"):
-        environ.pop(name, None)
-    listeners: list[Listener | ClockedListener] = []
-    if clocked:
-        pipe = folder / CLOCKED
-        server.command(
-            "pactl", "load-module", "module-pipe-sink", f"sink_name={CLOCKED}", f"file={pipe}",
-            f"rate={RATE}", "channels=2", "format=float32le",
-        )  # fmt: skip
-        listeners.append(ClockedListener(pipe))
-        player = TonePlayer(environ, SONG)
-        words = [*words, "--backend", "pulse", "-i", f"{SONG}.monitor", "-o", CLOCKED]
-    else:
-        listeners += [Listener(environ, sink) for sink in (EARS, PHONES)]
-        player = TonePlayer(environ)
-    for program in (*listeners, player):
-        stack.enter_context(program)
+    if family != JACK:
+        # Players name no sink there.
+        for name in ("PULSE_SINK", "PULSE_SOURCE"):
+            environ.pop(name, None)
+    player, listeners, where = _surround(stack, family, server, environ, folder, clocked)
+    words = [*words, *where]
     # Keys are pressed at a terminal.
     keys, terminal = pty.openpty()
     for end in (keys, terminal):
@@ -216,17 +204,56 @@ def open_scene(
     return scene
 
 
+def _started(family: str, folder: Path) -> AbstractContextManager[AudioServer]:
+    if family == PULSE:
+        return pulse_server(folder)
+    if family == JACK:
+        return jack_server(folder, QUANTUM, rate=RATES[0])
+    return pipewire_server(folder, RATES[0], QUANTUM, default_sink=EARS, allowed_rates=RATES)
+
+
+def _surround(
+    stack: ExitStack, family: str, server: AudioServer, environ: Mapping[str, str], folder: Path,
+    clocked: bool,
+) -> tuple[TonePlayer | GraphEnds, list[Listener | ClockedListener | GraphEnds], list[str]]:  # fmt: skip
+    """A player and listeners, started, and the options that put rtsep-monitor between them."""
+    if family == JACK:
+        ends = GraphEnds(environ)
+        stack.enter_context(ends)
+        wait_until(lambda: LISTENER in server.command("jack_lsp"), f"the client {LISTENER}")
+        return ends, [ends], ["--backend", "jack", "-i", SENDER, "-o", LISTENER]
+    server.command("pactl", "set-default-sink", EARS)
+    player, where = TonePlayer(environ), ["--system"]
+    listeners: list[Listener | ClockedListener | GraphEnds] = []
+    if clocked:
+        listeners.append(_plug_in_clocked(server, folder / CLOCKED))
+        player = TonePlayer(environ, SONG)
+        where = ["--backend", "pulse", "-i", f"{SONG}.monitor", "-o", CLOCKED]
+    else:
+        listeners += [Listener(environ, sink) for sink in (EARS, PHONES)]
+    for program in (*listeners, player):
+        stack.enter_context(program)
+    return player, listeners, where
+
+
+def _plug_in_clocked(server: AudioServer, pipe: Path) -> ClockedListener:
+    server.command(
+        "pactl", "load-module", "module-pipe-sink", f"sink_name={CLOCKED}", f"file={pipe}",
+        f"rate={RATE}", "channels=2", "format=float32le",
+    )  # fmt: skip
+    return ClockedListener(pipe)
+
+
 def start_monitor(
     environ: dict[str, str], folder: Path, words: Sequence[str], stdin: int,
     before: Sequence[str] = (),
 ) -> MonitorProcess:  # fmt: skip
-    """`rtsep-monitor --system`, which lets everything through at GAIN_DB."""
+    """`rtsep-monitor`, which lets everything through at GAIN_DB; words: where it is, and more."""
     gains = [word for stem in STEMS for word in ("--stem", stem, "--gain", f"{stem}={GAIN_DB:g}")]
-    where = [] if "-i" in words else ["--system"]
     return MonitorProcess(
         [
             "--quiet", "--model", MODEL, "--latency", PLAN, "--no-auto-level",
-            "--mask-extension", "average", *gains, *where, *words,
+            "--mask-extension", "average", *gains, *words,
         ],
         folder, environ, stdin, before,
     )  # fmt: skip

@@ -32,7 +32,7 @@ PACE_S, PIPE_BYTES, F_SETPIPE_SZ = 0.003, 16384, 1031
 FILTERED_RMS = TONE_RMS * 10 ** (GAIN_DB / 20)
 
 
-class _Again:
+class Again:
     """A program that is started again where it ends, for the time of a `with` block."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str]):
@@ -41,7 +41,7 @@ class _Again:
         self._program: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
-    def __enter__(self) -> _Again:
+    def __enter__(self) -> Again:
         self._thread.start()
         return self
 
@@ -78,7 +78,7 @@ class _Again:
         raise NotImplementedError
 
 
-class TonePlayer(_Again):
+class TonePlayer(Again):
     """Plays the tone into a sink, or the default one; as NaN while `is_bad`."""
 
     def __init__(self, environ: Mapping[str, str], sink: str | None = None):
@@ -99,7 +99,7 @@ class TonePlayer(_Again):
             at = (at + PLAYED) % RATE  # a whole number of periods
 
 
-class Listener(_Again):
+class Listener(Again):
     """Hears the monitor of a sink. levels: of all blocks; writer: its thread."""
 
     def __init__(self, environ: Mapping[str, str], sink: str):

@@ -1,7 +1,8 @@
 """`rtsep-bench faults`: what goes wrong around `rtsep-monitor`, made to, and how long there is no sound.
 
-A steady tone plays through `rtsep-monitor --system` on a private server. The longest time without any
-sound must be that of the fault itself and MOST_MORE_S, and in the end the sound is filtered again.
+A steady tone plays through `rtsep-monitor --system` on a private server, or through its ports on JACK.
+The longest time without any sound must be that of the fault itself and MOST_MORE_S, and in the end the
+sound is filtered again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rtsep.errors import RtsepError, UsageError
 from rtsep.nets.registry import find_model
 from rtsep_bench import choose_weights, fault_machine, options
-from rtsep_bench.fault_list import BOTH, FAULTS, Fault
+from rtsep_bench.fault_list import ALL, BOTH, FAULTS, Fault
 from rtsep_bench.fault_machine import NotHere
 from rtsep_bench.fault_scene import MODEL, PLAN, open_scene
 from rtsep_bench.fault_sound import is_filtered, longest_quiet, longest_quiet_s
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_weights(parser)
     parser.add_argument(
         "--servers", default=",".join(BOTH), metavar="SERVER,...",
-        help="on which of pulse and pipewire (default: %(default)s)",
+        help="on which of pulse, pipewire and jack (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--only", metavar="NAME,...", help="these faults alone; --list names them")
     parser.add_argument(
@@ -55,7 +56,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     """Run the subcommand; `say` is told what is going on."""
     names = [fault.name for fault in FAULTS]
     wanted = names if arguments.only is None else options.choices("--only", arguments.only, names)
-    servers = options.choices("--servers", arguments.servers, BOTH)
+    servers = options.choices("--servers", arguments.servers, ALL)
     cases = [
         (fault, server)
         for fault in FAULTS
@@ -84,7 +85,7 @@ def measure(arguments: argparse.Namespace, say: Callable[[str], None]) -> Report
     notes = [
         choose_weights.describe(config, kind),
         f"{machine['cpu']}, {machine['usable_cores']} cores; rtsep-monitor --system, plan {PLAN};"
-        " servers without hardware, of null sinks.",
+        " servers without hardware, of null sinks; on JACK between the ports of two programs.",
         "Silence: the longest time without any sound, from before the fault until the sound was"
         " filtered again. Unfiltered: the longest time without filtered sound.",
     ]

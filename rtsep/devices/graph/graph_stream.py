@@ -262,8 +262,12 @@ class GraphStream(AudioStream):
         self._look_at_time(samples)
         # Views of the server's buffers, which may be others in each cycle. JACK-Client's own
         # `get_array` imports NumPy each time.
-        taken = [np.frombuffer(port.get_buffer(), np.float32) for port in self._inputs]
-        given = [np.frombuffer(port.get_buffer(), np.float32) for port in self._outputs]
+        inputs = [port.get_buffer() for port in self._inputs]
+        outputs = [port.get_buffer() for port in self._outputs]
+        if any(len(buffer) < 4 * samples for buffer in (*inputs, *outputs)):
+            return  # JACK has thrown this client out, as where it was stopped: `_end` is told next
+        taken = [np.frombuffer(buffer, np.float32) for buffer in inputs]
+        given = [np.frombuffer(buffer, np.float32) for buffer in outputs]
         for begin in range(0, samples, LONGEST_BLOCK):
             piece = slice(begin, min(begin + LONGEST_BLOCK, samples))
             block, out = self._block[: piece.stop - begin], self._out[: piece.stop - begin]
