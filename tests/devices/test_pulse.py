@@ -11,6 +11,7 @@ import pytest
 
 from rtsep.devices.dry_watch import DRY_TIMES, EVENT_S, LENGTHENED_S
 from rtsep.devices.pulse.backend import PulseBackend
+from rtsep.devices.pulse.buffers import PulseBuffers
 from rtsep.devices.pulse.ends import PulseSettings
 from rtsep.devices.pulse.libpulse import libpulse
 from rtsep.devices.pulse.playback_stream import STRAYS_S
@@ -143,6 +144,27 @@ def test_a_sink_that_runs_dry_again_and_again_is_given_more(server):
         assert 1000 * stream.lengthened_s >= after_ms - before_ms - 1e-6
         stream.check()
         assert time.perf_counter() - blocks[-1] < 0.5
+
+
+def test_a_longer_buffer_is_filled_with_silence_and_not_with_sound_that_is_not_there(server):
+    added_s = 0.05
+
+    def attempt():
+        xruns = []
+        with (
+            _listening("ears.monitor") as (ears,),
+            _playing(PulseBackend(_route()), lambda block, out: out.fill(0.3), xruns) as stream,
+        ):
+            time.sleep(SETTLED_S)
+            settled = len(xruns)
+            longer_s = PulseBuffers().buffer_s + added_s
+            stream._connection.call(lambda: stream._playback.lengthen(longer_s))
+            time.sleep(1.0)
+            assert xruns[settled:] == []
+        heard = ears.recording()[-RATE // 2 - RATE :, 0]
+        assert np.count_nonzero(heard < 0.1) == pytest.approx(added_s * RATE, rel=0.2)
+
+    repeat_if_disturbed(attempt, BUFFER_S)
 
 
 def test_a_sound_passes_whole(server):

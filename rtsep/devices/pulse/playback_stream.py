@@ -51,6 +51,8 @@ class PlaybackStream(ServerStream):
         self._strayed_s: float | None = None
         self._silent = False
         self._asked = False
+        # What a longer buffer asks for beyond what is played. Writer and reader: the loop's thread.
+        self._added_bytes = 0
         self._on_lengthened = connection.callback(
             "pa_stream_success_cb_t", lambda _stream, _success, _user: self._learn()
         )
@@ -102,7 +104,11 @@ class PlaybackStream(ServerStream):
             self._state = STREAM_FAILED
 
     def lengthen(self, buffer_s: float) -> None:
-        """Keep so much sound from now on; for the loop's thread. The sound has one gap of that."""
+        """Keep so much sound from now on; for the loop's thread.
+
+        What is added is silence, once: `give` is asked for no more than is played, as there is no more.
+        """
+        self._added_bytes += self._length(buffer_s) - self._length(self._buffer_s)
         self._buffer_s = buffer_s
         operation = self._lib.pa_stream_set_buffer_attr(
             self._stream, self._wanted(), self._on_lengthened, self._ffi.NULL
@@ -142,10 +148,12 @@ class PlaybackStream(ServerStream):
                 return
             written = min(length, room[0]) // self._frame_bytes * self._frame_bytes
             out = self._block(data[0], written)
-            if self._silent:
-                out[:] = 0.0
-            else:
-                self._give(out)
+            added = min(self._added_bytes, written)
+            self._added_bytes -= added
+            silent = len(out) if self._silent else added // self._frame_bytes
+            out[:silent] = 0.0
+            if silent < len(out):
+                self._give(out[silent:])
             lib.pa_stream_write(stream, data[0], written, self._ffi.NULL, 0, SEEK_RELATIVE)
             length -= written
 
