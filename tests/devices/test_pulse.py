@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -147,22 +148,31 @@ def test_a_sink_that_runs_dry_again_and_again_is_given_more(server):
 
 
 def test_a_longer_buffer_is_filled_with_silence_and_not_with_sound_that_is_not_there(server):
-    added_s = 0.05
+    added_s, times = 0.05, 3
 
     def attempt():
-        xruns = []
+        given = []
+
+        def process(_block, out):
+            out.fill(0.3)
+            given.append(len(out))
+
         with (
             _listening("ears.monitor") as (ears,),
-            _playing(PulseBackend(_route()), lambda block, out: out.fill(0.3), xruns) as stream,
+            _playing(PulseBackend(_route()), process) as stream,
         ):
             time.sleep(SETTLED_S)
-            settled = len(xruns)
-            longer_s = PulseBuffers().buffer_s + added_s
-            stream._connection.call(lambda: stream._playback.lengthen(longer_s))
-            time.sleep(1.0)
-            assert xruns[settled:] == []
-        heard = ears.recording()[-RATE // 2 - RATE :, 0]
-        assert np.count_nonzero(heard < 0.1) == pytest.approx(added_s * RATE, rel=0.2)
+            begun_s, begun_given = time.monotonic(), sum(given)
+            for number in range(1, times + 1):
+                longer_s = PulseBuffers().buffer_s + number * added_s
+                stream._connection.call(partial(stream._playback.lengthen, longer_s))
+                time.sleep(0.5)
+            played_s = time.monotonic() - begun_s
+            given_s = (sum(given) - begun_given) / RATE
+        # With what was added it would be `times * added_s` more.
+        assert given_s == pytest.approx(played_s, abs=times * added_s / 2)
+        heard = ears.recording()[-2 * RATE :, 0]
+        assert np.count_nonzero(heard < 0.1) == pytest.approx(times * added_s * RATE, rel=0.2)
 
     repeat_if_disturbed(attempt, BUFFER_S)
 

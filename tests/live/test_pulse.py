@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rtsep.devices.pulse.buffers import PulseBuffers
 from rtsep.live.priority import AUDIO, SESSION, WORKER
 from rtsep_bench.server_process import wait_until
 from rtsep_bench.servers import RATE, REALTIME, pulse_server
@@ -116,7 +118,12 @@ def test_that_more_sound_is_kept_is_told(pulse, tmp_path):
         )
         assert monitor.interrupt() == 130
     stats = monitor.stats()
-    assert stats["output_buffer_ms"] + stats["between_clocks_ms"] > 60
+    said = monitor.messages()
+    (between_ms,) = re.findall(r"([\d.]+) ms between the two clocks", said)
+    more_ms = re.findall(r"(\d+) ms more are kept", said)[-1]
+    at_first_ms = 1000 * PulseBuffers().buffer_s + float(between_ms)
+    kept_ms = stats["output_buffer_ms"] + stats["between_clocks_ms"]
+    assert kept_ms == pytest.approx(at_first_ms + float(more_ms), abs=0.2)
 
 
 def _stopped_for_a_moment(monitor):
