@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,31 @@ def say_begun() -> None:
     print(BEGUN, flush=True)
 
 
+def ask(module: str, settings: object, environ: Mapping[str, str]) -> Any:
+    """Run `module`, whose child calls `answer`, with `settings` as JSON; returns what it measured.
+
+    Ends with it where this process is interrupted. Raises RtsepError with its last line where it fails.
+    """
+    with subprocess.Popen(
+        command(module, json.dumps(settings)), env=environ, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as program:  # fmt: skip
+        try:
+            printed, complaints = program.communicate()
+        except BaseException:
+            program.terminate()
+            raise
+    if program.returncode:
+        raise RtsepError(last_line(complaints, f"exit status {program.returncode}"))
+    return json.loads(printed)
+
+
 def answer(measure: Callable[[Path], object]) -> None:
-    """Be a child that measures with probes: print as JSON what `measure` returns, or a line, and end.
+    """Be a child that measures, for `ask`: print as JSON what `measure` returns, or a line, and end.
 
     measure: takes an empty folder of its own.
     """
-    # The probes' callbacks are not to wait for the thread that looks on.
+    # Callbacks of probes are not to wait for the thread that looks on.
     sys.setswitchinterval(0.0005)
     with tempfile.TemporaryDirectory() as folder:
         try:

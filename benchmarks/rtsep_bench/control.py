@@ -7,8 +7,6 @@ the same with a single client that changes next to nothing.
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -17,7 +15,6 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from rtsep.errors import RtsepError
 from rtsep.live.plans.notation import read_plan
 from rtsep.weights.library import CACHE_VARIABLE, model_named
 from rtsep_bench import child, choose_weights, options
@@ -167,17 +164,6 @@ def _run(
         "clients": arguments.clients, "changes_per_s": arguments.changes,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as logs, read_server(SERVER).start(Path(logs)) as started:
-        with subprocess.Popen(
-            child.command(MODULE, json.dumps(told)),
-            env={**started.environ, CACHE_VARIABLE: str(weights)},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        ) as program:  # fmt: skip
-            try:
-                printed, complaints = program.communicate()
-            except BaseException:
-                program.terminate()
-                raise
-        if program.returncode:
-            raise RtsepError(child.last_line(complaints, f"exit status {program.returncode}"))
-    parts: list[dict[str, Any]] = json.loads(printed)
+        environ = {**started.environ, CACHE_VARIABLE: str(weights)}
+        parts: list[dict[str, Any]] = child.ask(MODULE, told, environ)
     return parts

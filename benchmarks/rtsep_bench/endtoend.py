@@ -8,9 +8,7 @@ on PulseAudio by listeners to the two sinks, whose scatter is stated.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -163,24 +161,10 @@ def plot(report: Report, figure: Figure) -> None:
 def _run(server: Server, settings: RunSettings, weights: Path) -> dict[str, Any]:
     """Measure on a server of its own, in a process that reaches no other; raises RtsepError."""
     with tempfile.TemporaryDirectory() as logs, server.start(Path(logs)) as started:
-        environ = {**started.environ, CACHE_VARIABLE: str(weights)}
-        if find_route(settings.route, server).takes_over:
-            # Players name no sink there.
-            for name in ("PULSE_SINK", "PULSE_SOURCE"):
-                environ.pop(name, None)
-        with subprocess.Popen(
-            child.command(MODULE, json.dumps(asdict(settings))),
-            env=environ, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        ) as program:  # fmt: skip
-            try:
-                printed, complaints = program.communicate()
-            except BaseException:
-                program.terminate()
-                raise
-        if program.returncode:
-            raise RtsepError(child.last_line(complaints, f"exit status {program.returncode}"))
-    figures: dict[str, Any] = json.loads(printed)
+        takes_over = find_route(settings.route, server).takes_over
+        reached = started.players_environ if takes_over else started.environ
+        environ = {**reached, CACHE_VARIABLE: str(weights)}
+        figures: dict[str, Any] = child.ask(MODULE, asdict(settings), environ)
     return figures
 
 

@@ -177,11 +177,7 @@ def open_scene(
     clocked: the output is a sink of PulseAudio's with a clock of its own, see ClockedListener.
     """
     server = stack.enter_context(_started(family, folder))
-    environ = {**server.environ, CACHE_VARIABLE: str(weights)}
-    if family != JACK:
-        # Players name no sink there.
-        for name in ("PULSE_SINK", "PULSE_SOURCE"):
-            environ.pop(name, None)
+    environ = {**server.players_environ, CACHE_VARIABLE: str(weights)}
     player, listeners, where = _surround(stack, family, server, environ, folder, clocked)
     words = [*words, *where]
     # Keys are pressed at a terminal.

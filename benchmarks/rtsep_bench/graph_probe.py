@@ -10,7 +10,6 @@ import os
 import queue
 import random
 import time
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,12 +81,7 @@ class GraphProbe:
         self._sender.jack.activate()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         for client in (self._sender, self._listener):
             client.close()
 

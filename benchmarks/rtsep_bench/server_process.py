@@ -61,6 +61,12 @@ class AudioServer:
     environ: dict[str, str]
     start_again: Callable[[], list[subprocess.Popen[bytes]]]
 
+    @property
+    def players_environ(self) -> dict[str, str]:
+        """For programs of PulseAudio's that name no device: they get the server's default ones."""
+        named = ("PULSE_SINK", "PULSE_SOURCE")
+        return {name: value for name, value in self.environ.items() if name not in named}
+
     def command(self, *arguments: str) -> str:
         """Run one of the server's own tools; returns what it prints. Raises ServerError."""
         try:

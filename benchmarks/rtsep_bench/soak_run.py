@@ -185,12 +185,8 @@ def _player(
 
 
 def _environ(settings: SoakSettings, server: AudioServer, weights: Path) -> dict[str, str]:
-    environ = {**server.environ, CACHE_VARIABLE: str(weights)}
-    if settings.route.takes_over:
-        # Players name no sink there.
-        for name in ("PULSE_SINK", "PULSE_SOURCE"):
-            environ.pop(name, None)
-    return environ
+    reached = server.players_environ if settings.route.takes_over else server.environ
+    return {**reached, CACHE_VARIABLE: str(weights)}
 
 
 def _monitor(
