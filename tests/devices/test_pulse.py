@@ -165,7 +165,9 @@ def test_a_longer_buffer_is_filled_with_silence_and_not_with_sound_that_is_not_t
             begun_s, begun_given = time.monotonic(), sum(given)
             for number in range(1, times + 1):
                 longer_s = PulseBuffers().buffer_s + number * added_s
-                stream._connection.call(partial(stream._playback.lengthen, longer_s))
+                stream._connection.call(
+                    partial(stream._playback.lengthen, longer_s, by_silence=True)
+                )
                 time.sleep(0.5)
             played_s = time.monotonic() - begun_s
             given_s = (sum(given) - begun_given) / RATE

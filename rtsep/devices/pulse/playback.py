@@ -113,5 +113,5 @@ class PulseOutputStream(LoopStream):
         if self._playback.underflows > self._told:
             self._on_xruns(_DRY)
             if self._dry.note(time.perf_counter()):
-                self._playback.lengthen(self._dry.kept_s)
+                self._playback.lengthen(self._dry.kept_s, by_silence=False)
         self._told = self._playback.underflows

@@ -103,12 +103,14 @@ class PlaybackStream(ServerStream):
         ):
             self._state = STREAM_FAILED
 
-    def lengthen(self, buffer_s: float) -> None:
+    def lengthen(self, buffer_s: float, *, by_silence: bool) -> None:
         """Keep so much sound from now on; for the loop's thread.
 
-        What is added is silence, once: `give` is asked for no more than is played, as there is no more.
+        by_silence: what is added is silence, once, and `give` is asked for no more than is played: for
+        sound that comes in at the pace at which it is played, of which there is no more.
         """
-        self._added_bytes += self._length(buffer_s) - self._length(self._buffer_s)
+        if by_silence:
+            self._added_bytes += self._length(buffer_s) - self._length(self._buffer_s)
         self._buffer_s = buffer_s
         operation = self._lib.pa_stream_set_buffer_attr(
             self._stream, self._wanted(), self._on_lengthened, self._ffi.NULL

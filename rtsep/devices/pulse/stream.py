@@ -229,7 +229,7 @@ class PulseStream(LoopStream):
             if lost[-1] > self._told[-1] and self._dry.note(time.perf_counter()):
                 for stream in self._streams:
                     if isinstance(stream, PlaybackStream):
-                        stream.lengthen(self._dry.kept_s)
+                        stream.lengthen(self._dry.kept_s, by_silence=True)
         self._told = lost
 
 
