@@ -29,8 +29,8 @@ from system_packages import install_system_packages
 PROBED_PACKAGE = "stempeg"
 PROBE_TIMEOUT_S = 60
 
-# Pytest's exit status where tests failed, and nothing else went wrong.
-TESTS_FAILED = 1
+# Pytest's exit statuses where tests failed and nothing else went wrong, and where it selected none.
+TESTS_FAILED, NO_TESTS = 1, 5
 # Where pytest keeps the tests whose last run failed.
 LAST_FAILED = CHECKOUT / ".pytest_cache" / "v" / "cache" / "lastfailed"
 # The tests with a sound server, and those that wait for programs of their own: they go by the clock. If
@@ -127,6 +127,8 @@ def once_more(tests: list[Result]) -> list[Result]:
         return tests
     again = ["--last-failed", "--last-failed-no-failures", "none"]
     repeated = step("pytest, once more", ["pytest", *marked([BY_THE_CLOCK]), *again])
+    if repeated.status == NO_TESTS:
+        return tests
     mended = sorted(first - last_failed())
     if mended:
         repeated = replace(repeated, remark=f"; failed at first: {', '.join(mended)}")

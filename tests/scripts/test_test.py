@@ -138,8 +138,11 @@ def test_only_what_failed_with_a_server_is_tried_again_and_that_is_told(
     monkeypatch.setattr(script, "LAST_FAILED", tmp_path / ".pytest_cache/v/cache/lastfailed")
     assert _run(script, monkeypatch) == status
     assert (AGAIN in script.steps) == again
-    told = "failed at first: test_two.py::test_server" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    told = "failed at first: test_two.py::test_server" in output
     assert told == ("server" in failing[0] and failing[1] == [])
+    # A step that selected no test has not failed, and is not told.
+    assert (f"{AGAIN}:" in output) == (again and failing[0] != ["other"])
 
 
 def test_slow_tests_can_be_left_out(script, monkeypatch, capsys):
