@@ -26,7 +26,7 @@ from rtsep.dsp.varispeed import Varispeed
 from rtsep.system.memory import touched_zeros
 
 # What a thread may be late by, beyond what the devices' buffers cover: at first, and at most where the
-# input falls short again and again.
+# input falls short again and again (dry_watch.py).
 SPARE_S, MOST_SPARE_S = 0.004, 0.044
 # At first devices fill their buffers, and the times of their blocks say nothing. Then they are
 # looked at for a while before anything is heard, since any single one may be far off.
@@ -41,7 +41,8 @@ LONGEST_BLOCK = 8192
 class ClockBridge:
     """Takes blocks on one clock and gives blocks on another, a constant `delay_s` later.
 
-    Where the input falls short again and again the delay is longer from then on (dry_watch.py).
+    Where the input falls short again and again the delay is longer from then on; where it has not for
+    long it is shorter again (dry_watch.py): the loop brings the sound there, too slowly for an ear.
 
     rate_in, rate_out: nominal samples per second. channels: of both sides.
     most_in_s, most_out_s: seconds of sound that the input may hand over, and the output ask for, at
@@ -94,7 +95,7 @@ class ClockBridge:
 
     @property
     def lengthened_s(self) -> float:
-        """What of it was added since the input fell short again and again; for any thread."""
+        """What of it was added as the input fell short again and again; for any thread."""
         return self._spare.lengthened_s
 
     @property
@@ -142,8 +143,10 @@ class ClockBridge:
             if self._playing:
                 self.underflows += 1
                 self._stop()
-                self._spare.note(now_s)
+                self._spare.lengthens(now_s)
             self._fade_out(out[got:])
+        elif self._playing:
+            self._spare.shortens(now_s)
 
     def _arrived(self, newest: tuple[float, int], now_s: float) -> float:
         """Samples that have arrived by now, were they not handed over in blocks."""

@@ -1,4 +1,4 @@
-"""Has more sound kept where it runs out again and again."""
+"""Has more sound kept where it runs out again and again, and less again where it does not."""
 
 from __future__ import annotations
 
@@ -9,35 +9,59 @@ from collections import deque
 DRY_TIMES, DRY_WITHIN_S = 3, 30.0
 # What follows sooner is part of the same event: of one stall it may run dry several times.
 EVENT_S = 1.0
-LENGTHENED_S = 0.008
+# One step, up or down.
+STEP_S = 0.008
+# What has not run dry for so long keeps a step less. Where that was too little, the next step down comes
+# after twice the time.
+WET_S = 300.0
 
 
 class DryWatch:
-    """Counts; for one thread.
+    """Counts; for one thread, but for what is said to be for any.
 
-    kept_s: seconds of sound that are kept now. Writer: that thread; readers: any.
-    most_s: the most that may be.
+    first_s, most_s: seconds of sound that are kept at first, and at most.
     """
 
-    def __init__(self, kept_s: float, most_s: float):
-        self.kept_s, self._most_s = kept_s, most_s
-        self._first_s = kept_s
+    def __init__(self, first_s: float, most_s: float):
+        self._first_s, self._most_s = first_s, most_s
+        # Writer: the one thread; readers: any.
+        self._steps = 0
         self._dry_s: deque[float] = deque(maxlen=DRY_TIMES)  # when it last ran dry
+        # Since when it has neither run dry nor taken a step, and how long that has to last.
+        self._wet_since_s, self._wet_s = 0.0, WET_S
+        self._was_shortened = False
+
+    @property
+    def kept_s(self) -> float:
+        """Seconds of sound that are kept now; for any thread."""
+        return self._first_s + self.lengthened_s
 
     @property
     def lengthened_s(self) -> float:
         """Seconds of sound kept beyond what was kept at first; for any thread."""
-        return self.kept_s - self._first_s
+        return self._steps * STEP_S
 
-    def note(self, now_s: float) -> bool:
+    def lengthens(self, now_s: float) -> bool:
         """It has run dry; whether `kept_s` has been raised, as that was once too often."""
+        self._wet_since_s = now_s
         if self._dry_s and now_s - self._dry_s[-1] < EVENT_S:
             return False
         self._dry_s.append(now_s)
         if len(self._dry_s) < DRY_TIMES or now_s - self._dry_s[0] > DRY_WITHIN_S:
             return False
         self._dry_s.clear()
-        if self.kept_s + LENGTHENED_S > self._most_s:
+        if self.kept_s + STEP_S > self._most_s:
             return False
-        self.kept_s += LENGTHENED_S
+        self._steps += 1
+        if self._was_shortened:
+            self._was_shortened = False
+            self._wet_s *= 2
+        return True
+
+    def shortens(self, now_s: float) -> bool:
+        """It has not run dry; whether `kept_s` has been lowered, as it has not for long."""
+        if not self._steps or now_s - self._wet_since_s < self._wet_s:
+            return False
+        self._steps -= 1
+        self._wet_since_s, self._was_shortened = now_s, True
         return True

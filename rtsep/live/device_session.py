@@ -194,11 +194,16 @@ class DeviceSession:
     def _tell_of_length(self) -> None:
         lengthened_s = self._stream.lengthened_s
         if lengthened_s > self._told_lengthened_s:
-            self._told_lengthened_s = lengthened_s
             self._say(
                 f"sound ran out again and again: {1000 * lengthened_s:.0f} ms more are kept from now "
                 "on, and all is heard that much later; --device-latency 0.05 keeps more from the start"
             )
+        elif lengthened_s < self._told_lengthened_s:
+            self._say(
+                "no sound has run out for minutes: less is kept again, now "
+                f"{1000 * lengthened_s:.0f} ms more than at the start"
+            )
+        self._told_lengthened_s = lengthened_s
 
     def _leave(self, now_s: float) -> None:
         self._patience.begin(now_s, released=self.close())

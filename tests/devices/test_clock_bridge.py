@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rtsep.devices import dry_watch
 from rtsep.devices.clock_bridge import FADE_S, OBSERVE_S, SETTLE_S, ClockBridge
 from rtsep.devices.drift_loop import MOST_PUSH, DriftLoop
-from rtsep.devices.dry_watch import DRY_TIMES, LENGTHENED_S, DryWatch
+from rtsep.devices.dry_watch import DRY_TIMES, STEP_S, WET_S, DryWatch
 from tests.devices.two_clocks import OUTPUT_BEGINS_S, Device, run
 
 TONE_HZ, SLOW_HZ, LEVEL = 997.0, 3.0, 0.5
@@ -140,19 +141,72 @@ def test_an_input_that_falls_short_again_and_again_is_kept_for_longer(apart_s, l
     done = run(source, target, tones, begins_s[-1] + 40, pauses=pauses)
     before = ClockBridge(source.rate, target.rate, 2, source.most_s, target.most_s)
     assert done.bridge.underflows == DRY_TIMES
-    assert done.bridge.delay_s == pytest.approx(before.delay_s + longer * LENGTHENED_S, abs=1e-4)
-    assert done.bridge.lengthened_s == pytest.approx(longer * LENGTHENED_S)
+    assert done.bridge.delay_s == pytest.approx(before.delay_s + longer * STEP_S, abs=1e-4)
+    assert done.bridge.lengthened_s == pytest.approx(longer * STEP_S)
     delays = delays_s(done.heard, begins_s[-1] + LOCKED_S, source, target)
     np.testing.assert_allclose(delays, done.bridge.delay_s, atol=0.001)
 
 
+def test_the_delay_goes_back_slowly_where_the_input_has_not_fallen_short_for_long(monkeypatch):
+    wet_s = LOCKED_S + 15
+    monkeypatch.setattr(dry_watch, "WET_S", wet_s)
+    source, target = Device(44_100, 512), Device(44_100, 512)
+    begins_s = [20 + 2 * number for number in range(DRY_TIMES)]
+    pauses = [(source, begin, begin + 0.1) for begin in begins_s]
+    shorter_s = begins_s[-1] + wet_s
+    done = run(source, target, tones, shorter_s + LOCKED_S + 5, pauses=pauses)
+    before = ClockBridge(source.rate, target.rate, 2, source.most_s, target.most_s)
+    assert done.bridge.underflows == DRY_TIMES
+    assert done.bridge.delay_s == before.delay_s
+    delays = delays_s(done.heard, begins_s[-1] + LOCKED_S, source, target)
+    # Two a second; the last of them may reach into what comes after.
+    longer = delays[: 2 * (wet_s - LOCKED_S) - 1]
+    np.testing.assert_allclose(longer, before.delay_s + STEP_S, atol=0.001)
+    np.testing.assert_allclose(delays[-3:], before.delay_s, atol=0.001)
+    # Nothing is left out: the sound only runs faster for a while.
+    heard = done.heard[round((begins_s[-1] + 1) * 44_100) :]
+    assert np.abs(np.diff(heard, axis=0)).max() < STEEPEST
+    assert np.diff(delays).min() > -1.1 * MOST_PUSH / 2
+
+
 def test_more_is_kept_only_after_several_times_and_up_to_a_limit():
-    watch = DryWatch(0.01, 0.01 + 2.5 * LENGTHENED_S)
+    watch = DryWatch(0.01, 0.01 + 2.5 * STEP_S)
     # One stall, whatever comes of it.
-    assert not any(watch.note(0.1 * tenth) for tenth in range(9))
-    raised = [watch.note(float(second)) for second in range(1, 13)]
+    assert not any(watch.lengthens(0.1 * tenth) for tenth in range(9))
+    raised = [watch.lengthens(float(second)) for second in range(1, 13)]
     assert raised == [second in (2, 5) for second in range(1, 13)]
-    assert watch.kept_s == pytest.approx(0.01 + 2 * LENGTHENED_S)
+    assert watch.kept_s == pytest.approx(0.01 + 2 * STEP_S)
+
+
+def test_less_is_kept_after_a_while_and_after_twice_the_while_where_that_was_too_little():
+    watch = DryWatch(0.01, 1.0)
+
+    def runs_dry(now_s):
+        """Until more is kept; returns when it ran dry last."""
+        while not watch.lengthens(now_s):
+            now_s += 2.0
+        return now_s
+
+    assert not watch.shortens(10 * WET_S)
+    dry_s = runs_dry(0.0)
+    # Two steps up; and one that runs dry once meanwhile has its time begin anew.
+    dry_s = runs_dry(dry_s + 2.0)
+    assert not watch.shortens(dry_s + 0.9 * WET_S)
+    assert not watch.lengthens(dry_s + 0.95 * WET_S)
+    dry_s += 0.95 * WET_S
+    assert not watch.shortens(dry_s + 0.99 * WET_S)
+    assert watch.shortens(dry_s + 1.01 * WET_S)
+    assert watch.lengthened_s == STEP_S
+    dry_s = runs_dry(dry_s + 1.1 * WET_S)
+    assert watch.lengthened_s == 2 * STEP_S
+    assert not watch.shortens(dry_s + 1.99 * WET_S)
+    assert watch.shortens(dry_s + 2.01 * WET_S)
+    assert not watch.shortens(dry_s + 3.99 * WET_S)
+    assert watch.shortens(dry_s + 4.1 * WET_S)
+    # At what was kept at first it stays.
+    assert watch.lengthened_s == 0
+    assert not watch.shortens(dry_s + 100 * WET_S)
+    assert watch.kept_s == 0.01
 
 
 def test_an_output_that_stops_is_counted_once_and_does_not_click():

@@ -10,7 +10,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from rtsep.devices.dry_watch import DRY_TIMES, EVENT_S, LENGTHENED_S
+from rtsep.devices import dry_watch
+from rtsep.devices.dry_watch import DRY_TIMES, EVENT_S, STEP_S
 from rtsep.devices.pulse.backend import PulseBackend
 from rtsep.devices.pulse.buffers import PulseBuffers
 from rtsep.devices.pulse.ends import PulseSettings
@@ -32,6 +33,8 @@ SETTLED_S = 3.0
 # What is announced and what is heard may differ by so much (issue 12).
 TOLERANCE_S = 0.015
 BUFFER_S = 0.02
+# In place of five minutes: longer than it takes to run dry again and again.
+WET_S = 4.0
 # As a person or the router loads them: without `norewinds` they play up to two seconds ahead.
 PLAIN = {"player": 2, "ears": 2, "other": 2, "stems": 4}
 
@@ -121,7 +124,8 @@ def test_impulses_are_heard_when_it_is_announced(server, ends):
     repeat_if_disturbed(attempt, BUFFER_S)
 
 
-def test_a_sink_that_runs_dry_again_and_again_is_given_more(server):
+def test_a_sink_that_runs_dry_again_and_again_is_given_more_and_later_less(server, monkeypatch):
+    monkeypatch.setattr(dry_watch, "WET_S", WET_S)
     late, blocks = [], []
 
     def slow(block, out):
@@ -141,8 +145,15 @@ def test_a_sink_that_runs_dry_again_and_again_is_given_more(server):
             late.append(0.06)
             time.sleep(EVENT_S + 0.1)
         after_ms = stream.stats()["output_buffer_ms"]
-        assert before_ms < after_ms <= before_ms + 1000 * 2 * LENGTHENED_S
+        assert before_ms < after_ms <= before_ms + 1000 * 2 * STEP_S
         assert 1000 * stream.lengthened_s >= after_ms - before_ms - 1e-6
+        granted_s = stream._playback.granted_s
+        wait_until(
+            lambda: stream.stats()["output_buffer_ms"] == before_ms,
+            "the shorter buffer",
+            10 * WET_S,
+        )
+        assert stream._playback.granted_s < granted_s
         stream.check()
         assert time.perf_counter() - blocks[-1] < 0.5
 
@@ -165,9 +176,7 @@ def test_a_longer_buffer_is_filled_with_silence_and_not_with_sound_that_is_not_t
             begun_s, begun_given = time.monotonic(), sum(given)
             for number in range(1, times + 1):
                 longer_s = PulseBuffers().buffer_s + number * added_s
-                stream._connection.call(
-                    partial(stream._playback.lengthen, longer_s, by_silence=True)
-                )
+                stream._connection.call(partial(stream._playback.resize, longer_s, by_silence=True))
                 time.sleep(0.5)
             played_s = time.monotonic() - begun_s
             given_s = (sum(given) - begun_given) / RATE
@@ -175,6 +184,37 @@ def test_a_longer_buffer_is_filled_with_silence_and_not_with_sound_that_is_not_t
         assert given_s == pytest.approx(played_s, abs=times * added_s / 2)
         heard = ears.recording()[-2 * RATE :, 0]
         assert np.count_nonzero(heard < 0.1) == pytest.approx(times * added_s * RATE, rel=0.2)
+
+    repeat_if_disturbed(attempt, BUFFER_S)
+
+
+def test_a_shorter_buffer_asks_for_less_and_nothing_is_missing_in_the_sound(server):
+    added_s = 0.05
+
+    def attempt():
+        given = []
+
+        def process(_block, out):
+            out.fill(0.3)
+            given.append(len(out))
+
+        with (
+            _listening("ears.monitor") as (ears,),
+            _playing(PulseBackend(_route()), process) as stream,
+        ):
+            first_s = PulseBuffers().buffer_s
+            stream._connection.call(
+                partial(stream._playback.resize, first_s + added_s, by_silence=True)
+            )
+            time.sleep(SETTLED_S)
+            begun_s, begun_given = time.monotonic(), sum(given)
+            stream._connection.call(partial(stream._playback.resize, first_s, by_silence=True))
+            time.sleep(1.0)
+            played_s = time.monotonic() - begun_s
+            given_s = (sum(given) - begun_given) / RATE
+            heard = ears.recording()[-RATE:, 0]
+        assert given_s == pytest.approx(played_s - added_s, abs=added_s / 2)
+        assert (heard > 0.1).all()
 
     repeat_if_disturbed(attempt, BUFFER_S)
 

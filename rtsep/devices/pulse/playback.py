@@ -110,8 +110,10 @@ class PulseOutputStream(LoopStream):
         for start in range(0, len(out), LONGEST_BLOCK):
             part = out[start : start + LONGEST_BLOCK]
             self._run(self._silence[: len(part)], part)
-        if self._playback.underflows > self._told:
-            self._on_xruns(_DRY)
-            if self._dry.note(time.perf_counter()):
-                self._playback.lengthen(self._dry.kept_s, by_silence=False)
+        ran_dry = self._playback.underflows > self._told
         self._told = self._playback.underflows
+        if ran_dry:
+            self._on_xruns(_DRY)
+        changes = self._dry.lengthens if ran_dry else self._dry.shortens
+        if changes(time.perf_counter()):
+            self._playback.resize(self._dry.kept_s, by_silence=False)

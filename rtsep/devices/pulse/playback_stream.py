@@ -53,7 +53,7 @@ class PlaybackStream(ServerStream):
         self._asked = False
         # What a longer buffer asks for beyond what is played. Writer and reader: the loop's thread.
         self._added_bytes = 0
-        self._on_lengthened = connection.callback(
+        self._on_resized = connection.callback(
             "pa_stream_success_cb_t", lambda _stream, _success, _user: self._learn()
         )
 
@@ -103,17 +103,20 @@ class PlaybackStream(ServerStream):
         ):
             self._state = STREAM_FAILED
 
-    def lengthen(self, buffer_s: float, *, by_silence: bool) -> None:
+    def resize(self, buffer_s: float, *, by_silence: bool) -> None:
         """Keep so much sound from now on; for the loop's thread.
+
+        Where that is less, `give` is asked for nothing until what is beyond it has been played.
 
         by_silence: what is added is silence, once, and `give` is asked for no more than is played: for
         sound that comes in at the pace at which it is played, of which there is no more.
         """
         if by_silence:
-            self._added_bytes += self._length(buffer_s) - self._length(self._buffer_s)
+            added_bytes = self._length(buffer_s) - self._length(self._buffer_s)
+            self._added_bytes = max(0, self._added_bytes + added_bytes)
         self._buffer_s = buffer_s
         operation = self._lib.pa_stream_set_buffer_attr(
-            self._stream, self._wanted(), self._on_lengthened, self._ffi.NULL
+            self._stream, self._wanted(), self._on_resized, self._ffi.NULL
         )
         if operation != self._ffi.NULL:
             self._lib.pa_operation_unref(operation)

@@ -226,11 +226,13 @@ class PulseStream(LoopStream):
         )
         if lost != self._told and self._started:
             self._on_xruns(Xruns(*(now > told for now, told in zip(lost, self._told))))
-            if lost[-1] > self._told[-1] and self._dry.note(time.perf_counter()):
-                for stream in self._streams:
-                    if isinstance(stream, PlaybackStream):
-                        stream.lengthen(self._dry.kept_s, by_silence=True)
+        changes = self._dry.lengthens if lost[-1] > self._told[-1] else self._dry.shortens
         self._told = lost
+        # What is kept less in the sink comes to lie between the clocks, where the loop takes it out.
+        if changes(time.perf_counter()):
+            for stream in self._streams:
+                if isinstance(stream, PlaybackStream):
+                    stream.resize(self._dry.kept_s, by_silence=True)
 
 
 class _Mean:
