@@ -89,6 +89,17 @@ def answer(measure: Callable[[Path], object]) -> None:
             sys.exit(130)
 
 
+def noted_by(program: subprocess.Popen[str], name: str) -> Any:
+    """End a program of `start_beside` by closing its standard input; what it prints then, from JSON.
+
+    Raises RtsepError with `name` where it has ended by itself.
+    """
+    printed, _ = program.communicate()
+    if program.returncode:
+        raise RtsepError(f"{name} ended before its time: {last_words(program)}")
+    return json.loads(printed)
+
+
 def last_words(program: subprocess.Popen[str]) -> str:
     """Exit status and last line of a program that has ended or is about to."""
     _, complaints = program.communicate()

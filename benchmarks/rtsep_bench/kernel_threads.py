@@ -21,6 +21,7 @@ from pathlib import Path
 from rtsep_bench import child
 
 MODULE = "rtsep_bench.kernel_threads"
+NAME = "a program that watches the kernel's threads"
 PERIOD_S, NOTED_S = 0.05, 0.001
 # New ones are looked for so often: the kernel starts further workers where it has more to do.
 REFRESHED_S = 5.0
@@ -38,7 +39,8 @@ class KernelThreads:
 
     runs: by time; there after the block.
 
-    Entering raises RtsepError where the program that notes it does not start.
+    Entering and leaving raise RtsepError where the program that notes it does not start, or has ended
+    by itself.
     """
 
     def __init__(self) -> None:
@@ -46,15 +48,14 @@ class KernelThreads:
         self._programs: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> KernelThreads:
-        name = "a program that watches the kernel's threads"
-        self._programs = child.start_beside([child.command(MODULE)], name, start_new_session=True)
+        self._programs = child.start_beside([child.command(MODULE)], NAME, start_new_session=True)
         return self
 
     def __exit__(self, *error: object) -> None:
         (program,) = self._programs
         try:
             if error[0] is None:
-                self.runs = [tuple(run) for run in json.loads(program.communicate()[0])]
+                self.runs = [tuple(run) for run in child.noted_by(program, NAME)]
         finally:
             child.kill([program])
 

@@ -175,7 +175,7 @@ def tables(report: Report) -> list[Table]:
         f" {settings['precision']}, {more['seconds']:.0f} s", ["what"], ["counted", "at most"],
     )  # fmt: skip
     own = more["callback_own_ms"]
-    stalls = more["stalls"]
+    stalls, slow = more["stalls"], more["slow"]
     growth_mb = more["growth_mb"]
     for what, counted, most in (
         ("hops checked", f"{more['hops']}", ""),
@@ -191,6 +191,8 @@ def tables(report: Report) -> list[Table]:
         ("player, listener missed cycles", f"{more['player_missed']}, {more['listener_missed']}", ""),
         ("the machine stood still", "-" if stalls is None else f"{stalls['count']} > "
          f"{stalls['longer_than_ms']:.1f} ms; longest {stalls['longest_ms']:.1f}", ""),
+        ("cores were slow", "-" if slow is None else f"{slow['count']} times, for "
+         f"{slow['longest_s']:.1f} s at most, {slow['most_times']:.1f} times the time", ""),
     ):  # fmt: skip
         table.add_row(what, counted, most)
     found = [table]

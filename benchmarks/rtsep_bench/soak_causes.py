@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rtsep_bench.core_speed import Slow
+
 STALLED = "the machine stood still"
 MEASURING = "the player or the listener missed a cycle"
 XRUN = "xrun"
 LATE = "late mask"
+# Stands behind a cause.
+SLOW = "while the machine was slow"
 UNKNOWN = "unexplained: neither xrun nor late mask"
 # Clocks of different programs, and blocks under way.
 AROUND_S = 0.25
@@ -31,12 +35,13 @@ class Stall:
 class Noted:
     """What happened when, in seconds on the monotonic clock.
 
-    stalls: None where nobody watched.
+    stalls, slow: None and nothing where nobody watched.
     measuring_s: gaps of the player and the listener.  xruns_s, late_masks_s: as rtsep-monitor counted.
     reaches_s: how long after something the sound may still be wrong because of it.
     """
 
     stalls: Sequence[Stall] | None
+    slow: Sequence[Slow]
     measuring_s: Sequence[float]
     xruns_s: Sequence[float]
     late_masks_s: Sequence[float]
@@ -58,6 +63,17 @@ def explain(gap_s: float, noted: Noted) -> str:
     for cause, times_s in (
         (MEASURING, noted.measuring_s), (XRUN, noted.xruns_s), (LATE, noted.late_masks_s),
     ):  # fmt: skip
-        if any(map(near, times_s)):
-            return cause
+        noted_s = [at_s for at_s in times_s if near(at_s)]
+        if noted_s:
+            return _while_slow(cause, noted_s, noted.slow)
     return UNKNOWN
+
+
+def _while_slow(cause: str, noted_s: Sequence[float], slow: Sequence[Slow]) -> str:
+    """A cause noted at these times, and by how much the machine was slow at one of them, if it was."""
+    times = [
+        phase.times
+        for phase in slow
+        if any(phase.from_s - AROUND_S <= at_s <= phase.to_s + AROUND_S for at_s in noted_s)
+    ]
+    return f"{cause} {SLOW} ({max(times):.1f} times its usual time)" if times else cause

@@ -29,13 +29,14 @@ from rtsep.system.memory import keep_in_place
 from rtsep.system.signals import settle
 from rtsep.weights.library import CACHE_VARIABLE
 from rtsep_bench import child
+from rtsep_bench.core_speed import CoreSpeed, Slow
 from rtsep_bench.endtoend_monitor import MonitorProcess
 from rtsep_bench.endtoend_routes import EARS, PULSEAUDIO, Route, Server
 from rtsep_bench.kernel_threads import KernelThreads
 from rtsep_bench.memory import rss_mb
 from rtsep_bench.server_process import AudioServer
 from rtsep_bench.servers import pipewire_jack, pulse_server
-from rtsep_bench.soak_causes import STALLED, Noted, Stall, explain
+from rtsep_bench.soak_causes import SLOW, STALLED, Noted, Stall, explain
 from rtsep_bench.soak_check import SongCheck
 from rtsep_bench.soak_judges import PIECE, WarpedJudge
 from rtsep_bench.soak_probe import HEARD, MODULE, NO_SINK, Record, read_records
@@ -92,8 +93,10 @@ def run(
     soak = _Soak(SongCheck(references))
     # Without leave to go before all other programs it would watch those, and not the machine.
     watchdog = Watchdog() if priority() else None
+    speed = CoreSpeed() if priority() else None
     with (
         watchdog or nullcontext(),
+        speed or nullcontext(),
         KernelThreads() as kernel,
         tempfile.TemporaryDirectory() as folder,
     ):
@@ -105,7 +108,7 @@ def run(
             for over_s, length_s in watchdog.delays
             if length_s > settings.server.stall_s
         ]
-    return _figures(settings, soak, stats, lasted_s, stalls)
+    return _figures(settings, soak, stats, lasted_s, stalls, speed.slow if speed else [])
 
 
 def sustained(settings: SoakSettings, weights: Path) -> StreamPlan:
@@ -288,7 +291,7 @@ def growth_mb(memory_mb: Sequence[tuple[float, float]], seconds: float) -> float
 
 def _figures(
     settings: SoakSettings, soak: _Soak, stats: dict[str, Any], lasted_s: float,
-    stalls: Sequence[Stall] | None,
+    stalls: Sequence[Stall] | None, slow: Sequence[Slow],
 ) -> dict[str, Any]:  # fmt: skip
     check = soak.check
     assert check.found_s is not None
@@ -298,6 +301,7 @@ def _figures(
     late_s = [at_s + to_monotonic_s for at_s in stats["late_mask_times_s"]]
     noted = Noted(
         stalls=stalls,
+        slow=slow,
         measuring_s=[*check.jumps_s, *soak.player_missed_s],
         xruns_s=xruns_s,
         late_masks_s=late_s,
@@ -343,6 +347,7 @@ def _figures(
         "player_missed": len(soak.player_missed_s),
         "listener_missed": len(check.jumps_s),
         "stalls": None if stalls is None else _stalls(settings, stalls, check.found_s),
+        "slow": None if stalls is None else _slow(slow, check.found_s),
     }  # fmt: skip
 
 
@@ -363,9 +368,20 @@ def _stalls(settings: SoakSettings, stalls: Sequence[Stall], from_s: float) -> d
     }
 
 
+def _slow(slow: Sequence[Slow], from_s: float) -> dict[str, Any]:
+    """For how long cores were slow from then on, of all cores the longest, and by how much at most."""
+    during = [phase for phase in slow if phase.to_s >= from_s]
+    return {
+        "count": len(during),
+        "longest_s": max((phase.to_s - phase.from_s for phase in during), default=0.0),
+        "most_times": max((phase.times for phase in during), default=1.0),
+    }
+
+
 def _by_cause(gaps: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """Wrong hops by cause, of the gaps that are kept; how long the machine stood still is left out."""
+    """Wrong hops by cause, of the gaps that are kept; what else is told of the machine is left out."""
     counted: Counter[str] = Counter()
     for gap in gaps:
-        counted[STALLED if gap["cause"].startswith(STALLED) else gap["cause"]] += gap["hops"]
+        cause, slow, _ = gap["cause"].partition(SLOW)
+        counted[STALLED if cause.startswith(STALLED) else cause + slow] += gap["hops"]
     return dict(counted.most_common())

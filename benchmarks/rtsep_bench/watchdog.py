@@ -19,10 +19,11 @@ import time
 from functools import cache
 from typing import Any
 
-from rtsep.errors import RtsepError, UsageError
+from rtsep.errors import UsageError
 from rtsep_bench import child
 
 MODULE = "rtsep_bench.watchdog"
+NAME = "a program that watches the machine"
 PERIOD_S = 0.001
 NOTED_S = 0.001
 # Cores watched at most.
@@ -78,7 +79,7 @@ class Watchdog:
         cores = sorted(os.sched_getaffinity(0))[:MOST_CORES]
         self.programs = child.start_beside(
             [[*priority(), *child.command(MODULE, str(core))] for core in cores],
-            "a program that watches the machine",
+            NAME,
             start_new_session=True,
         )
         return self
@@ -88,7 +89,11 @@ class Watchdog:
             child.kill(self.programs)
             return
         try:
-            self.delays = sorted(delay for program in self.programs for delay in _noted(program))
+            self.delays = sorted(
+                (over, length)
+                for program in self.programs
+                for over, length in child.noted_by(program, NAME)
+            )
         finally:
             child.kill(self.programs)
 
@@ -135,16 +140,6 @@ def watch_for_stalls() -> Watchdog:
     if not priority():
         raise UsageError("--watch needs Linux and leave to go before all other programs (nice -15)")
     return Watchdog()
-
-
-def _noted(program: subprocess.Popen[str]) -> list[tuple[float, float]]:
-    """End a program by closing its standard input; the delays that it has noted."""
-    printed, _ = program.communicate()
-    if program.returncode:
-        raise RtsepError(
-            f"a program that watches the machine ended before its time: {child.last_words(program)}"
-        )
-    return [(over, length) for over, length in json.loads(printed)]
 
 
 def main() -> None:

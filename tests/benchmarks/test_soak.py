@@ -15,6 +15,7 @@ from rtsep.cli import bench
 from rtsep.dsp.varispeed import Varispeed
 from rtsep.live.plans.plan import PLANS
 from rtsep_bench import soak, soak_causes, soak_check, soak_run
+from rtsep_bench.core_speed import Slow
 from rtsep_bench.soak_causes import Noted, Stall, explain
 from rtsep_bench.soak_check import LOOKED_AT, SongCheck
 from rtsep_bench.soak_judges import MOST_OFF, PIECE, WarpedJudge
@@ -202,7 +203,8 @@ def test_samples_that_did_not_come_in_are_the_listener_s() -> None:
 def test_the_cause_of_a_gap_is_what_lies_deepest() -> None:
     def cause(**more: object) -> str:
         noted = {
-            "stalls": [], "measuring_s": [], "xruns_s": [], "late_masks_s": [], "reaches_s": 1.0,
+            "stalls": [], "slow": [], "measuring_s": [], "xruns_s": [], "late_masks_s": [],
+            "reaches_s": 1.0,
         } | more  # fmt: skip
         return explain(100.0, Noted(**noted))  # type: ignore[arg-type]
 
@@ -214,6 +216,11 @@ def test_the_cause_of_a_gap_is_what_lies_deepest() -> None:
     told = "the machine stood still (12.0 ms: khugepaged)"
     assert cause(xruns_s=[100.1], stalls=stalls) == told
     assert cause(stalls=stalls[:1] + stalls[2:]) == "the machine stood still (3.0 ms: kswapd0)"
+    slow = [Slow(97.0, 99.0, 1.5), Slow(98.9, 99.4, 1.84)]
+    assert cause(slow=slow) == soak_causes.UNKNOWN
+    assert cause(slow=slow, xruns_s=[100.1]) == soak_causes.XRUN
+    told = "late mask while the machine was slow (1.8 times its usual time)"
+    assert cause(slow=slow, late_masks_s=[99.5]) == told
 
 
 def test_memory_counts_when_all_is_settled() -> None:
