@@ -69,7 +69,10 @@ class AudioStream:
         raise NotImplementedError
 
     def close(self) -> bool:
-        """Stop and release both ends; False where the sound system does not let go of them."""
+        """Stop and release both ends; False where the sound system has not let go of them in seconds.
+
+        Asked again, it says whether it has by now, and does not wait.
+        """
         raise NotImplementedError
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,11 +13,10 @@ from numpy.typing import NDArray
 
 from rtsep.devices.audio_stream import AudioStream, Process
 from rtsep.devices.choice import Devices, DeviceSettings
+from rtsep.devices.letting_go import LettingGo
 from rtsep.devices.portaudio import reason, refusals, sounddevice
 from rtsep.errors import RtsepError
 
-# Longest that closing a device may take before it is left behind: its buffers, generously.
-CLOSE_S = 3.0
 # PortAudio on ALSA and PulseAudio gives up now and then before the first block (some one start in a
 # hundred on a busy machine), and plays when started again. What a first block may take, and how often.
 FIRST_BLOCK_S = 1.0
@@ -33,6 +31,7 @@ class DeviceStream(AudioStream):
         # PortAudio's streams, in the order in which they start.
         self._streams: list[Any] = []
         self._begun: list[bool] = []  # whether a first block has come; writers: audio threads
+        self._closing = LettingGo()
 
     @property
     def active(self) -> bool:
@@ -46,10 +45,7 @@ class DeviceStream(AudioStream):
 
     def close(self) -> bool:
         """Stop and release the devices; False where PortAudio does not let go of ones that have gone."""
-        closing = threading.Thread(target=self._release, name="rtsep closing", daemon=True)
-        closing.start()
-        closing.join(CLOSE_S)
-        if closing.is_alive():
+        if not self._closing.has_come_of(self._release):
             # PortAudio waits for a server that has died, and would do so again at exit.
             atexit.unregister(sounddevice()._exit_handler)
             return False

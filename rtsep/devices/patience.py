@@ -8,7 +8,11 @@ from rtsep.errors import RtsepError
 
 # How often it is looked whether devices have come back: at first, as servers need a moment to connect
 # what is left, and later.
-SOON_S, SOON_FOR_S, RETRY_S = 0.2, 3.0, 1.0
+SOON_S, SOON_FOR_S, RETRY_S = 0.2, 3.0, 0.4
+# What the sound system has not let go of in this time it never will, as where PortAudio waits for a
+# server that has died. One that stood still lets go when it goes on.
+MOST_HELD_S = 20.0
+_HAS_STOPPED = "the audio device has stopped: reconnect it and start again"
 
 
 class Patience:
@@ -25,18 +29,30 @@ class Patience:
     def __init__(self, most_s: float, say: Callable[[str], None]):
         self._most_s, self._say = most_s, say
         self._gone_s = self._retry_s = 0.0
+        # Of the one that has gone, until the sound system has let go of it.
+        self._close: Callable[[], bool] | None = None
 
-    def begin(self, now_s: float, *, released: bool) -> None:
-        """A device has gone; raises RtsepError if it is not released, or nothing is to be waited for."""
-        if not (released and self._most_s):
-            raise RtsepError("the audio device has stopped: reconnect it and start again")
+    def begin(self, now_s: float, close: Callable[[], bool]) -> None:
+        """A device has gone, and `close` is to close it: AudioStream.close.
+
+        Raises RtsepError, with the device closed, if nothing is to be waited for.
+        """
+        self._close = None if close() else close
+        if not self._most_s:
+            raise RtsepError(_HAS_STOPPED)
         self._say(
             f"the audio device has gone: waiting up to {self._most_s:g} s for it; reconnect it"
         )
         self._gone_s = self._retry_s = now_s
 
     def is_due(self, now_s: float) -> bool:
-        """Whether to look again now."""
+        """Whether to look again now. Raises RtsepError if what has gone is not let go of."""
+        if self._close is not None:
+            if not self._close():
+                if now_s - self._gone_s > MOST_HELD_S:
+                    raise RtsepError(_HAS_STOPPED)
+                return False
+            self._close = None
         return now_s >= self._retry_s
 
     def go_on(self, now_s: float, error: RtsepError) -> None:

@@ -75,7 +75,7 @@ class DeviceSession:
         self.returns = 0
         self._counts = ThreadCounts()
         self._told_of_guard = self._told_of_overrun = False
-        self._is_open = False
+        self._is_open = self._has_left = False
         self._told_latency_s = 0.0
         self._open(ends)
 
@@ -206,8 +206,8 @@ class DeviceSession:
         self._told_lengthened_s = lengthened_s
 
     def _leave(self, now_s: float) -> None:
-        self._patience.begin(now_s, released=self.close())
-        self._empty_engine()
+        self._is_open, self._has_left = False, True
+        self._patience.begin(now_s, self._stream.close)
 
     def _empty_engine(self) -> None:
         """What the engine still holds is recorded; the devices will begin with silence again."""
@@ -217,6 +217,9 @@ class DeviceSession:
                 self._recorder.push(out, wait=True)
 
     def _try_again(self, now_s: float) -> None:
+        if self._has_left:  # now that no callback comes any more
+            self._has_left = False
+            self._empty_engine()
         try:
             self._open(self._backend.find(self.ends))
             self.start()

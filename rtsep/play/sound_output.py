@@ -64,7 +64,8 @@ class SoundOutput:
         if self._is_open:
             self._stream.check()
             if not self._stream.active:
-                self._patience.begin(now_s, released=self.close())
+                self._is_open = False
+                self._patience.begin(now_s, self._stream.close)
         elif self._patience.is_due(now_s):
             self._try_again(now_s)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import pytest
@@ -144,3 +146,35 @@ def test_without_a_server_there_is_one_line(made_up_weights, tmp_path):
     assert done.returncode == 1
     assert "no JACK server answers" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.unhurried
+@pytest.mark.parametrize(
+    ("serve", "ends"),
+    [
+        pytest.param(jack_server, (), marks=pytest.mark.needs("jack"), id="jack"),
+        pytest.param(
+            lambda folder, block: pipewire_server(folder, 48_000, block),
+            ("-i", "song:monitor", "-o", "stem:playback"),
+            marks=pytest.mark.needs("pipewire"),
+            id="pipewire",
+        ),
+    ],
+)
+def test_a_server_that_stands_still_for_long_is_played_on(made_up_weights, tmp_path, serve, ends):
+    """For longer than its client waits for it to answer when it leaves."""
+    with (
+        serve(tmp_path, BLOCK) as server,
+        monitor_process(server, tmp_path, *BACKEND, *ends) as monitor,
+    ):
+        _playing(server, monitor)
+        for process in server.processes:
+            os.killpg(process.pid, signal.SIGSTOP)
+        wait_until(lambda: "has gone" in monitor.messages(), "the loss to be noticed")
+        time.sleep(1.0)
+        assert monitor.process.poll() is None
+        for process in server.processes:
+            os.killpg(process.pid, signal.SIGCONT)
+        wait_until(lambda: "is back" in monitor.messages(), "the return")
+        assert monitor.interrupt() == 130
+    assert monitor.stats()["device_returns"] == 1

@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 
 from rtsep.devices.graph.libjack import NO_SERVER, LibJack
 from rtsep.devices.graph.uncancelled import uncancelled_call
+from rtsep.devices.letting_go import CLOSE_S, LettingGo
 from rtsep.errors import RtsepError
 
 NAME = "rtsep"
 # JACK's two ways of counting: from where the sound was taken, and to where it will be heard.
 CAPTURE, PLAYBACK = 0, 1
-# Longest that leaving the server may take before the client is left behind.
-CLOSE_S = 3.0
 # The server is asked again so often, at most, because a range has changed.
 MOST_ROUNDS = 2
 # Longer latencies are not told: some ten hours.
@@ -91,6 +90,7 @@ class GraphClient:
         self._latencies_due = threading.Event()  # set by the server's thread
         self._latencies: threading.Thread | None = None
         self._is_closing = False
+        self._leaving = LettingGo()
 
     def __enter__(self) -> GraphClient:
         return self
@@ -99,19 +99,17 @@ class GraphClient:
         self.close()
 
     def close(self) -> bool:
-        """Leave the server; False if one that has died does not let go within CLOSE_S."""
-        self._is_closing = True
-        self._latencies_due.set()
-        if self._latencies is not None:
-            self._latencies.join(CLOSE_S)
-        closing = threading.Thread(target=self.jack.close, name="rtsep closing", daemon=True)
-        closing.start()
-        closing.join(CLOSE_S)
-        if closing.is_alive():
-            # JACK-Client would try again when the program ends.
-            self.jack._ptr = self._library.module._ffi.NULL
-            return False
-        return True
+        """Leave the server; False if that does not let go: see AudioStream.close."""
+        if not self._is_closing:
+            self._is_closing = True
+            self._latencies_due.set()
+            if self._latencies is not None:
+                self._latencies.join(CLOSE_S)
+        if self._leaving.has_come_of(self.jack.close):
+            return True
+        # JACK-Client would try again when the program ends.
+        self.jack._ptr = self._library.module._ffi.NULL
+        return False
 
     @property
     def is_open(self) -> bool:

@@ -155,7 +155,7 @@ class GraphStream(AudioStream):
         self._look_at_leader()
 
     def close(self) -> bool:
-        """Leave the graph; False if a server that has died does not let go."""
+        """Leave the graph; False if a server that stands still, or has died, does not let go."""
         if not self._client.close():
             return False
         self._let_go()

@@ -98,9 +98,10 @@ class Connection:
             time.sleep(POLL_S)
 
     def close(self) -> bool:
-        """Leave the server; False where the thread does not end."""
+        """Leave the server; False where the thread does not end: see AudioStream.close."""
+        timeout_s = 0.0 if self._ends else CLOSE_S
         self._ends = True
-        if not self._wake_until(lambda: not self._thread.is_alive(), CLOSE_S):
+        if not self._wake_until(lambda: not self._thread.is_alive(), timeout_s):
             return False
         self.pulse.lib.pa_mainloop_free(self._loop)
         self._keep.clear()
