@@ -2,7 +2,7 @@
 
     playing --devices stop--> gone: what the engine still holds goes into the recording
        ^                        |
-       +------ opened anew -----+   at once, later once a second, until patience ends
+       +------ opened anew -----+   at once, later less often, until patience ends
 
 The engine and its workers stay; each opening has a DeviceAdapter of its own, as rates may differ.
 """

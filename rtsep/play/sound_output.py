@@ -2,7 +2,7 @@
 
 playing  - output stops ->  gone: the song stands still
    ^                       |
-   +----- opened anew -----+   at once, later once a second, until patience ends
+   +----- opened anew -----+   at once, later less often, until patience ends
 """
 
 from __future__ import annotations
