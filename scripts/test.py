@@ -31,6 +31,8 @@ PROBE_TIMEOUT_S = 60
 
 # Pytest's exit statuses where tests failed and nothing else went wrong, and where it selected none.
 TESTS_FAILED, NO_TESTS = 1, 5
+# What of the time went where: the suite is to stay short.
+LONGEST = ("--durations", "10", "--durations-min", "5")
 # Where pytest keeps the tests whose last run failed.
 LAST_FAILED = CHECKOUT / ".pytest_cache" / "v" / "cache" / "lastfailed"
 # The tests with a sound server, and those that wait for programs of their own: they go by the clock. If
@@ -82,8 +84,8 @@ def main() -> int:
     if selection:
         results.append(step("pytest", ["pytest", *marked(left_out), *selection]))
     else:
-        together = [*marked([*left_out, "not alone"]), "--cache-clear", *side_by_side()]
-        alone = marked([*left_out, "alone"])
+        together = [*marked([*left_out, "not alone"]), "--cache-clear", *side_by_side(), *LONGEST]
+        alone = [*marked([*left_out, "alone"]), *LONGEST]
         tests = [
             step("pytest, side by side", ["pytest", *together]),
             step("pytest, one after another", ["pytest", *alone]),
