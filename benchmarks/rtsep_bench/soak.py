@@ -191,10 +191,13 @@ def tables(report: Report) -> list[Table]:
         ("player, listener missed cycles", f"{more['player_missed']}, {more['listener_missed']}", ""),
         ("the machine stood still", "-" if stalls is None else f"{stalls['count']} > "
          f"{stalls['longer_than_ms']:.1f} ms; longest {stalls['longest_ms']:.1f}", ""),
-        ("cores were slow", "-" if slow is None else f"{slow['count']} times, for "
-         f"{slow['longest_s']:.1f} s at most, {slow['most_times']:.1f} times the time", ""),
     ):  # fmt: skip
         table.add_row(what, counted, most)
+    for what, phases in (slow or {}).items():
+        table.add_row(
+            f"{what} was slow", f"{phases['count']} times, for {phases['longest_s']:.1f} s at most, "
+            f"{phases['most_times']:.1f} times the time", "",
+        )  # fmt: skip
     found = [table]
     if more["gaps"]:
         gaps = figures_table(

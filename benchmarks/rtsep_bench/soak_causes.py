@@ -71,9 +71,12 @@ def explain(gap_s: float, noted: Noted) -> str:
 
 def _while_slow(cause: str, noted_s: Sequence[float], slow: Sequence[Slow]) -> str:
     """A cause noted at these times, and by how much the machine was slow at one of them, if it was."""
-    times = [
-        phase.times
+    during = [
+        phase
         for phase in slow
         if any(phase.from_s - AROUND_S <= at_s <= phase.to_s + AROUND_S for at_s in noted_s)
     ]
-    return f"{cause} {SLOW} ({max(times):.1f} times its usual time)" if times else cause
+    if not during:
+        return cause
+    worst = max(during, key=lambda phase: phase.times)
+    return f"{cause} {SLOW} ({worst.what}: {worst.times:.1f} times its usual time)"

@@ -29,7 +29,7 @@ from rtsep.system.memory import keep_in_place
 from rtsep.system.signals import settle
 from rtsep.weights.library import CACHE_VARIABLE
 from rtsep_bench import child
-from rtsep_bench.core_speed import CoreSpeed, Slow
+from rtsep_bench.core_speed import CORE, MEMORY, CoreSpeed, Slow
 from rtsep_bench.endtoend_monitor import MonitorProcess
 from rtsep_bench.endtoend_routes import EARS, PULSEAUDIO, Route, Server
 from rtsep_bench.kernel_threads import KernelThreads
@@ -347,7 +347,9 @@ def _figures(
         "player_missed": len(soak.player_missed_s),
         "listener_missed": len(check.jumps_s),
         "stalls": None if stalls is None else _stalls(settings, stalls, check.found_s),
-        "slow": None if stalls is None else _slow(slow, check.found_s),
+        "slow": None
+        if stalls is None
+        else {what: _slow(slow, what, check.found_s) for what in (CORE, MEMORY)},
     }  # fmt: skip
 
 
@@ -368,9 +370,9 @@ def _stalls(settings: SoakSettings, stalls: Sequence[Stall], from_s: float) -> d
     }
 
 
-def _slow(slow: Sequence[Slow], from_s: float) -> dict[str, Any]:
-    """For how long cores were slow from then on, of all cores the longest, and by how much at most."""
-    during = [phase for phase in slow if phase.to_s >= from_s]
+def _slow(slow: Sequence[Slow], what: str, from_s: float) -> dict[str, Any]:
+    """For how long it was slow from then on, seen from any core, and by how much at most."""
+    during = [phase for phase in slow if phase.what == what and phase.to_s >= from_s]
     return {
         "count": len(during),
         "longest_s": max((phase.to_s - phase.from_s for phase in during), default=0.0),

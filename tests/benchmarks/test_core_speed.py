@@ -8,7 +8,7 @@ import pytest
 
 from rtsep.errors import RtsepError
 from rtsep_bench import core_speed as module
-from rtsep_bench.core_speed import PERIOD_S, WINDOW, CoreSpeed, slow_phases
+from rtsep_bench.core_speed import CORE, MEMORY, PERIOD_S, WINDOW, CoreSpeed, slow_phases
 
 WINDOW_S = WINDOW * PERIOD_S
 
@@ -22,9 +22,10 @@ def _times(windows, seed=0):
 
 def test_a_core_that_needs_twice_the_time_is_slow_from_then_until_then():
     begun_s, took_s = _times([1.0] * 20 + [1.8] * 7 + [1.0] * 20 + [2.5])
-    first, last = slow_phases(begun_s, took_s)
+    first, last = slow_phases(begun_s, took_s, CORE)
     assert first.from_s == pytest.approx(5 + 20 * WINDOW_S)
     assert first.to_s == pytest.approx(5 + 27 * WINDOW_S)
+    assert first.what == CORE
     assert (first.times, last.times) == pytest.approx((1.8, 2.5), rel=0.1)
     assert last.from_s == pytest.approx(5 + 47 * WINDOW_S)
 
@@ -33,18 +34,18 @@ def test_single_long_times_are_not_a_slow_core():
     begun_s, took_s = _times([1.0] * 20)
     for at in range(0, len(took_s), 3):
         took_s[at] = 0.03
-    assert slow_phases(begun_s, took_s) == []
+    assert slow_phases(begun_s, took_s, CORE) == []
 
 
 def test_a_core_that_is_slow_most_of_the_time_is_compared_with_the_rest_of_it():
     begun_s, took_s = _times([1.8] * 14 + [1.0] * 6)
-    (phase,) = slow_phases(begun_s, took_s)
+    (phase,) = slow_phases(begun_s, took_s, CORE)
     assert phase.to_s == pytest.approx(5 + 14 * WINDOW_S)
 
 
 def test_what_was_hardly_watched_was_not_slow():
-    assert slow_phases([], []) == []
-    assert slow_phases(*_times([1.0])) == []
+    assert slow_phases([], [], CORE) == []
+    assert slow_phases(*_times([1.0]), CORE) == []
 
 
 linux_only = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
@@ -58,6 +59,7 @@ def test_the_programs_say_when_on_this_program_s_clock():
     ended_s = time.monotonic()
     for slow in speed.slow:  # a machine that is not shared has none
         assert begun_s <= slow.from_s <= slow.to_s <= ended_s
+        assert slow.what in (CORE, MEMORY)
 
 
 @linux_only

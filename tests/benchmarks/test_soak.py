@@ -216,10 +216,10 @@ def test_the_cause_of_a_gap_is_what_lies_deepest() -> None:
     told = "the machine stood still (12.0 ms: khugepaged)"
     assert cause(xruns_s=[100.1], stalls=stalls) == told
     assert cause(stalls=stalls[:1] + stalls[2:]) == "the machine stood still (3.0 ms: kswapd0)"
-    slow = [Slow(97.0, 99.0, 1.5), Slow(98.9, 99.4, 1.84)]
+    slow = [Slow(97.0, 99.0, 1.5, "core"), Slow(98.9, 99.4, 1.84, "memory")]
     assert cause(slow=slow) == soak_causes.UNKNOWN
     assert cause(slow=slow, xruns_s=[100.1]) == soak_causes.XRUN
-    told = "late mask while the machine was slow (1.8 times its usual time)"
+    told = "late mask while the machine was slow (memory: 1.8 times its usual time)"
     assert cause(slow=slow, late_masks_s=[99.5]) == told
 
 
