@@ -143,10 +143,10 @@ class ClockBridge:
             if self._playing:
                 self.underflows += 1
                 self._stop()
-                self._spare.lengthens(now_s)
+                self._spare.note_dry(now_s)
             self._fade_out(out[got:])
         elif self._playing:
-            self._spare.shortens(now_s)
+            self._spare.note_wet(now_s)
 
     def _arrived(self, newest: tuple[float, int], now_s: float) -> float:
         """Samples that have arrived by now, were they not handed over in blocks."""

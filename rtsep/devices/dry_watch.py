@@ -41,7 +41,7 @@ class DryWatch:
         """Seconds of sound kept beyond what was kept at first; for any thread."""
         return self._steps * STEP_S
 
-    def lengthens(self, now_s: float) -> bool:
+    def note_dry(self, now_s: float) -> bool:
         """It has run dry; whether `kept_s` has been raised, as that was once too often."""
         self._wet_since_s = now_s
         if self._dry_s and now_s - self._dry_s[-1] < EVENT_S:
@@ -58,7 +58,7 @@ class DryWatch:
             self._wet_s *= 2
         return True
 
-    def shortens(self, now_s: float) -> bool:
+    def note_wet(self, now_s: float) -> bool:
         """It has not run dry; whether `kept_s` has been lowered, as it has not for long."""
         if not self._steps or now_s - self._wet_since_s < self._wet_s:
             return False

@@ -172,8 +172,8 @@ def test_the_delay_goes_back_slowly_where_the_input_has_not_fallen_short_for_lon
 def test_more_is_kept_only_after_several_times_and_up_to_a_limit():
     watch = DryWatch(0.01, 0.01 + 2.5 * STEP_S)
     # One stall, whatever comes of it.
-    assert not any(watch.lengthens(0.1 * tenth) for tenth in range(9))
-    raised = [watch.lengthens(float(second)) for second in range(1, 13)]
+    assert not any(watch.note_dry(0.1 * tenth) for tenth in range(9))
+    raised = [watch.note_dry(float(second)) for second in range(1, 13)]
     assert raised == [second in (2, 5) for second in range(1, 13)]
     assert watch.kept_s == pytest.approx(0.01 + 2 * STEP_S)
 
@@ -183,29 +183,29 @@ def test_less_is_kept_after_a_while_and_after_twice_the_while_where_that_was_too
 
     def runs_dry(now_s):
         """Until more is kept; returns when it ran dry last."""
-        while not watch.lengthens(now_s):
+        while not watch.note_dry(now_s):
             now_s += 2.0
         return now_s
 
-    assert not watch.shortens(10 * WET_S)
+    assert not watch.note_wet(10 * WET_S)
     dry_s = runs_dry(0.0)
     # Two steps up; and one that runs dry once meanwhile has its time begin anew.
     dry_s = runs_dry(dry_s + 2.0)
-    assert not watch.shortens(dry_s + 0.9 * WET_S)
-    assert not watch.lengthens(dry_s + 0.95 * WET_S)
+    assert not watch.note_wet(dry_s + 0.9 * WET_S)
+    assert not watch.note_dry(dry_s + 0.95 * WET_S)
     dry_s += 0.95 * WET_S
-    assert not watch.shortens(dry_s + 0.99 * WET_S)
-    assert watch.shortens(dry_s + 1.01 * WET_S)
+    assert not watch.note_wet(dry_s + 0.99 * WET_S)
+    assert watch.note_wet(dry_s + 1.01 * WET_S)
     assert watch.lengthened_s == STEP_S
     dry_s = runs_dry(dry_s + 1.1 * WET_S)
     assert watch.lengthened_s == 2 * STEP_S
-    assert not watch.shortens(dry_s + 1.99 * WET_S)
-    assert watch.shortens(dry_s + 2.01 * WET_S)
-    assert not watch.shortens(dry_s + 3.99 * WET_S)
-    assert watch.shortens(dry_s + 4.1 * WET_S)
+    assert not watch.note_wet(dry_s + 1.99 * WET_S)
+    assert watch.note_wet(dry_s + 2.01 * WET_S)
+    assert not watch.note_wet(dry_s + 3.99 * WET_S)
+    assert watch.note_wet(dry_s + 4.1 * WET_S)
     # At what was kept at first it stays.
     assert watch.lengthened_s == 0
-    assert not watch.shortens(dry_s + 100 * WET_S)
+    assert not watch.note_wet(dry_s + 100 * WET_S)
     assert watch.kept_s == 0.01
 
 

@@ -114,6 +114,6 @@ class PulseOutputStream(LoopStream):
         self._told = self._playback.underflows
         if ran_dry:
             self._on_xruns(_DRY)
-        changes = self._dry.lengthens if ran_dry else self._dry.shortens
+        changes = self._dry.note_dry if ran_dry else self._dry.note_wet
         if changes(time.perf_counter()):
             self._playback.resize(self._dry.kept_s, by_silence=False)

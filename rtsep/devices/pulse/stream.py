@@ -226,7 +226,7 @@ class PulseStream(LoopStream):
         )
         if lost != self._told and self._started:
             self._on_xruns(Xruns(*(now > told for now, told in zip(lost, self._told))))
-        changes = self._dry.lengthens if lost[-1] > self._told[-1] else self._dry.shortens
+        changes = self._dry.note_dry if lost[-1] > self._told[-1] else self._dry.note_wet
         self._told = lost
         # What is kept less in the sink comes to lie between the clocks, where the loop takes it out.
         if changes(time.perf_counter()):
