@@ -8,6 +8,7 @@ starts and after all: memory in MB, threads, open files.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import sys
@@ -21,7 +22,7 @@ from rtsep.live.live_stream import LiveStream
 from rtsep.live.session import SessionSettings
 from rtsep_bench.memory import held_by
 
-# What is loaded once, and what malloc keeps for later.
+# What is loaded once.
 SETTLING = 12
 HOPS, PATIENCE_S = 3, 60.0
 
@@ -48,8 +49,15 @@ def main(starts: int, options: list[str]) -> None:
         if number in (SETTLING, starts):
             del session, live, backend
             gc.collect()
+            _give_back()
             held.append(held_by())
     print(json.dumps(held))
+
+
+def _give_back() -> None:
+    """Have malloc give back what it keeps for later: in 1000 starts its pieces come to 40 MB more."""
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # of the GNU C library
+        libc.malloc_trim(0)
 
 
 if __name__ == "__main__":

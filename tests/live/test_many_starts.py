@@ -19,9 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.unhurried]
 
 STARTS = int(os.environ.get("RTSEP_STARTS", "16"))
 TIMEOUT_S = 120.0 + 5.0 * STARTS
-# An engine has some 25 MB. In 48 starts after the first 12 there were 1.7 MB more: malloc's pieces do
-# not always fit.
-MOST_MORE_MB, MOST_MORE_IN_SERVER_MB = 8.0, 2.0
+# An engine has some 25 MB.
+MOST_MORE_MB, MOST_MORE_IN_SERVER_MB = 2.0, 2.0
 
 
 @pytest.mark.timeout(TIMEOUT_S + 60)
