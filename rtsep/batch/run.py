@@ -140,13 +140,16 @@ class Run:
             while self._waiting or self._copies or self._again or self._in_work:
                 self._submit(executor)
                 for number, outcome in executor.wait(TICK_S):
-                    self._end(self._in_work.pop(number), outcome)
+                    self._end(self._in_work[number], outcome)
+                    del self._in_work[number]
                 self.totals.elapsed_s = time.monotonic() - self._began_s
                 self._watcher.tick(self.totals)
         finally:
+            # An interrupt may have come while any of them was begun, or ended.
             rows = [work.item.row for work in self._in_work.values()]
             for row in rows:
-                row.state = WAITING
+                if row.state == RUNNING:
+                    row.state = WAITING
             self._journal.put(rows)
             self._journal.end_run()
         return self.totals
@@ -156,13 +159,13 @@ class Run:
             work = self._next()
             if work is None:
                 return
+            self._number += 1
+            self._in_work[self._number] = work
             if work.kind != "hash":
                 row = work.item.row
                 row.state, row.began_s = RUNNING, time.time()
                 row.attempts += work.kind == "separate"
                 self._journal.put([row])
-            self._number += 1
-            self._in_work[self._number] = work
             executor.submit(self._number, self._task(work))
 
     def _next(self) -> _InWork | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtsep.batch.journal import read_journal
+from rtsep.batch.journal import DONE, RUNNING, WAITING, Journal, read_journal
 from rtsep.cli import separate
 from rtsep.cli.separate import main
 from tests.batch.conftest import GAIN_WORKER, files_below
@@ -187,6 +187,27 @@ def test_a_signal_ends_a_run_with_nothing_half_done(
     states = sorted(row.state for row in read_journal(Path("j"))[0])
     assert states.count("done") >= 1 and set(states) <= {"done", "waiting"}
     assert len(files_below(Path("out"))) == 2 * states.count("done")
+
+
+@pytest.mark.parametrize("state", [RUNNING, DONE])
+def test_an_interrupt_while_the_journal_is_written_leaves_nothing_running(
+    library, made_up_weights, monkeypatch, state
+):
+    put = Journal.put
+
+    def interrupted(journal, rows):
+        put(journal, rows)
+        if any(row.state == state for row in rows):
+            monkeypatch.setattr(Journal, "put", put)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "put", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(main(["library", "-o", "out", "--journal", "j", "--workers", "1"]))
+    assert ended.value.code == 130
+    states = [row.state for row in read_journal(Path("j"))[0]]
+    assert states.count(DONE) == (state == DONE) and set(states) <= {DONE, WAITING}
+    assert len(files_below(Path("out"))) == 2 * states.count(DONE)
 
 
 IMPOSSIBLE = {
