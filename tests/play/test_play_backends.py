@@ -109,6 +109,7 @@ def test_it_is_a_client_of_jack(song, tmp_path):
             assert "rtsep:in_1" not in server.command("jack_lsp")
             program.terminate()
             assert program.wait(30) == 143
+            assert "Traceback" not in said()
 
 
 @pytest.mark.parametrize(

@@ -256,8 +256,9 @@ class GraphClient:
                     (CAPTURE, captures, outputs), (PLAYBACK, plays, captures),
                 ):  # fmt: skip
                     ranges = [self.latency_range(port, mode) for port in from_ports]
-                    least = min(least for least, _ in ranges) + through()
-                    most = max(most for _, most in ranges) + through()
+                    # Without captures the sound begins here.
+                    least = min((least for least, _ in ranges), default=0) + through()
+                    most = max((most for _, most in ranges), default=0) + through()
                     told[mode] = min(least, MOST_SAMPLES), min(most, MOST_SAMPLES)
                     self._set_latency(to_ports, mode, *told[mode])
                 # Who stands behind in the graph may have been asked already. In a circle of clients the
