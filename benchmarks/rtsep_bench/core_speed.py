@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtsep_bench import child
-from rtsep_bench.watchdog import MOST_CORES, priority
+from rtsep_bench.watchdog import start_on_cores
 
 MODULE = "rtsep_bench.core_speed"
 NAME = "a program that times the cores"
@@ -66,12 +66,7 @@ class CoreSpeed:
         self._programs: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> CoreSpeed:
-        cores = sorted(os.sched_getaffinity(0))[:MOST_CORES]
-        self._programs = child.start_beside(
-            [[*priority(), *child.command(MODULE, str(core))] for core in cores],
-            NAME,
-            start_new_session=True,
-        )
+        self._programs = start_on_cores(MODULE, NAME)
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -62,6 +62,16 @@ def priority() -> tuple[str, ...]:
     return ()
 
 
+def start_on_cores(module: str, name: str) -> list[subprocess.Popen[str]]:
+    """Start `module` for each core, whose number it is told, to run before other programs: child.py."""
+    cores = sorted(os.sched_getaffinity(0))[:MOST_CORES]
+    return child.start_beside(
+        [[*priority(), *child.command(module, str(core))] for core in cores],
+        name,
+        start_new_session=True,
+    )
+
+
 class Watchdog:
     """Watches the machine from the first line of a `with` block to its end.
 
@@ -76,12 +86,7 @@ class Watchdog:
         self.programs: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Watchdog:
-        cores = sorted(os.sched_getaffinity(0))[:MOST_CORES]
-        self.programs = child.start_beside(
-            [[*priority(), *child.command(MODULE, str(core))] for core in cores],
-            NAME,
-            start_new_session=True,
-        )
+        self.programs = start_on_cores(MODULE, NAME)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:

@@ -1,12 +1,15 @@
 """Slow cores: which times are a slow phase, and the programs that take them."""
 
 import os
+import sys
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from rtsep.errors import RtsepError
+from rtsep_bench import child
 from rtsep_bench import core_speed as module
 from rtsep_bench.core_speed import CORE, MEMORY, PERIOD_S, WINDOW, CoreSpeed, slow_phases
 
@@ -51,15 +54,27 @@ def test_what_was_hardly_watched_was_not_slow():
 linux_only = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
 
 
+# To which any machine is slow all the time.
+STRICT = """
+from rtsep_bench import core_speed
+core_speed.SLOW_TIMES = 0.0
+core_speed.main()
+"""
+
+
 @linux_only
-def test_the_programs_say_when_on_this_program_s_clock():
+def test_the_programs_say_when_on_this_program_s_clock(monkeypatch):
+    strict = [sys.executable, "-c", STRICT]
+    monkeypatch.setattr(child, "command", lambda module, core: [*strict, core])
     begun_s = time.monotonic()
     with CoreSpeed() as speed:
         time.sleep(1.0)
+        programs = len(speed._programs)
     ended_s = time.monotonic()
-    for slow in speed.slow:  # a machine that is not shared has none
-        assert begun_s <= slow.from_s <= slow.to_s <= ended_s
-        assert slow.what in (CORE, MEMORY)
+    assert Counter(slow.what for slow in speed.slow) == {CORE: programs, MEMORY: programs}
+    for slow in speed.slow:
+        assert begun_s <= slow.from_s < slow.to_s <= ended_s
+        assert slow.to_s - slow.from_s > 0.3 and slow.times > 0
 
 
 @linux_only

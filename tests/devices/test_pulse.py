@@ -158,25 +158,35 @@ def test_a_sink_that_runs_dry_again_and_again_is_given_more_and_later_less(serve
         assert time.perf_counter() - blocks[-1] < 0.5
 
 
+@contextlib.contextmanager
+def _steady_sound():
+    """A stream that plays 0.3 all the time, what listens to it, and the lengths of its blocks."""
+    given = []
+
+    def process(_block, out):
+        out.fill(0.3)
+        given.append(len(out))
+
+    with (
+        _listening("ears.monitor") as (ears,),
+        _playing(PulseBackend(_route()), process) as stream,
+    ):
+        yield stream, ears, given
+
+
+def _resize(stream, buffer_s):
+    stream._connection.call(partial(stream._playback.resize, buffer_s, by_silence=True))
+
+
 def test_a_longer_buffer_is_filled_with_silence_and_not_with_sound_that_is_not_there(server):
     added_s, times = 0.05, 3
 
     def attempt():
-        given = []
-
-        def process(_block, out):
-            out.fill(0.3)
-            given.append(len(out))
-
-        with (
-            _listening("ears.monitor") as (ears,),
-            _playing(PulseBackend(_route()), process) as stream,
-        ):
+        with _steady_sound() as (stream, ears, given):
             time.sleep(SETTLED_S)
             begun_s, begun_given = time.monotonic(), sum(given)
             for number in range(1, times + 1):
-                longer_s = PulseBuffers().buffer_s + number * added_s
-                stream._connection.call(partial(stream._playback.resize, longer_s, by_silence=True))
+                _resize(stream, PulseBuffers().buffer_s + number * added_s)
                 time.sleep(0.5)
             played_s = time.monotonic() - begun_s
             given_s = (sum(given) - begun_given) / RATE
@@ -192,23 +202,12 @@ def test_a_shorter_buffer_asks_for_less_and_nothing_is_missing_in_the_sound(serv
     added_s = 0.05
 
     def attempt():
-        given = []
-
-        def process(_block, out):
-            out.fill(0.3)
-            given.append(len(out))
-
-        with (
-            _listening("ears.monitor") as (ears,),
-            _playing(PulseBackend(_route()), process) as stream,
-        ):
+        with _steady_sound() as (stream, ears, given):
             first_s = PulseBuffers().buffer_s
-            stream._connection.call(
-                partial(stream._playback.resize, first_s + added_s, by_silence=True)
-            )
+            _resize(stream, first_s + added_s)
             time.sleep(SETTLED_S)
             begun_s, begun_given = time.monotonic(), sum(given)
-            stream._connection.call(partial(stream._playback.resize, first_s, by_silence=True))
+            _resize(stream, first_s)
             time.sleep(1.0)
             played_s = time.monotonic() - begun_s
             given_s = (sum(given) - begun_given) / RATE

@@ -74,6 +74,11 @@ class Connection:
         """Whether the server is there."""
         return self._state == CONTEXT_READY and self._thread.is_alive()
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it has been closed, even if its thread has not ended."""
+        return self._ends
+
     def call(self, task: Callable[[], Result]) -> Result:
         """Run `task` on the loop's thread and give its result, or raise its error."""
         future: Future[Result] = Future()

@@ -20,7 +20,7 @@ class LoopStream(AudioStream):
 
     def __init__(self, process: Process, on_xruns: Callable[[object], None]):
         super().__init__(process, on_xruns)
-        self._started = self._is_closing = False
+        self._started = False
         self._streams: list[RecordStream | PlaybackStream] = []
         self._connection = Connection()
 
@@ -43,8 +43,7 @@ class LoopStream(AudioStream):
     def close(self) -> bool:
         """Leave the server; False where that takes too long."""
         self._started = False
-        if not self._is_closing:
-            self._is_closing = True
+        if not self._connection.is_leaving:
             with contextlib.suppress(RtsepError):  # a thread that hangs is left behind
                 self._connection.call(lambda: [stream.release() for stream in self._streams])
         released = self._connection.close()
